@@ -1,0 +1,90 @@
+"""Every error that a person can meet; one root, each knows its exit code and what to do.
+
+SyncError                       the root; carries message, what to do, exit code
+├── ConfigurationError   (2)    usage or configuration is wrong; holds all problems at once
+├── SurroundingsError    (3)    something around us is not there; trying again later can help
+│   ├── SourceUnavailable       the main folder (or the sheet folder)
+│   ├── StorageUnavailable      endpoint, container, throttling, network
+│   ├── AccessRefused           credentials, tokens, permissions at the service
+│   ├── StateUnavailable        ledger, lock, disk space for them
+│   ├── ToolUnavailable         AzCopy missing, too old
+│   └── PassHung                another pass holds the lock and has shown no life for a day
+├── RunError             (1)    one run cannot go on in this pass; others can
+│   ├── RunChanged              files changed while they were carried: the quiet time starts over
+│   └── BlobRefused             the service refuses one blob for good (lease, immutability policy)
+└── Interrupted      (130/143)  a signal asked us to stop
+"""
+
+from __future__ import annotations
+
+
+class SyncError(Exception):
+    """Root. ``message`` names the thing and what happened; ``advice`` says what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.advice})" if self.advice else self.message
+
+
+class ConfigurationError(SyncError):
+    """Usage or configuration is wrong. ``problems`` are told together, each naming its source."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str] | str, advice: str = "") -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("; ".join(self.problems), advice)
+
+
+class SurroundingsError(SyncError):
+    exit_code = 3
+
+
+class SourceUnavailable(SurroundingsError):
+    pass
+
+
+class StorageUnavailable(SurroundingsError):
+    pass
+
+
+class AccessRefused(SurroundingsError):
+    pass
+
+
+class StateUnavailable(SurroundingsError):
+    pass
+
+
+class ToolUnavailable(SurroundingsError):
+    pass
+
+
+class PassHung(SurroundingsError):
+    pass
+
+
+class RunError(SyncError):
+    exit_code = 1
+
+
+class RunChanged(RunError):
+    pass
+
+
+class BlobRefused(RunError):
+    pass
+
+
+class Interrupted(BaseException):
+    """Raised by the signal handler in the main thread; not an Exception, so that no handler swallows it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number
