@@ -1,0 +1,163 @@
+"""Values that cross rooms. What can be a million is never a list of these, but a stream or a table."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+
+class Evidence(enum.IntEnum):
+    """How strongly a file at the destination is proved, weakest first (docs/design.md, Words)."""
+
+    NONE = 0
+    LISTED = 1
+    VALIDATED = 2
+    READ_BACK = 3
+
+    @property
+    def label(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def from_label(cls, label: str) -> "Evidence":
+        return cls[label.upper().replace("-", "_")]
+
+
+class State(enum.StrEnum):
+    """Where a run stands. ``EXPECTED``: only its sample sheet is there; ``GONE``: its folder left, not by us."""
+
+    EXPECTED = "expected"
+    SEEN = "seen"
+    WAITING = "waiting"
+    READY = "ready"
+    UPLOADING = "uploading"
+    VERIFIED = "verified"
+    PUBLISHED = "published"
+    REMOVING = "removing"
+    REMOVED = "removed"
+    FLAGGED = "flagged"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+class Kind(enum.StrEnum):
+    """What an entry under a run is, or why it is not carried."""
+
+    FILE = "file"
+    EMPTY_FOLDER = "empty-folder"
+    SYMLINK = "symlink"
+    JUNK = "junk"
+    EXCLUDED = "excluded"
+    SYMLINK_OUTSIDE = "symlink-outside"
+    SPECIAL = "special-file"
+    UNREADABLE = "unreadable"
+    BAD_NAME = "bad-name"
+    NAME_CLASH = "name-clash"
+
+    @property
+    def holds_up(self) -> bool:
+        """True for entries that must be solved before a run may be published."""
+        return self in _HOLDS_UP
+
+
+_HOLDS_UP = {Kind.SYMLINK_OUTSIDE, Kind.SPECIAL, Kind.UNREADABLE, Kind.BAD_NAME, Kind.NAME_CLASH}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing found under a run folder. ``path`` is relative to it, raw bytes with ``/``; times in ns since 1970."""
+
+    path: bytes
+    kind: Kind
+    size: int = 0
+    mtime_ns: int = 0
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Digest of a whole tree, free of order: equal ones mean the same paths, sizes and mtimes."""
+
+    digest: str
+    entries: int
+    newest_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileToSend:
+    """``path``: bytes below the run folder; ``blob``: name below DEST/RUN/; ``size`` in bytes."""
+
+    path: bytes
+    blob: str
+    size: int
+    mtime_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sent:
+    """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it."""
+
+    blob: str
+    evidence: Evidence
+    md5: bytes | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blob:
+    """One blob of a listing. ``name`` is whole; ``md5`` 16 bytes or None; ``folder_stub`` as of HNS accounts."""
+
+    name: str
+    size: int
+    md5: bytes | None
+    etag: str
+    tier: str | None = None
+    folder_stub: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one step of one run is. Bytes and files; ``rate`` in bytes a second."""
+
+    run: str
+    step: str
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    rate: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunLine:
+    """One row of the table at the end of a pass. ``seconds`` of wall time spent on the run in this pass."""
+
+    run: str
+    state: State
+    reason: str
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    sent_files: int = 0
+    sent_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that is wrong now. ``key`` stays the same while it is the same trouble (``run:code``);
+    ``new`` if it arose in this pass."""
+
+    key: str
+    text: str
+    exit_code: int = 1
+    new: bool = True
+
+
+@dataclasses.dataclass(slots=True)
+class Summary:
+    """What a pass did, for the table, the mail and the exit code."""
+
+    runs: list[RunLine] = dataclasses.field(default_factory=list)
+    troubles: list[Trouble] = dataclasses.field(default_factory=list)
+    published: int = 0
+    waiting: int = 0
+    idle: int = 0
