@@ -1,0 +1,1 @@
+"""What demo, tests and benchmarks need around the product: a real Azurite, the real AzCopy, realistic runs."""

@@ -1,0 +1,228 @@
+"""Fixtures of real things: Azurite, AzCopy, folders, and the command in a process of its own."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import typing
+import uuid
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from embedded.azurite import Azurite
+from embedded.tools import PROJECT, azcopy_path
+
+Config = collections.abc.Mapping[str, object] | str | pathlib.Path
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true a skipped test is a failure: CI has everything that the tests need, so each could have run."""
+    if _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: typing.Any, config: pytest.Config) -> None:
+    if skipped := _skipped(config):
+        terminalreporter.section("skipped tests are failures in CI", red=True)
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            terminalreporter.line(f"{report.nodeid}: {reason}")
+
+
+def _skipped(config: pytest.Config) -> list[typing.Any]:
+    """The reports of skipped tests, in CI only; xdist's workers have none, its controller has them all."""
+    reporter: typing.Any = config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None or hasattr(config, "workerinput"):
+        return []
+    return list(reporter.stats.get("skipped", []))
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterator[Azurite]:
+    """One server a worker of pytest-xdist; a test that stops or breaks one starts its own."""
+    with Azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture
+def container(azurite: Azurite) -> collections.abc.Iterator[ContainerClient]:
+    """An empty container with a name that no other test has."""
+    with azurite.create_container(f"test-{uuid.uuid4().hex}") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def azcopy() -> pathlib.Path:
+    """The real AzCopy's path."""
+    return azcopy_path()
+
+
+@pytest.fixture
+def main_folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    """An empty main folder."""
+    folder = tmp_path / "main"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_runs() -> pathlib.Path:
+    """The folder with public real runs (``runs/``, ``proteomics/``) beside the project; read it only."""
+    folder = (PROJECT / ".." / "shared" / "data").resolve()
+    if not (folder / "runs").is_dir():
+        pytest.skip(f"the real runs are not beside the project: {folder}/runs is missing")
+    return folder
+
+
+@pytest.fixture
+def account_key_file(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A credentials file with Azurite's account key, readable by its owner only."""
+    path = tmp_path / "account.key"
+    path.touch(mode=0o600)
+    path.write_text(Azurite.key + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def everyday(
+    azurite: Azurite,
+    container: ContainerClient,
+    azcopy: pathlib.Path,
+    main_folder: pathlib.Path,
+    account_key_file: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> dict[str, object]:
+    """Keys of a config that carries from ``main_folder`` to ``container``, without a quiet time; change it freely."""
+    return {
+        "main-folder": main_folder,
+        "completion-flag": "RTAComplete.txt",
+        "completion-delay": 0,
+        "blob-endpoint": azurite.endpoint,
+        "container-name": container.container_name,
+        "credentials": account_key_file,
+        "auth": "account-key",
+        "azcopy": azcopy,
+        "state-file": tmp_path / "ledger.sqlite",
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How one start of the command ended. ``seconds`` of wall time, the interpreter's start included."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+class StartCommand:
+    """Starts the real command in a process of its own with a clean environment (no Azure login, no own config).
+
+    ``config``: a mapping of keys (a list gives one value a line), the text of a config file, or its path.
+    ``environment``: added to the clean one. ``unprivileged``: without capabilities, so that file modes bind
+    root too (CI runs as root). Its home and working folder are empty folders of the test.
+    """
+
+    def __init__(self, tmp_path: pathlib.Path) -> None:
+        self.home = tmp_path / "home"
+        self.home.mkdir()
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def __call__(
+        self,
+        *arguments: object,
+        config: Config | None = None,
+        environment: collections.abc.Mapping[str, str] | None = None,
+        unprivileged: bool = False,
+    ) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "sync_to_azure"]
+        if unprivileged and os.geteuid() == 0:
+            command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
+        if config is not None:
+            command += ["--config-file", str(self._file(config))]
+        command += [str(argument) for argument in arguments]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=self.home,
+            env=self.clean_environment() | dict(environment or {}),
+        )
+        self.processes.append(process)
+        return process
+
+    def clean_environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "PYENV_VERSION") if name in os.environ}
+        return kept | {
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def _file(self, config: Config) -> pathlib.Path:
+        if isinstance(config, pathlib.Path):
+            return config
+        path = self.home.parent / f"config-{uuid.uuid4().hex}.cfg"
+        path.touch(mode=0o600)
+        path.write_text(config if isinstance(config, str) else config_text(config), encoding="utf-8")
+        return path
+
+
+def config_text(config: collections.abc.Mapping[str, object]) -> str:
+    """A config file without a section header; several values stand on several lines."""
+    lines = []
+    for key, value in config.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        lines.append(f"{key} = " + "\n    ".join(str(each) for each in values))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def start_command(tmp_path: pathlib.Path) -> collections.abc.Iterator[StartCommand]:
+    """Start the command and go on: for tests that stop or kill it. What still runs at the end is killed."""
+    start = StartCommand(tmp_path)
+    yield start
+    for process in start.processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+class RunCommand(typing.Protocol):
+    def __call__(
+        self,
+        *arguments: object,
+        config: Config | None = None,
+        environment: collections.abc.Mapping[str, str] | None = None,
+        unprivileged: bool = False,
+        timeout: float = 120,
+    ) -> Outcome: ...
+
+
+@pytest.fixture
+def run_command(start_command: StartCommand) -> RunCommand:
+    """Run the command to its end: see StartCommand for the arguments; ``timeout`` in seconds."""
+
+    def run(*arguments: object, timeout: float = 120, **options: typing.Any) -> Outcome:
+        began = time.monotonic()
+        process = start_command(*arguments, **options)
+        stdout, stderr = process.communicate(timeout=timeout)
+        return Outcome(process.returncode, stdout, stderr, time.monotonic() - began)
+
+    return run
