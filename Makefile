@@ -1,0 +1,50 @@
+# Everything a person types here; `make` alone tells what there is. Paths are relative: the tree may stand anywhere.
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap system demo test lint format clean
+
+PYTHON ?=
+KEEP ?=
+export PYTHON
+
+VENV := .venv/.installed
+TOOLS := embedded/node_modules/.installed
+
+help:
+	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
+	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
+	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
+	@echo 'make lint            formatting, style, types, imports only'
+	@echo 'make format          format the sources'
+	@echo 'make bootstrap       install what these need (each does so by itself)'
+	@echo 'make clean           remove all that these made'
+
+# What is needed is installed once, and again when its list changes.
+$(VENV): setup.py pyproject.toml
+	@bash embedded/bootstrap python
+
+# A look that takes a moment, each time: the tree may have come to another machine.
+system:
+	@bash embedded/bootstrap system
+
+$(TOOLS): embedded/package-lock.json | system
+	@bash embedded/bootstrap tools
+
+bootstrap: system $(VENV) $(TOOLS)
+
+demo: bootstrap
+	@.venv/bin/python -m embedded.demo $(if $(KEEP),--keep)
+
+test: bootstrap
+	@.venv/bin/python -m tox run $(ARGS)
+
+lint: $(VENV)
+	@.venv/bin/python -m tox run -e lint
+
+format: $(VENV)
+	@.venv/bin/python -m black .
+
+clean:
+	rm -rf .venv .tox build dist *.egg-info .mypy_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf embedded/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
