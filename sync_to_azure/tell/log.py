@@ -41,7 +41,8 @@ _LEVELS = {
 class Clearable(Protocol):
     """What stands on the terminal's last line and can be taken away (``terminal.ProgressLine``)."""
 
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Takes the line away; called from any thread."""
 
 
 class TerminalHandler(logging.StreamHandler[TextIO]):

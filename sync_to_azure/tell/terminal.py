@@ -153,7 +153,7 @@ def _folded(text: str, width: int) -> list[str]:
                 lines.append(line)
                 line = ""
                 continue
-            head = _prefix(word, width)
+            head = _prefix(word, width) or word[0]
             lines.append(head)
             word = word[len(head) :]
         line = f"{line} {word}" if line else word
@@ -181,12 +181,12 @@ def cut(text: str, width: int) -> str:
 
 
 def _prefix(text: str, width: int) -> str:
-    """The longest beginning of ``text`` in ``width`` columns; at least one character, so that folding ends."""
+    """The longest beginning of ``text`` in ``width`` columns."""
     used = 0
     for at, character in enumerate(text):
         used += _columns_of(character)
         if used > width:
-            return text[: max(at, 1)] if width > 0 else ""
+            return text[:at]
     return text
 
 
@@ -214,7 +214,7 @@ def human_size(size: float) -> str:
     """Bytes in decimal units, as disks and clouds are sold: 999 B, 1.2 GB."""
     if not math.isfinite(size):
         return "?"
-    if abs(size) < 1000:
+    if abs(size) < 999.5:
         return f"{size:.0f} B"
     for unit in ("kB", "MB", "GB", "TB", "PB"):
         size /= 1000
