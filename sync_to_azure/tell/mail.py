@@ -5,6 +5,8 @@ What costs time to import (smtplib, email) is imported where it is used: a pass 
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
 import logging
 import re
@@ -40,9 +42,7 @@ class MailFailed(SyncError):
 
 @dataclasses.dataclass(frozen=True)
 class MailSettings:
-    """Where mails go. ``port`` 0: by ``security`` (auto, tls, starttls, none); ``timeout`` in seconds for every
-    answer of the server; ``sender``: empty means the user, if that is an address, else this program at this host.
-    """
+    """Where mails go. ``port`` 0: by ``security`` (auto, tls, starttls, none); ``timeout`` in seconds for every answer of the server; ``sender``: empty means the user, if that is an address, else this program at this host."""
 
     host: str
     port: int = 0
@@ -51,7 +51,6 @@ class MailSettings:
     security: str = "auto"
     recipients: tuple[str, ...] = ()
     timeout: float = 30.0
-    sender: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +172,6 @@ def compose(
     message["Date"] = email.utils.formatdate(time.time() if now is None else now, localtime=True)
     message["Message-ID"] = email.utils.make_msgid(domain=from_address.domain or "localhost")
     message["Auto-Submitted"] = "auto-generated"
-    message["Precedence"] = "bulk"
     message.set_content(plain_lines(body.replace("\r\n", "\n")), charset="utf-8")
     return message
 
@@ -199,8 +197,8 @@ def _address(text: str) -> "Address":
 
 def sender_of(settings: MailSettings) -> str:
     """Whom the mails come from: many servers accept only the address that logs in."""
-    if settings.sender or "@" in settings.user:
-        return settings.sender or settings.user
+    if "@" in settings.user:
+        return settings.user
     return f"sync_to_azure@{re.sub(r'[^A-Za-z0-9.-]', '-', socket.gethostname()) or 'localhost'}"
 
 
@@ -249,7 +247,8 @@ def send(settings: MailSettings, message: "EmailMessage", context: "ssl.SSLConte
             _log.warning(
                 "%s refuses the recipient %s: %s; the others have the mail", where, recipient, reason
             )
-        _quit(server)
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            server.quit()  # the mail is accepted by now: a server without a goodbye is no failure
     except (OSError, smtplib.SMTPException, ValueError) as error:
         problem, advice = _explained(error, settings.timeout)
         raise MailFailed(plain(redact(f"mail server {where}: {problem}")), advice) from error
@@ -260,7 +259,6 @@ def send(settings: MailSettings, message: "EmailMessage", context: "ssl.SSLConte
 
 def _log_in(server: "smtplib.SMTP", user: str, password: str) -> None:
     """smtplib knows ASCII passwords only; AUTH PLAIN is UTF-8 (RFC 4616)."""
-    import base64
     import smtplib
 
     if (user + password).isascii():
@@ -271,16 +269,6 @@ def _log_in(server: "smtplib.SMTP", user: str, password: str) -> None:
     code, answer = server.docmd("AUTH", f"PLAIN {secret}")
     if code != 235:
         raise smtplib.SMTPAuthenticationError(code, answer)
-
-
-def _quit(server: "smtplib.SMTP") -> None:
-    """The mail is accepted by now: a server that does not say goodbye is no failure."""
-    import smtplib
-
-    try:
-        server.quit()
-    except (OSError, smtplib.SMTPException):
-        pass
 
 
 def _explained(error: Exception, timeout: float) -> tuple[str, str]:

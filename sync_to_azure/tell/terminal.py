@@ -117,8 +117,8 @@ def table(lines: Sequence[RunLine], width: int | None = None, colours: bool = Fa
         if colours:
             colour = "1" if number == 0 else _COLOURS.get(lines[number - 1].state, "")
             cells[1] = f"\x1b[{colour}m{cells[1]}\x1b[0m" if colour else cells[1]
-        reason = _wrapped(row[-1], width, indent)
-        text.append("  ".join([*cells, reason]).rstrip())
+        reason = _wrapped(row[-1], width, indent) if number else row[-1]
+        text.extend(line.rstrip() for line in ("  ".join(cells) + "  " + reason).split("\n"))
     return "\n".join(text)
 
 
