@@ -1,0 +1,292 @@
+"""The command line: one click group whose own options are a pass's settings, exit codes, and how errors are told.
+
+click only splits the words here. It reads neither environment nor file and converts nothing, so that `settings` can
+merge all sources and tell all problems at once, each with its source.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sync_to_azure import __version__
+from sync_to_azure.errors import ConfigurationError, Interrupted, SyncError
+from sync_to_azure.options import GROUPS, OPTIONS, Option
+from sync_to_azure.settings import Settings, load
+
+PROGRAM = "sync_to_azure"
+EXIT_CODES = (
+    ("0", "done, nothing to do, or another pass is running"),
+    ("1", "a run failed in this pass or was newly flagged"),
+    ("2", "wrong usage or configuration"),
+    ("3", "the surroundings are unavailable: source, storage, credentials, state, a hung pass"),
+    ("130, 143", "interrupted (Ctrl-C, SIGTERM)"),
+)
+READER_GONE = 141
+"""What a shell shows for a program that SIGPIPE ended: `sync_to_azure settings | head` is no trouble of ours."""
+
+Work = TypeVar("Work", bound=Callable[..., int])
+
+
+def _click_option(option: Option) -> click.Option:
+    name = f"--{option.key}/--no-{option.key}" if option.flag else f"--{option.key}"
+    text = option.help
+    if option.default is not None and not option.flag:
+        text += f" [default: {option.default}]"
+    if option.flag:
+        return click.Option([name], default=None, help=text)
+    return click.Option(
+        [name],
+        type=click.UNPROCESSED,
+        default=None,
+        multiple=option.repeatable,
+        metavar=option.metavar,
+        help=text,
+        hidden=option.obsolete,
+    )
+
+
+# Shared by all commands: click's options know nothing of the command that they belong to.
+_CLICK_OPTIONS: dict[str, click.Option] = {
+    option.name: _click_option(option) for option in OPTIONS if option.on_command_line
+}
+
+
+class SettingsGroup(click.Group):
+    """The pass, and the commands beside it. Its help groups the settings; a misspelt command suggests one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, self.list_commands(ctx), 1)
+            hint = (
+                f"Did you mean '{near[0]}'?" if near else f"Commands: {', '.join(self.list_commands(ctx))}."
+            )
+            raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group, heading in GROUPS.items():
+            records = [
+                record
+                for option in OPTIONS
+                if option.group == group and option.name in _CLICK_OPTIONS
+                if (record := _CLICK_OPTIONS[option.name].get_help_record(ctx))
+            ]
+            if group == "general":
+                own = [param for param in self.get_params(ctx) if param.name not in _CLICK_OPTIONS]
+                records += [record for param in own if (record := param.get_help_record(ctx))]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+        self.format_commands(ctx, formatter)
+        with formatter.section("Exit codes"):
+            formatter.write_dl(list(EXIT_CODES))
+
+
+class SettingsCommand(click.Command):
+    """A command that takes the settings too. Its help shows only its own options and names the others."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        shown = [
+            param
+            for param in self.get_params(ctx)
+            if param.name not in _CLICK_OPTIONS or param.name == "config_file"
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl([record for param in shown if (record := param.get_help_record(ctx))])
+        formatter.write_paragraph()
+        formatter.write_text(f"All options of a pass are accepted too, see {PROGRAM} --help.")
+
+
+@click.pass_context
+def _pass(ctx: click.Context, /, **_: object) -> int:
+    """Carry completed runs from a main folder to Azure Blob Storage, and prove that every byte arrived.
+
+    Without a command this is one pass over the main folder. Each option can also be a key of the config file
+    (without dashes) or an environment variable (SYNC_TO_AZURE_MAIN_FOLDER); the command line comes first, then the
+    environment, then the file.
+    """
+    if ctx.invoked_subcommand is not None:
+        return 0
+    settings = _settings_of(ctx)
+
+    def work() -> int:
+        from sync_to_azure import one_pass
+
+        return one_pass.run(settings)
+
+    return _guarded(settings, work)
+
+
+group = SettingsGroup(
+    name=PROGRAM,
+    callback=_pass,
+    help=_pass.__doc__,
+    params=list(_CLICK_OPTIONS.values()),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+click.version_option(__version__, message="%(prog)s %(version)s")(group)
+
+
+def settings_command(name: str) -> Callable[[Work], click.Command]:
+    """Make a function ``(settings, **own options) -> exit code`` a command of the group.
+
+    Its docstring is the help; its own options stand below this decorator as click.option, and are no keys.
+    """
+
+    def decorate(work: Work) -> click.Command:
+        own: list[click.Parameter] = list(reversed(getattr(work, "__click_params__", [])))
+        clash = {param.name for param in own} & _CLICK_OPTIONS.keys()
+        assert not clash, f"{name}: {clash} are settings already"
+
+        @click.pass_context
+        def callback(ctx: click.Context, /, **given: Any) -> int:
+            settings = _settings_of(ctx)
+            arguments = {key: value for key, value in given.items() if key not in _CLICK_OPTIONS}
+            return _guarded(settings, lambda: work(settings, **arguments))
+
+        params = [*own, *_CLICK_OPTIONS.values()]
+        command = SettingsCommand(name, callback=callback, help=work.__doc__, params=params)
+        group.add_command(command)
+        return command
+
+    return decorate
+
+
+def _settings_of(ctx: click.Context) -> Settings:
+    """Settings from the words before and after the command's name; those after it win."""
+    given: dict[str, object] = {}
+    for part in (ctx.parent, ctx):
+        for name, value in part.params.items() if part else ():
+            if name in _CLICK_OPTIONS and value is not None and value != ():
+                given[name] = value
+    try:
+        cwd = Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "the current folder does not exist any more; start from another one"
+        ) from None
+    return load(given, os.environ, cwd)
+
+
+@settings_command("settings")
+def show_settings(settings: Settings) -> int:
+    """Show each setting, and where it comes from. Secrets are not shown."""
+    for option in OPTIONS:
+        if option.obsolete:
+            continue
+        value = getattr(settings, option.name)
+        if value is None or value == ():
+            text = "(unset)"
+        elif option.secret:
+            text = "(set)"
+        elif isinstance(value, bool):
+            text = str(value).lower()
+        elif isinstance(value, tuple):
+            text = ", ".join(value)
+        else:
+            text = f"{value:g}" if isinstance(value, float) else str(value) or "/"
+        _write(sys.stdout, f"{option.key:20} {text:40} {settings.origin[option.key]}")
+    for notice in settings.notices:
+        _tell(f"warning: {notice.text}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code and writes what went wrong to stderr, never a traceback for it."""
+    try:
+        code = group.main(args=argv, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except Interrupted as stop:
+        _tell(str(stop))
+        return stop.exit_code
+    except SyncError as error:
+        return _tell_error(error, ())
+    except BrokenPipeError:
+        return _reader_gone()
+    except SystemExit as stop:  # click turns a broken pipe into one
+        if isinstance(stop.__context__, OSError) and stop.__context__.errno == errno.EPIPE:
+            return _reader_gone()
+        raise
+    except Exception as error:
+        return _tell_internal(error, ())
+
+
+def _guarded(settings: Settings, work: Callable[[], int]) -> int:
+    """Do ``work``; its errors are told here, where it is known which texts are secrets."""
+    secrets = settings.secret_values()
+    try:
+        return work()
+    except SyncError as error:
+        return _tell_error(error, secrets)
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:
+        return _tell_internal(error, secrets)
+
+
+def _tell_error(error: SyncError, secrets: Sequence[str]) -> int:
+    lines = error.problems if isinstance(error, ConfigurationError) else [error.message]
+    for line in [*lines, error.advice]:
+        if line:
+            _tell(line, secrets)
+    return error.exit_code
+
+
+def _tell_internal(error: Exception, secrets: Sequence[str]) -> int:
+    """A fault of ours: the traceback goes where the log goes (and into the mail), one line to stderr."""
+    import logging
+    import traceback
+
+    logger = logging.getLogger(PROGRAM)
+    line = f"internal error: {type(error).__name__}: {error}"
+    files = [handler.baseFilename for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    if logger.hasHandlers():
+        logger.error(line, exc_info=error)
+        where = f"the traceback is in {files[0]}" if files else "the traceback stands in the log above"
+    else:  # nobody listens yet: nothing may be lost
+        _write(sys.stderr, _hidden("".join(traceback.format_exception(error)).rstrip(), secrets))
+        where = "the traceback stands above"
+    _tell(f"{line}; {where}", secrets)
+    return 1
+
+
+def _hidden(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _tell(text: str, secrets: Sequence[str] = ()) -> None:
+    """One line of ours on stderr."""
+    _write(sys.stderr, f"{PROGRAM}: {_hidden(text, secrets)}")
+
+
+def _write(stream: Any, text: str) -> None:
+    """Names on disks need not be UTF-8, and terminals need not know it: no message may fail for that."""
+    encoding = stream.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+def _reader_gone() -> int:
+    """Nobody reads our output any more. Python must not complain about it once more while it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_GONE
