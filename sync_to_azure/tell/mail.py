@@ -42,7 +42,10 @@ class MailFailed(SyncError):
 
 @dataclasses.dataclass(frozen=True)
 class MailSettings:
-    """Where mails go. ``port`` 0: by ``security`` (auto, tls, starttls, none); ``timeout`` in seconds for every answer of the server; ``sender``: empty means the user, if that is an address, else this program at this host."""
+    """Where mails go. ``port`` 0: by ``security`` (auto, tls, starttls, none).
+
+    ``timeout`` in seconds, for every answer of the server.
+    """
 
     host: str
     port: int = 0
@@ -136,11 +139,7 @@ def _joined(words: list[str], room: int) -> str:
 
 
 def body(
-    mail: Mail,
-    summary: Summary,
-    log: str,
-    host: str | None = None,
-    redact: Callable[[str], str] = Redactor(),
+    mail: Mail, summary: Summary, log: str, host: str | None = None, redact: Callable[[str], str] = Redactor()
 ) -> str:
     """The whole text: what is wrong, the table of runs, and after a line the log of the pass. Redacted."""
     runs = table(summary.runs[:RUNS_LISTED]) or "No run was worked on."
@@ -182,12 +181,9 @@ def _address(text: str) -> "Address":
     import email.utils
 
     name, address = email.utils.parseaddr(text)
-    local, _, domain = address.rpartition("@") if "@" in address else (address, "", "")
-    if (
-        plain(text) != text
-        or not re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]+", local)
-        or re.search(r"[\s@<>,;\"()]", domain)
-    ):
+    local, _, domain = address.partition("@")
+    odd = plain(text) != text or re.search(r"[\s@<>,;\"()]", domain)
+    if odd or not re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]+", local):
         raise MailFailed(f"{plain(text)!r} is no mail address", "mend log-recipient")
     try:
         return email.headerregistry.Address(display_name=name, username=local, domain=domain)
@@ -227,12 +223,12 @@ def send(settings: MailSettings, message: "EmailMessage", context: "ssl.SSLConte
     security, port = connection(settings)
     where = f"{plain(settings.host)}:{port}"
     redact = Redactor([settings.password])
-    verified = context if context is not None else ssl.create_default_context()
     server: smtplib.SMTP | None = None
     try:
         to = [_address(recipient).addr_spec for recipient in settings.recipients]
         if not to:
             raise MailFailed("a mail has no recipient", "set log-recipient")
+        verified = context if context is not None else ssl.create_default_context()
         if security == "tls":
             server = smtplib.SMTP_SSL(settings.host, port, timeout=settings.timeout, context=verified)
         else:
@@ -244,9 +240,7 @@ def send(settings: MailSettings, message: "EmailMessage", context: "ssl.SSLConte
         refused = server.send_message(message, to_addrs=to)
         for recipient, (code, answer) in refused.items():
             reason = plain(redact(f"{code} {_decoded(answer)}"))
-            _log.warning(
-                "%s refuses the recipient %s: %s; the others have the mail", where, recipient, reason
-            )
+            _log.warning("%s refuses %s: %s; the others have the mail", where, recipient, reason)
         with contextlib.suppress(OSError, smtplib.SMTPException):
             server.quit()  # the mail is accepted by now: a server without a goodbye is no failure
     except (OSError, smtplib.SMTPException, ValueError) as error:
@@ -289,10 +283,7 @@ def _explained(error: Exception, timeout: float) -> tuple[str, str]:
     if isinstance(error, smtplib.SMTPNotSupportedError) and "STARTTLS" in str(error):
         return "does not offer STARTTLS", "set smtp-security to tls, or to none for a line you trust"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"its certificate is not trusted: {error.verify_message}",
-            "SSL_CERT_FILE can name an authority",
-        )
+        return f"its certificate is not trusted: {error.verify_message}", "SSL_CERT_FILE names authorities"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}", "check smtp-security and smtp-port"
     if isinstance(error, TimeoutError) or "timed out" in str(error):
