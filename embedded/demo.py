@@ -1,0 +1,241 @@
+"""What `make demo` runs: three instruments' runs into an embedded Azurite by the real command, then the proof."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import collections.abc
+import dataclasses
+import filecmp
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from azure.storage.blob import BlobProperties, ContainerClient
+
+from embedded.azurite import Azurite
+from embedded.runs import WrittenRun, write_miseq, write_nextseq, write_proteomics, write_sample_sheet
+from embedded.tools import azcopy_path
+
+CONTAINER = "runs"
+MIB = 1024 * 1024
+
+
+class DemoFailed(Exception):
+    """Something is not as it should be; the message says what."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Instrument:
+    """One main folder with its config file; ``complete`` must arrive, ``unfinished`` must not."""
+
+    name: str
+    config: str
+    complete: list[WrittenRun]
+    unfinished: list[WrittenRun]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="keep the folder (make demo KEEP=1)")
+    keep = parser.parse_args().keep
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="sync-to-azure-demo-"))
+    try:
+        demonstrate(folder)
+    except DemoFailed as error:
+        print(f"\nThe demo failed: {error}\nIts files are kept in {folder}", file=sys.stderr)
+        sys.exit(1)
+    except BaseException:
+        print(f"\nThe demo was stopped; its files are in {folder}", file=sys.stderr)
+        raise
+    if keep:
+        print(f"\nAll is kept in {folder}: main folders, configs, logs, ledgers, what was downloaded.")
+    else:
+        shutil.rmtree(folder)
+        print(f"\n{folder} is removed again (make demo KEEP=1 keeps it).")
+
+
+def demonstrate(folder: pathlib.Path) -> None:
+    with Azurite(folder / "azurite") as azurite, azurite.create_container(CONTAINER) as container:
+        heading("Three instruments, and an Azure of our own")
+        print(f"Azurite, Microsoft's emulator of Azure Blob Storage, answers at {azurite.endpoint}")
+        instruments = write_instruments(folder, azurite)
+
+        heading("First pass: what is complete is carried, verified and published")
+        for instrument in instruments:
+            run_command(folder, instrument)
+        first = listing(container)
+
+        heading("Second pass: nothing is sent twice")
+        for instrument in instruments:
+            run_command(folder, instrument)
+        must_be_the_same(first, listing(container))
+
+        heading(f"What is in the container '{CONTAINER}' now")
+        show_tree(first)
+        show_receipt(container, instruments[0])
+
+        heading("The proof: everything is downloaded again and checked")
+        download(container, first, folder / "downloaded")
+        for instrument in instruments:
+            prove(folder, instrument, first)
+
+
+def write_instruments(folder: pathlib.Path, azurite: Azurite) -> list[Instrument]:
+    key_file = folder / "account.key"
+    key_file.touch(mode=0o600)
+    key_file.write_text(azurite.key + "\n", encoding="utf-8")
+    miseq, nextseq, proteomics = (folder / name for name in ("miseq", "nextseq", "proteomics"))
+    instruments = [
+        Instrument(
+            "miseq",
+            config_text(folder, azurite, "miseq", flag="RTAComplete.txt", sheets=True),
+            [write_miseq(miseq, seed=1)],
+            [write_miseq(miseq, seed=2, complete=False)],
+        ),
+        Instrument(
+            "nextseq",
+            config_text(folder, azurite, "nextseq", flag="RTAComplete.txt", sheets=True),
+            [write_nextseq(nextseq, seed=3)],
+            [],
+        ),
+        # More than 8 MiB a file: AzCopy sends those in blocks, and the receipt tells the weaker evidence.
+        Instrument(
+            "proteomics",
+            config_text(folder, azurite, "proteomics", flag=None, sheets=False),
+            [write_proteomics(proteomics, seed=4, files=3, size=27 * MIB)],
+            [],
+        ),
+    ]
+    for instrument in instruments:
+        (folder / f"{instrument.name}.cfg").write_text(instrument.config, encoding="utf-8")
+        print(f"\nMain folder {folder / instrument.name}")
+        for run in instrument.complete:
+            print(f"  {run.name:40} {run.files:5} files {run.bytes / MIB:7.1f} MiB")
+            if instrument.name != "proteomics":
+                write_sample_sheet(folder / "samplesheets" / instrument.name, run.name)
+        for run in instrument.unfinished:
+            print(f"  {run.name:40} {run.files:5} files {run.bytes / MIB:7.1f} MiB, still being written")
+    print(f"\nThe config of the first one, {folder / 'miseq.cfg'}:\n")
+    print("\n".join(f"    {line}" for line in instruments[0].config.splitlines()))
+    return instruments
+
+
+def config_text(folder: pathlib.Path, azurite: Azurite, name: str, *, flag: str | None, sheets: bool) -> str:
+    """No section header, as the config files of old; without a flag the quiet time alone decides."""
+    lines = [f"main-folder = {folder / name}"]
+    if sheets:
+        lines += [f"samplesheet-folder = {folder / 'samplesheets' / name}"]
+    if flag is not None:
+        lines += [f"completion-flag = {flag}"]
+    lines += ["completion-delay = 0", f"blob-endpoint = {azurite.endpoint}", f"container-name = {CONTAINER}"]
+    lines += [f"destination = /{name}", "auth = account-key", f"credentials = {folder / 'account.key'}"]
+    lines += [f"azcopy = {azcopy_path()}", f"azcopy-logs = {folder / 'azcopy-logs'}"]
+    lines += [f"state-file = {folder / f'{name}.sqlite'}", f"log-file = {folder / f'{name}.log'}"]
+    return "\n".join(lines) + "\n"
+
+
+def run_command(folder: pathlib.Path, instrument: Instrument) -> None:
+    """The real command, its output straight to the screen, without the settings of whoever runs the demo."""
+    command = ["sync_to_azure", "--config-file", f"{instrument.name}.cfg"]
+    print(f"\n$ {' '.join(command)}", flush=True)
+    foreign = ("SYNC_TO_AZURE_", "AZCOPY_", "AZURE_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    environment["PATH"] = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+    ended = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL)
+    print(f"(exit code {ended.returncode})", flush=True)
+    if ended.returncode != 0:
+        raise DemoFailed(f"{' '.join(command)} ended with {ended.returncode}")
+
+
+def listing(container: ContainerClient) -> dict[str, BlobProperties]:
+    return {blob.name: blob for blob in container.list_blobs()}
+
+
+def must_be_the_same(
+    first: collections.abc.Mapping[str, BlobProperties], second: collections.abc.Mapping[str, BlobProperties]
+) -> None:
+    """Every upload gives a blob a new ETag: equal ones prove that nothing was sent."""
+    before = {name: blob.etag for name, blob in first.items()}
+    after = {name: blob.etag for name, blob in second.items()}
+    if before != after:
+        changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        raise DemoFailed(f"the second pass changed {len(changed)} blobs, the first of them {changed[0]}")
+    print(f"\nAll {len(after)} blobs have the ETags that they had before: not one was sent again.")
+
+
+def show_tree(blobs: collections.abc.Mapping[str, BlobProperties]) -> None:
+    """Files below DEST/RUN/ are summed up by their first folder; the blobs beside a run are shown one by one."""
+    sums: dict[str, tuple[int, int]] = collections.defaultdict(lambda: (0, 0))
+    for name, blob in sorted(blobs.items()):
+        parts = name.split("/")
+        shown = "/".join(parts[:3]) + ("/" if len(parts) > 3 else "")
+        files, size = sums[shown]
+        sums[shown] = (files + 1, size + blob.size)
+    above = ""
+    for shown, (files, size) in sums.items():
+        folder, _, last = shown.rstrip("/").rpartition("/")
+        if folder != above:
+            print(f"  {folder}/")
+            above = folder
+        slash = f"/  ({files} files)" if shown.endswith("/") else ""
+        print(f"  {'  ' * shown.rstrip('/').count('/')}{last + slash:56} {size:>12,}")
+
+
+def show_receipt(container: ContainerClient, instrument: Instrument) -> None:
+    name = f"{instrument.name}/{instrument.complete[0].name}"
+    receipt = json.loads(container.download_blob(f"{name}.json").readall())
+    print(f"\nThe receipt {name}.json:\n")
+    print("\n".join(f"    {line}" for line in json.dumps(receipt, indent=2).splitlines()))
+    marker = container.download_blob(f"{name}.sync").readall().decode()
+    print(f"\nThe marker {name}.sync, written last, for the pipelines that wait for it: {marker.strip()}")
+    if receipt.get("schema") != 1 or receipt.get("run") != instrument.complete[0].name:
+        raise DemoFailed(f"{name}.json is no receipt of this run")
+
+
+def download(
+    container: ContainerClient, blobs: collections.abc.Mapping[str, BlobProperties], target: pathlib.Path
+) -> None:
+    for name in blobs:
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            container.download_blob(name).readinto(file)
+
+
+def prove(
+    folder: pathlib.Path, instrument: Instrument, blobs: collections.abc.Mapping[str, BlobProperties]
+) -> None:
+    destination = folder / "downloaded" / instrument.name
+    for run in instrument.complete:
+        print(f"\n$ cd downloaded/{instrument.name} && md5sum --check --quiet {run.name}.md5", flush=True)
+        checked = subprocess.run(["md5sum", "--check", "--quiet", f"{run.name}.md5"], cwd=destination)
+        if checked.returncode != 0:
+            raise DemoFailed(f"md5sum does not agree with {run.name}.md5")
+        lines = (destination / f"{run.name}.md5").read_text(encoding="utf-8").splitlines()
+        sent = [path for path in run.folder.rglob("*") if path.is_file()]
+        for path in sent:
+            arrived = destination / run.name / path.relative_to(run.folder)
+            if not arrived.is_file() or not filecmp.cmp(path, arrived, shallow=False):
+                raise DemoFailed(f"{path} did not arrive as it is")
+        if len(lines) < len(sent):
+            raise DemoFailed(f"{run.name}.md5 has {len(lines)} lines for {len(sent)} files")
+        print(
+            f"OK: {len(lines)} MD5s agree, and {len(sent)} files are byte for byte those of the main folder."
+        )
+    for run in instrument.unfinished:
+        if any(name.startswith(f"{instrument.name}/{run.name}") for name in blobs):
+            raise DemoFailed(f"{run.name} is still being written and was carried all the same")
+        print(f"OK: nothing of {run.name} was sent, it is still being written.")
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}\n{'=' * len(text)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
