@@ -111,13 +111,14 @@ def table(lines: Sequence[RunLine], width: int | None = None, colours: bool = Fa
     rows = [_HEADINGS, *(_cells(line) for line in lines)]
     widths = [max(columns(row[at]) for row in rows) for at in range(len(_HEADINGS) - 1)]
     indent = sum(widths) + 2 * len(widths)
+    below = width is not None and width - indent < _REASON_WIDTH
     text: list[str] = []
     for number, row in enumerate(rows):
         cells = [_pad(cell, widths[at], _HEADINGS[at] in _RIGHT) for at, cell in enumerate(row[:-1])]
         if colours:
             colour = "1" if number == 0 else _COLOURS.get(lines[number - 1].state, "")
             cells[1] = f"\x1b[{colour}m{cells[1]}\x1b[0m" if colour else cells[1]
-        reason = _wrapped(row[-1], width, indent) if number else row[-1]
+        reason = _wrapped(row[-1], width, indent) if number else ("" if below else row[-1])
         text.extend(line.rstrip() for line in ("  ".join(cells) + "  " + reason).split("\n"))
     return "\n".join(text)
 
