@@ -10,6 +10,7 @@ SyncError                       the root; carries message, what to do, exit code
 │   ├── ToolUnavailable         AzCopy missing, too old
 │   └── PassHung                another pass holds the lock and has shown no life for a day
 ├── RunError             (1)    one run cannot go on in this pass; others can
+│   ├── UploadFailed            an uploader ended without having sent all; trying again may help
 │   ├── RunChanged              files changed while they were carried: the quiet time starts over
 │   └── BlobRefused             the service refuses one blob for good (lease, immutability policy)
 └── Interrupted      (130/143)  a signal asked us to stop
@@ -72,6 +73,14 @@ class PassHung(SurroundingsError):
 
 class RunError(SyncError):
     exit_code = 1
+
+
+class UploadFailed(RunError):
+    """``is_try`` is False where nothing failed and the job only has to be started anew (a SAS that runs out)."""
+
+    def __init__(self, message: str, advice: str = "", is_try: bool = True) -> None:
+        super().__init__(message, advice)
+        self.is_try = is_try
 
 
 class RunChanged(RunError):

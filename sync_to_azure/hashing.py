@@ -1,0 +1,133 @@
+"""MD5s of many files by a few readers, while something else goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import os
+import queue
+import stat
+import threading
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+
+from sync_to_azure.model import FileToSend
+from sync_to_azure.walk import SHARE_GONE
+
+_BLOCK = 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hashed:
+    """One file's MD5, or why there is none: ``changed`` (not as the walk saw it), ``unreadable``, ``share`` (gone)."""
+
+    file: FileToSend
+    md5: bytes | None
+    problem: str = ""
+    detail: str = ""
+
+
+def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
+    """Read one file below ``root``; the size and mtime must be as given, before and after. Never follows a symlink."""
+    try:
+        handle = os.open(os.path.join(root, file.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        return _refused(file, error)
+    try:
+        if not _as_seen(os.fstat(handle), file):
+            return Hashed(file, None, "changed")
+        digest = hashlib.md5(usedforsecurity=False)
+        while block := os.read(handle, _BLOCK):
+            digest.update(block)
+            if stop is not None and stop.is_set():
+                return Hashed(file, None, "stopped")
+        if not _as_seen(os.fstat(handle), file):
+            return Hashed(file, None, "changed")
+    except OSError as error:
+        return _refused(file, error)
+    finally:
+        os.close(handle)
+    return Hashed(file, digest.digest())
+
+
+def _as_seen(status: os.stat_result, file: FileToSend) -> bool:
+    return (
+        stat.S_ISREG(status.st_mode) and status.st_size == file.size and status.st_mtime_ns == file.mtime_ns
+    )
+
+
+def _refused(file: FileToSend, error: OSError) -> Hashed:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        return Hashed(file, None, "changed", "it is gone or replaced")
+    if error.errno in SHARE_GONE:
+        return Hashed(file, None, "share", str(error.strerror))
+    return Hashed(file, None, "unreadable", str(error.strerror))
+
+
+class Hasher:
+    """A few reader threads behind bounded queues: memory stays flat whatever the number of files.
+
+    Feed it an iterator (advanced in the caller's thread, by ``drain``) and take results as they come. The threads
+    are daemons: one that hangs on a dead share cannot keep the process from ending.
+    """
+
+    def __init__(self, root: bytes, files: Iterable[FileToSend], readers: int) -> None:
+        self._root = root
+        self._files = iter(files)
+        self._exhausted = False
+        self._waiting = 0
+        self._todo: queue.Queue[FileToSend | None] = queue.Queue(maxsize=64 * readers)
+        self._done: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._read, daemon=True) for _ in range(readers)]
+        for thread in self._threads:
+            thread.start()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            file = self._todo.get()
+            if file is None:
+                return
+            self._done.put(hash_file(self._root, file, self._stop))
+
+    @property
+    def finished(self) -> bool:
+        return self._exhausted and self._waiting == 0
+
+    def drain(self, wait: float = 0.0) -> Iterator[Hashed]:
+        """Hand out more work, then yield what is ready; waits up to ``wait`` seconds for a first result."""
+        self._feed()
+        while self._waiting:
+            try:
+                hashed = self._done.get(timeout=wait) if wait > 0 else self._done.get_nowait()
+            except queue.Empty:
+                return
+            wait = 0.0
+            self._waiting -= 1
+            yield hashed
+            self._feed()
+
+    def _feed(self) -> None:
+        while not self._exhausted and not self._todo.full():
+            file = next(self._files, None)
+            if file is None:
+                self._exhausted = True
+                return
+            self._todo.put(file)
+            self._waiting += 1
+
+    def __enter__(self) -> "Hasher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for _ in self._threads:
+            try:
+                self._todo.put_nowait(None)
+            except queue.Full:
+                break
+        for thread in self._threads:
+            thread.join(timeout=2.0)

@@ -1,0 +1,197 @@
+"""Who we are at the service: a credential for the SDK, login variables or a short-lived SAS for AzCopy.
+
+Nothing here is written down; secrets leave this room only to the SDK and to AzCopy's environment (or, with ``sas`` and
+``account-key``, to its arguments: AzCopy takes those in no other way).
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from sync_to_azure.errors import AccessRefused, StorageUnavailable
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from sync_to_azure.settings import Settings
+
+SCOPE = "https://storage.azure.com/.default"
+SAS_LIFE = datetime.timedelta(hours=4)
+"""A SAS of ours is good for so long; a longer AzCopy job is stopped in time and goes on under a new one."""
+
+_IMDS = ("169.254.169.254", 80)
+
+
+class Identity(Protocol):
+    def for_sdk(self) -> Any:
+        """What azure-storage-blob takes as credential."""
+
+    def azcopy_environment(self) -> dict[str, str]:
+        """AzCopy's documented login variables, or none."""
+
+    def azcopy_query(self) -> tuple[str, float | None]:
+        """The SAS to append to AzCopy's URLs (or an empty string), and its life in seconds if it is ours."""
+
+
+class ServicePrincipal:
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+
+    def for_sdk(self) -> "TokenCredential":
+        from azure.identity import ClientSecretCredential
+
+        settings = self._settings
+        extra: dict[str, Any] = {}
+        if settings.authority_host:
+            # A private or sovereign authority is named by the user: nobody else is asked whether it is one.
+            extra = {"authority": settings.authority_host, "disable_instance_discovery": True}
+        return ClientSecretCredential(
+            settings.tenant_id or "", settings.application_id or "", settings.secret or "", **extra
+        )
+
+    def azcopy_environment(self) -> dict[str, str]:
+        settings = self._settings
+        variables = {
+            "AZCOPY_AUTO_LOGIN_TYPE": "SPN",
+            "AZCOPY_TENANT_ID": settings.tenant_id or "",
+            "AZCOPY_SPA_APPLICATION_ID": settings.application_id or "",
+            "AZCOPY_SPA_CLIENT_SECRET": settings.secret or "",
+        }
+        if settings.authority_host:
+            host = settings.authority_host
+            variables["AZCOPY_ACTIVE_DIRECTORY_ENDPOINT"] = host if "://" in host else f"https://{host}"
+        return variables
+
+    def azcopy_query(self) -> tuple[str, float | None]:
+        return "", None
+
+
+class DefaultChain:
+    """azure-identity's chain; the first member that gives a token is the one that AzCopy is told to use."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._settings = settings
+        self._chosen: tuple[Any, str] | None = None
+
+    def _choose(self) -> tuple[Any, str]:
+        if self._chosen is None:
+            refusals = []
+            for kind, credential in self._members():
+                try:
+                    credential.get_token(SCOPE)
+                except Exception as error:  # each member raises errors of its own; the next one is asked
+                    refusals.append(f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+                    continue
+                self._chosen = credential, kind
+                break
+            else:
+                raise AccessRefused(
+                    "no identity gave a token: " + ("; ".join(refusals) or "none is configured on this machine"),
+                    "give tenant-id, application-id and credentials, run 'az login', or assign a managed identity",
+                )
+        return self._chosen
+
+    def _members(self) -> "list[tuple[str, TokenCredential]]":
+        import azure.identity as identity
+
+        extra: dict[str, Any] = {}
+        if self._settings.authority_host:
+            extra = {"authority": self._settings.authority_host, "disable_instance_discovery": True}
+        members: list[tuple[str, Any]] = []
+        if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+            members.append(("WORKLOAD", identity.WorkloadIdentityCredential(**extra)))
+        if os.environ.get("IDENTITY_ENDPOINT") or os.environ.get("MSI_ENDPOINT") or _imds_answers():
+            members.append(("MSI", identity.ManagedIdentityCredential()))
+        if shutil.which("az"):
+            members.append(("AZCLI", identity.AzureCliCredential()))
+        return members
+
+    def for_sdk(self) -> Any:
+        return self._choose()[0]
+
+    def azcopy_environment(self) -> dict[str, str]:
+        variables = {"AZCOPY_AUTO_LOGIN_TYPE": self._choose()[1]}
+        if self._settings.tenant_id:
+            variables["AZCOPY_TENANT_ID"] = self._settings.tenant_id
+        return variables
+
+    def azcopy_query(self) -> tuple[str, float | None]:
+        return "", None
+
+
+def _imds_answers() -> bool:
+    """Is there the metadata service of an Azure VM? Asked with one short connection, not with minutes of retries."""
+    try:
+        with socket.create_connection(_IMDS, timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+class SharedAccessSignature:
+    """A SAS that the user holds."""
+
+    def __init__(self, settings: "Settings") -> None:
+        self._sas = (settings.secret or "").lstrip("?")
+
+    def for_sdk(self) -> Any:
+        from azure.core.credentials import AzureSasCredential
+
+        return AzureSasCredential(self._sas)
+
+    def azcopy_environment(self) -> dict[str, str]:
+        return {}
+
+    def azcopy_query(self) -> tuple[str, float | None]:
+        return self._sas, None
+
+
+class AccountKey:
+    """The account's key stays with the SDK; AzCopy gets a container-scoped SAS without the right to delete."""
+
+    def __init__(self, settings: "Settings", life: datetime.timedelta = SAS_LIFE) -> None:
+        self._account = settings.storage_account
+        self._container = settings.container_name
+        self._key = settings.secret or ""
+        self._life = life
+
+    def for_sdk(self) -> Any:
+        return {"account_name": self._account, "account_key": self._key}
+
+    def azcopy_environment(self) -> dict[str, str]:
+        return {}
+
+    def azcopy_query(self) -> tuple[str, float | None]:
+        from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+        now = datetime.datetime.now(datetime.timezone.utc)
+        sas = generate_container_sas(
+            self._account,
+            self._container,
+            account_key=self._key,
+            permission=ContainerSasPermissions(read=True, add=True, create=True, write=True, list=True),
+            start=now - datetime.timedelta(minutes=15),
+            expiry=now + self._life,
+        )
+        return sas, self._life.total_seconds()
+
+
+def identity_for(settings: "Settings") -> Identity:
+    kinds: Mapping[str, Any] = {
+        "service-principal": ServicePrincipal,
+        "default": DefaultChain,
+        "sas": SharedAccessSignature,
+        "account-key": AccountKey,
+    }
+    if urlsplit(settings.blob_endpoint).scheme == "http" and settings.auth in ("service-principal", "default"):
+        raise StorageUnavailable(
+            f"{settings.blob_endpoint} is plain http: a token is never sent over it", "use an https endpoint"
+        )
+    made: Identity = kinds[settings.auth](settings)
+    return made

@@ -1,0 +1,178 @@
+"""The container: listing, small writes that the service checks, reading back. Nothing here deletes.
+
+Promises: ``put`` is all or nothing, and the service checked every byte (``validated``); ``listing`` yields each blob
+once, in no agreed order; errors come out as ours, with what to do. Every call may be repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from sync_to_azure import __version__
+from sync_to_azure.errors import AccessRefused, BlobRefused, ConfigurationError, StorageUnavailable, SyncError
+from sync_to_azure.model import Blob
+
+if TYPE_CHECKING:
+    from sync_to_azure.identity import Identity
+    from sync_to_azure.settings import Settings
+
+_CHUNK = 4 * 1024 * 1024
+_log = logging.getLogger(__name__)
+
+
+class Lake:
+    """One container. azure-storage-blob is imported when the first Lake is made: idle passes never pay for it."""
+
+    def __init__(self, settings: "Settings", identity: "Identity") -> None:
+        from azure.storage.blob import ContainerClient, ExponentialRetry
+
+        self._endpoint = settings.blob_endpoint
+        self._container = settings.container_name
+        with self._errors("signing in"):
+            self._client = ContainerClient(
+                settings.blob_endpoint,
+                settings.container_name,
+                credential=identity.for_sdk(),
+                retry_policy=ExponentialRetry(
+                    initial_backoff=1, increment_base=2, retry_total=min(settings.retry_times, 3), random_jitter_range=1
+                ),
+                connection_timeout=min(20.0, settings.timeout),
+                read_timeout=min(60.0, settings.timeout),
+                max_single_put_size=_CHUNK,
+                max_block_size=_CHUNK,
+                max_single_get_size=_CHUNK,
+                max_chunk_get_size=_CHUNK,
+                user_agent=f"sync_to_azure/{__version__}",
+            )
+
+    def check(self, prefix: str) -> None:
+        """Does the container answer, with our rights? Raises StorageUnavailable or AccessRefused."""
+        with self._errors(f"looking into container {self._container}"):
+            pages = self._client.list_blobs(name_starts_with=prefix or None, results_per_page=1).by_page()
+            next(pages, None)
+
+    def listing(self, prefix: str) -> Iterator[Blob]:
+        """Every blob whose name starts with ``prefix``, a page of 5,000 at a time."""
+        with self._errors(f"listing {prefix}"):
+            for item in self._client.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=5000):
+                md5 = item.content_settings.content_md5
+                stub = (item.metadata or {}).get("hdi_isfolder") == "true"
+                yield Blob(
+                    item.name, item.size, bytes(md5) if md5 else None, item.etag, item.blob_tier, folder_stub=stub
+                )
+
+    def put(self, name: str, data: bytes | IO[bytes], size: int, md5: bytes, content_type: str) -> str:
+        """Write one blob, replacing what stands there; returns its ETag. The service checks every part's MD5."""
+        from azure.storage.blob import ContentSettings
+
+        with self._errors(f"writing {name}", name):
+            answer = self._client.get_blob_client(name).upload_blob(
+                data,
+                length=size,
+                overwrite=True,
+                validate_content=True,
+                max_concurrency=1,
+                content_settings=ContentSettings(content_type=content_type, content_md5=bytearray(md5)),
+            )
+            return str(answer["etag"]).strip('"')
+
+    def get(self, name: str) -> bytes | None:
+        """A small blob, whole, or None if it is not there."""
+        try:
+            return b"".join(self.read(name))
+        except _BlobMissing:
+            return None
+
+    def read(self, name: str, etag: str | None = None) -> Iterator[bytes]:
+        """The blob in chunks; with ``etag`` only that version. Raises _BlobMissing (a SyncError) if it is not there."""
+        from azure.core import MatchConditions
+
+        condition: dict[str, Any] = {}
+        if etag:
+            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        with self._errors(f"reading {name}", name):
+            yield from self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition).chunks()
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The lines of a text blob, without their ends."""
+        rest = b""
+        for chunk in self.read(name):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+    def md5_of(self, name: str, etag: str) -> bytes:
+        """Read one version of a blob back and hash it: the strongest evidence."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for chunk in self.read(name, etag):
+            digest.update(chunk)
+        return digest.digest()
+
+    def exists(self, name: str) -> bool:
+        with self._errors(f"looking for {name}", name):
+            return bool(self._client.get_blob_client(name).exists())
+
+    @contextlib.contextmanager
+    def _errors(self, what: str, blob: str | None = None) -> Iterator[None]:
+        from azure.core import exceptions
+
+        try:
+            yield
+        except exceptions.ClientAuthenticationError as error:
+            raise AccessRefused(
+                f"{self._endpoint} refuses our credentials while {what}: {_first_line(error)}",
+                "check tenant-id, application-id, credentials (expired?), the account's name, and this machine's clock",
+            ) from error
+        except exceptions.HttpResponseError as error:
+            raise self._of_answer(error, what, blob) from error
+        except exceptions.AzureError as error:
+            raise StorageUnavailable(
+                f"{self._endpoint} cannot be reached while {what}: {_first_line(error)}",
+                "check the network, the account's name and blob-endpoint",
+            ) from error
+        except (ValueError, TypeError) as error:
+            # The SDK refuses a malformed key, SAS or URL with these while it signs.
+            raise ConfigurationError(
+                f"the credentials or the endpoint {self._endpoint} are malformed: {_first_line(error)}",
+                "check credentials, storage-account and blob-endpoint",
+            ) from error
+
+    def _of_answer(self, error: Any, what: str, blob: str | None) -> SyncError:
+        status = error.status_code or 0
+        code = str(getattr(error, "error_code", None) or error.reason or "")
+        code = code.rpartition(".")[2] if code.startswith("StorageErrorCode") else code
+        if status == 404 and "container" in code.lower().replace("_", ""):
+            return StorageUnavailable(
+                f"container {self._container} is not there at {self._endpoint}", "create it or correct container-name"
+            )
+        if status == 404 and blob is not None:
+            return _BlobMissing(f"{blob} is not there")
+        if status in (401, 403):
+            return AccessRefused(
+                f"{self._endpoint} refuses us ({code or status}) while {what}",
+                "check the key or SAS (expired?), the role assignments, the account's firewall, this machine's clock",
+            )
+        if status in (409, 412):
+            return BlobRefused(
+                f"the service refuses ({status} {code}) while {what}",
+                "a lease, an immutability policy, or somebody else who writes there at the same time",
+            )
+        if status in (404, 400):
+            return StorageUnavailable(
+                f"{self._endpoint} answers {status} {code} while {what}", "check storage-account and blob-endpoint"
+            )
+        return StorageUnavailable(f"{self._endpoint} answers {status} {code} while {what}", "tried again next time")
+
+
+class _BlobMissing(StorageUnavailable):
+    pass
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,7 @@
+"""The ledger: one SQLite file of what was seen and done. Losing it loses time, never data."""
+
+from sync_to_azure.ledger.files import Files
+from sync_to_azure.ledger.ledger import Flow, Ledger, Run
+from sync_to_azure.ledger.lock import Lock
+
+__all__ = ["Files", "Flow", "Ledger", "Lock", "Run"]

@@ -1,0 +1,135 @@
+"""The schema, as small named steps; each is applied once, in its own transaction, and never edited afterwards."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sync_to_azure.errors import StateUnavailable
+
+MIGRATIONS: dict[str, str] = {
+    "0001_first": """
+        CREATE TABLE flow (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            main_folder TEXT NOT NULL,
+            endpoint TEXT NOT NULL,
+            container TEXT NOT NULL,
+            destination TEXT NOT NULL,
+            mount_kind TEXT,
+            mount_source TEXT,
+            heartbeat REAL,
+            trouble_mailed INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE TABLE run (
+            id INTEGER PRIMARY KEY,
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            key TEXT NOT NULL,
+            profile TEXT NOT NULL DEFAULT 'generic',
+            state TEXT NOT NULL,
+            reason_code TEXT,
+            reason_parameters TEXT,
+            since REAL NOT NULL,
+            first_seen REAL NOT NULL,
+            folder_mtime_ns INTEGER,
+            fingerprint TEXT,
+            quiet_since REAL,
+            generation INTEGER NOT NULL DEFAULT 0,
+            lake_known INTEGER NOT NULL DEFAULT 0,
+            taken_over INTEGER NOT NULL DEFAULT 0,
+            rows_kept INTEGER NOT NULL DEFAULT 1,
+            files INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER NOT NULL DEFAULT 0,
+            published_at REAL,
+            first_published REAL,
+            sheet_size INTEGER,
+            sheet_mtime_ns INTEGER,
+            sheet_state TEXT,
+            UNIQUE (flow_id, key)
+        );
+        CREATE TABLE file (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            blob TEXT NOT NULL,
+            path BLOB NOT NULL,
+            origin TEXT NOT NULL DEFAULT 'run',
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            md5 BLOB,
+            evidence INTEGER NOT NULL DEFAULT 0,
+            etag TEXT,
+            generation INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (run_id, blob)
+        ) WITHOUT ROWID;
+        CREATE TABLE uncarried (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            path BLOB NOT NULL,
+            kind TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            detail TEXT NOT NULL,
+            PRIMARY KEY (run_id, path)
+        ) WITHOUT ROWID;
+        CREATE TABLE event (
+            id INTEGER PRIMARY KEY,
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            run_id INTEGER REFERENCES run(id),
+            at REAL NOT NULL,
+            code TEXT NOT NULL,
+            parameters TEXT NOT NULL
+        );
+        CREATE INDEX event_of_run ON event (run_id, id);
+        CREATE TRIGGER event_never_changes BEFORE UPDATE ON event
+            BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+        CREATE TRIGGER event_never_goes BEFORE DELETE ON event
+            BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+        CREATE TABLE progress (
+            flow_id INTEGER PRIMARY KEY REFERENCES flow(id),
+            run_id INTEGER,
+            step TEXT NOT NULL,
+            files_done INTEGER NOT NULL,
+            files_total INTEGER NOT NULL,
+            bytes_done INTEGER NOT NULL,
+            bytes_total INTEGER NOT NULL,
+            updated REAL NOT NULL
+        );
+        CREATE TABLE told (
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            key TEXT NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (flow_id, key)
+        ) WITHOUT ROWID;
+    """,
+}
+
+WORK_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS work.seen (
+        path BLOB NOT NULL, blob TEXT, kind TEXT NOT NULL,
+        size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detail TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS work.listing (
+        blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS work.sent (
+        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS work.hold (
+        blob TEXT PRIMARY KEY, code TEXT NOT NULL
+    ) WITHOUT ROWID;
+"""
+"""The throw-away database: seen (this walk), listing (this look at the container), sent (this try), and hold (files
+that must not be sent, and why)."""
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the ledger to the newest schema. Raises StateUnavailable for a ledger of a newer version."""
+    connection.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)")
+    applied = {row[0] for row in connection.execute("SELECT name FROM migration")}
+    unknown = applied - MIGRATIONS.keys()
+    if unknown:
+        raise StateUnavailable(
+            f"state file {path} was written by a newer version of sync_to_azure ({', '.join(sorted(unknown))})",
+            "use that version, or name another state-file",
+        )
+    for name, script in MIGRATIONS.items():
+        if name in applied:
+            continue
+        # executescript would commit by itself; the explicit BEGIN makes step and name one transaction.
+        connection.executescript(f"BEGIN IMMEDIATE; {script}; INSERT INTO migration VALUES ('{name}'); COMMIT;")

@@ -1,0 +1,67 @@
+"""Why a run stands where it stands: a code with parameters, as the ledger keeps it, and the words for a person."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from sync_to_azure.clock import local_time
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reason:
+    """``code`` and JSON-able ``parameters``; ``text`` is what a person reads."""
+
+    code: str
+    parameters: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        words = _WORDS.get(self.code, self.code)
+        values = {key: _value(key, value) for key, value in self.parameters.items()}
+        return words.format_map(_Forgiving(values))
+
+
+class _Forgiving(dict[str, str]):
+    """A ledger written by another version may lack a parameter: shown as ``?``, never an error."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+_TIMES = frozenset({"since", "from", "at"})
+
+
+def _value(key: str, value: object) -> str:
+    if key in _TIMES and isinstance(value, (int, float)):
+        return local_time(float(value))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+_WORDS = {
+    "flag-missing": "waiting: {flags} is missing",
+    "not-quiet-yet": "waiting: quiet since {since}, carried from {from} on",
+    "not-quiet-additions": "published; new files are there, quiet since {since}, carried from {from} on",
+    "changed-meanwhile": "waiting: files changed while they were carried; the quiet time starts over",
+    "no-sheet-yet": "carried and verified; waiting for {sheet} in the sample sheet folder (or --sheet-optional)",
+    "sheet-ambiguous": "two sample sheets fit this run: {sheets}; keep one",
+    "sheet-unreadable": "its sample sheet {sheet} cannot be read: {problem}",
+    "no-run-yet": "its sample sheet is there, its folder is not (yet)",
+    "empty": "waiting: the folder holds no file to carry",
+    "uncarried": "{count} entries cannot be carried and hold publishing up: {names}",
+    "bad-run-name": "cannot be carried under this name: {problem}; rename the folder",
+    "changed-after-verification": "{count} files changed after they were verified, the good copy stays: {names}",
+    "blob-lost": "{count} blobs are missing or wrong and the source no longer matches the manifest: {names}",
+    "taken-over-differs": "{count} blobs that somebody else published differ from the source, nothing was"
+    " overwritten: {names}",
+    "other-main-folder": "the destination holds a run of this name from another main folder: {folder}",
+    "failed": "{problem}",
+    "vanished": "its folder vanished before it was carried",
+    "not-there": "its folder is not there any more; it was published before",
+    "storage": "not tried: the storage is unavailable",
+    "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
+    "removal-later": "published; removal waits: {problem}",
+    "dry-run": "would be carried: {files} files",
+}

@@ -1,0 +1,48 @@
+"""The port behind which uploaders stand.
+
+Promises of an uploader: it writes ``destination/blob`` for each file it is given, and nothing else; it deletes nothing,
+follows no symlink, and never touches the source. It yields a ``Sent`` for each file that it believes it sent, with the
+evidence that it can give; what it skips or fails is left out, and the listing decides. It may be called again with what
+is still missing. It calls ``tick`` several times a second with how far it is. When its iterator is closed or an
+exception comes out of it, everything that it started has ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from sync_to_azure.model import FileToSend, Sent
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """``source``: the run folder; ``destination``: blob name prefix without a slash at its end (DEST/RUN);
+    ``files`` is walked once; ``count`` and ``bytes`` say how many they will be."""
+
+    run: str
+    source: bytes
+    destination: str
+    files: Iterable[FileToSend]
+    count: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tick:
+    """Files and bytes that are through, so far."""
+
+    files: int
+    bytes: int
+
+
+class Uploader(Protocol):
+    def prepare(self) -> None:
+        """Is everything there that is needed? Raises ToolUnavailable. Called once a pass, before the first job."""
+
+    def can_carry(self, file: FileToSend) -> bool:
+        """False for a file whose name or mapping this uploader cannot express; it is written by the lake itself."""
+
+    def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
+        """Send. Raises UploadFailed when trying again may help; AccessRefused and the like when it will not."""

@@ -1,0 +1,210 @@
+"""AzCopy behind the uploader port: one job at a time, watched, ended when it stands still, its files cleaned up."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import logging
+import os
+import re
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sync_to_azure.clock import Clock
+from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
+from sync_to_azure.model import Evidence, FileToSend, Sent
+from sync_to_azure.uploaders import Job, Tick, azcopy_words
+from sync_to_azure.uploaders.process import Child, run_briefly
+
+if TYPE_CHECKING:
+    from sync_to_azure.identity import Identity
+    from sync_to_azure.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_JOB_PREFIX = "job-"
+_KEEP_FAILED_DAYS = 14
+_SPACE_FIXED = 64 * 1024 * 1024
+_SPACE_A_FILE = 2 * 1024
+_SAS_SHARE = 0.8
+
+_REFUSED = re.compile(
+    "AuthenticationFailed|AuthorizationFailure|AuthorizationPermissionMismatch|NoAuthenticationInformation"
+    "|InvalidAuthenticationInfo|[Ff]ailed to perform [Aa]uto-login|ResponseStatusCode=403"
+)
+
+
+class AzCopyUploader:
+    """See the package's promises. Files up to 8 MiB come out ``validated``, larger ones ``listed`` (docs/design.md)."""
+
+    def __init__(self, settings: "Settings", identity: "Identity", clock: Clock, jobs: Path, files_at_once: int) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._clock = clock
+        self._jobs = jobs
+        self._files_at_once = files_at_once
+        self._executable = ""
+
+    def prepare(self) -> None:
+        named = self._settings.azcopy
+        found = shutil.which(named) if named else shutil.which("azcopy") or shutil.which("azure-storage-azcopy")
+        if not found:
+            what = f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
+            raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
+        try:
+            code, output = run_briefly([found, "--version"], self._environment({}, self._jobs), 30.0)
+        except (OSError, TimeoutError) as error:
+            raise ToolUnavailable(f"AzCopy at {found} does not start: {error}", "install it anew") from error
+        version = azcopy_words.version_of(output)
+        if code != 0 or version is None:
+            first = output.strip().splitlines()[:1] or ["no output"]
+            raise ToolUnavailable(
+                f"AzCopy at {found} does not tell its version (exit code {code}): {first[0]}",
+                "is it AzCopy 10 for this machine, with its libraries (libsecret-1-0 on Debian)?",
+            )
+        if version < azcopy_words.OLDEST_VERSION:
+            have, need = (".".join(map(str, numbers)) for numbers in (version, azcopy_words.OLDEST_VERSION))
+            raise ToolUnavailable(f"AzCopy at {found} is {have}; at least {need} is needed", "install a newer one")
+        self._executable = found
+        self._prune()
+
+    def can_carry(self, file: FileToSend) -> bool:
+        return file.path == file.blob.encode() and azcopy_words.can_be_listed(file.path)
+
+    def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
+        self._look_at_space(job)
+        folder = self._job_folder(job)
+        succeeded = False
+        try:
+            list_file = folder / "files.txt"
+            sizes = self._write_list(list_file, job)
+            problem = self._run(job, folder, list_file, len(sizes), tick)
+            with open(list_file, "rb") as lines:
+                for line, size in zip(lines, sizes, strict=True):
+                    small = size <= azcopy_words.PUT_BLOB_MIB * 1024 * 1024
+                    yield Sent(line[:-1].decode(), Evidence.VALIDATED if small else Evidence.LISTED)
+            if problem is not None:
+                raise problem
+            succeeded = True
+        finally:
+            if succeeded:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                # The plans are worth nothing to us (we plan anew from a listing); the logs may explain what happened.
+                shutil.rmtree(folder / "plans", ignore_errors=True)
+
+    def _run(
+        self, job: Job, folder: Path, list_file: Path, count: int, tick: Callable[[Tick], None]
+    ) -> UploadFailed | None:
+        """Start and watch AzCopy; None if it claims to have sent all, else what to say. Raises AccessRefused."""
+        settings = self._settings
+        query, life = self._identity.azcopy_query()
+        login = self._identity.azcopy_environment()
+        argv = azcopy_words.copy_argv(
+            self._executable,
+            job.source,
+            settings.blob_endpoint,
+            settings.container_name,
+            job.destination,
+            query,
+            str(list_file),
+            settings.azcopy_log_level,
+            settings.cap_mbps,
+            uses_token=bool(login),
+        )
+        last: azcopy_words.Report | None = None
+        words: deque[str] = deque(maxlen=20)
+        started = moved = self._clock.monotonic()
+        with Child(argv, self._environment(login, folder), str(folder)) as child:
+            while not child.ended:
+                line = child.line(0.2)
+                now = self._clock.monotonic()
+                if line is not None:
+                    said = azcopy_words.parse(line)
+                    if said.report is not None:
+                        if last is None or said.report.moved != last.moved:
+                            moved = now
+                        last = said.report
+                    elif said.kind in ("Error", "odd") and said.text.strip():
+                        words.append(said.text.strip())
+                tick(Tick(last.completed, last.bytes_done) if last else Tick(0, 0))
+                if last is not None and last.final:
+                    continue
+                if now - moved > settings.timeout:
+                    return UploadFailed(
+                        f"AzCopy made no progress for {settings.timeout:g} s and was ended (logs: {folder / 'logs'})",
+                        "check the network and the share",
+                    )
+                if life is not None and now - started > life * _SAS_SHARE:
+                    return UploadFailed("the SAS runs out, AzCopy is started anew with another", is_try=False)
+            code = child.exit_code()
+        return self._judge(last if last is not None and last.final else None, code, count, list(words), folder)
+
+    def _judge(
+        self, report: azcopy_words.Report | None, code: int, count: int, words: list[str], folder: Path
+    ) -> UploadFailed | None:
+        found = azcopy_words.findings(report, code, count)
+        if not found:
+            return None
+        text = " ".join(words)
+        if _REFUSED.search(text) and (report is None or not report.completed):
+            raise AccessRefused(
+                f"AzCopy is refused: {words[-1][:300]}", "check credentials, role assignments and the clock"
+            )
+        said = f"; it said: {words[-1][:300]}" if words else ""
+        return UploadFailed(f"{'; '.join(found)}{said} (logs: {folder / 'logs'})")
+
+    def _environment(self, login: dict[str, str], folder: Path) -> dict[str, str]:
+        return azcopy_words.environment(
+            os.environ, login, str(folder / "plans"), str(folder / "logs"), self._files_at_once
+        )
+
+    def _write_list(self, list_file: Path, job: Job) -> "array.array[int]":
+        """One path a line; the sizes are returned, 8 bytes a file."""
+        sizes = array.array("Q")
+        with open(list_file, "wb") as lines:
+            for file in job.files:
+                lines.write(file.path + b"\n")
+                sizes.append(file.size)
+        return sizes
+
+    def _look_at_space(self, job: Job) -> None:
+        needed = _SPACE_FIXED + _SPACE_A_FILE * job.count
+        try:
+            self._jobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+            free = shutil.disk_usage(self._jobs).free
+        except OSError as error:
+            raise StateUnavailable(
+                f"the folder for AzCopy's plans and logs, {self._jobs}, cannot be used: {error.strerror}",
+                "set azcopy-logs to a writable place",
+            ) from error
+        if free < needed:
+            raise StateUnavailable(
+                f"{self._jobs} has {free // 2**20} MiB free; AzCopy's plans and logs for {job.count} files want"
+                f" {needed // 2**20} MiB",
+                "free some space, or set azcopy-logs to another disk",
+            )
+
+    def _job_folder(self, job: Job) -> Path:
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", job.run)[:60]
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock.now()))
+        for number in range(1000):
+            folder = self._jobs / f"{_JOB_PREFIX}{stamp}-{os.getpid()}-{number}-{name}"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+                (folder / "plans").mkdir()
+                (folder / "logs").mkdir()
+                return folder
+        raise StateUnavailable(f"no job folder can be made in {self._jobs}")
+
+    def _prune(self) -> None:
+        """Folders of failed jobs go after two weeks; only folders of ours, never the rest of azcopy-logs."""
+        oldest = self._clock.now() - _KEEP_FAILED_DAYS * 86400
+        with contextlib.suppress(OSError):
+            for folder in self._jobs.glob(f"{_JOB_PREFIX}*"):
+                if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder, ignore_errors=True)

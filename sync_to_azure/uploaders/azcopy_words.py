@@ -1,0 +1,172 @@
+"""What is said to AzCopy and what it says back: arguments, environment and JSON output, as pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+PUT_BLOB_MIB = 8
+"""Up to this size AzCopy sends a file in one Put Blob, whose MD5 the service checks; it is AzCopy's own default, but
+evidence hangs on it, so it is always given. Above it AzCopy sends blocks without checksums (its issue 3141)."""
+
+OLDEST_VERSION = (10, 22, 0)
+"""The oldest release with --put-blob-size-mb and the login by workload identity."""
+
+# Hosts to which AzCopy sends a token without being told (its --trusted-microsoft-suffixes).
+_TRUSTED = (
+    ".core.windows.net",
+    ".core.chinacloudapi.cn",
+    ".core.cloudapi.de",
+    ".core.usgovcloudapi.net",
+    ".storage.azure.net",
+)
+
+
+def copy_argv(
+    executable: str,
+    source: bytes,
+    endpoint: str,
+    container: str,
+    destination: str,
+    query: str,
+    list_file: str,
+    log_level: str,
+    cap_mbps: float | None,
+    uses_token: bool,
+) -> list[str | bytes]:
+    """The arguments of one upload. ``destination`` is the blob prefix (unquoted); ``query`` a SAS or empty.
+
+    No --recursive: the list names files; should one become a folder meanwhile, it is not walked into. No length check:
+    a listing looks at every blob afterwards, so AzCopy need not ask for each. ``.vhd`` must not become a page blob.
+    """
+    url = f"{endpoint}/{container}/{quote(destination, safe='/')}" + (f"?{query}" if query else "")
+    argv: list[str | bytes] = [executable, "copy", source, url, "--as-subdir=false", f"--list-of-files={list_file}"]
+    argv += ["--from-to=LocalBlob", "--blob-type=BlockBlob", "--put-md5", "--overwrite=true", "--check-length=false"]
+    argv += [f"--put-blob-size-mb={PUT_BLOB_MIB}", "--output-type=json", f"--log-level={log_level}"]
+    if cap_mbps is not None:
+        argv.append(f"--cap-mbps={cap_mbps:g}")
+    host = urlsplit(endpoint).netloc
+    if uses_token and not (urlsplit(endpoint).hostname or "").endswith(_TRUSTED):
+        argv.append(f"--trusted-microsoft-suffixes={host}")
+    return argv
+
+
+def environment(
+    ours: Mapping[str, str], login: Mapping[str, str], plans: str, logs: str, files_at_once: int
+) -> dict[str, str]:
+    """AzCopy's environment: ours without our own settings and without another login, plus what this job needs.
+
+    Settings of AzCopy's own that the administrator made (AZCOPY_CONCURRENCY_VALUE, AZCOPY_BUFFER_GB …) stay.
+    """
+    login_names = ("AZCOPY_AUTO_LOGIN_TYPE", "AZCOPY_TENANT_ID", "AZCOPY_SPA_", "AZCOPY_ACTIVE_DIRECTORY", "AZCOPY_OAUTH")
+    kept = {
+        name: value
+        for name, value in ours.items()
+        if not name.startswith("SYNC_TO_AZURE_") and not name.startswith(login_names)
+    }
+    kept.setdefault("AZCOPY_CONCURRENT_FILES", str(files_at_once))
+    return kept | {
+        "AZCOPY_JOB_PLAN_LOCATION": plans,
+        "AZCOPY_LOG_LOCATION": logs,
+        "AZCOPY_DISABLE_SYSLOG": "true",
+        **login,
+    }
+
+
+def can_be_listed(path: bytes) -> bool:
+    """Can this path stand on a line of --list-of-files? The list is cut at line ends, a carriage return before one is
+    dropped, and a byte order mark at its start too."""
+    return b"\n" not in path and b"\r" not in path and not path.startswith(b"\xef\xbb\xbf") and path.strip() != b"{"
+
+
+def version_of(output: str) -> tuple[int, ...] | None:
+    found = re.search(r"azcopy version (\d+)\.(\d+)\.(\d+)", output)
+    return tuple(int(part) for part in found.groups()) if found else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """AzCopy's Progress or EndOfJob. ``moved`` changes whenever anything got further."""
+
+    final: bool
+    status: str
+    total: int
+    completed: int
+    failed: int
+    skipped: int
+    skipped_links: int
+    skipped_special: int
+    bytes_done: int
+    bytes_total: int
+    failures: tuple[str, ...]
+
+    @property
+    def moved(self) -> tuple[int, ...]:
+        return (self.total, self.completed, self.failed, self.skipped, self.bytes_done, self.bytes_total)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Said:
+    """One line of output: a report, or words (``kind``: Info, Error, Init, odd …)."""
+
+    kind: str
+    text: str
+    report: Report | None = None
+
+
+def parse(line: str) -> Said:
+    """Never raises: a line that is no JSON (warnings break the stream, its issue 3182; a Go panic) is odd, and kept."""
+    try:
+        outer = json.loads(line)
+        kind, content = str(outer["MessageType"]), str(outer["MessageContent"])
+    except (ValueError, KeyError, TypeError):
+        return Said("odd", line)
+    if kind in ("Progress", "EndOfJob"):
+        try:
+            return Said(kind, "", _report(json.loads(content), kind == "EndOfJob"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Said("odd", content)
+    return Said(kind, content)
+
+
+def _report(values: Mapping[str, Any], final: bool) -> Report:
+    def number(name: str) -> int:
+        return int(values.get(name) or 0)
+
+    failures: Sequence[Mapping[str, Any]] = values.get("FailedTransfers") or ()
+    return Report(
+        final=final,
+        status=str(values.get("JobStatus", "")),
+        total=number("TotalTransfers"),
+        completed=number("TransfersCompleted"),
+        failed=number("TransfersFailed"),
+        skipped=number("TransfersSkipped"),
+        skipped_links=number("SkippedSymlinkCount"),
+        skipped_special=number("SkippedSpecialFileCount"),
+        bytes_done=number("TotalBytesTransferred"),
+        bytes_total=number("TotalBytesEnumerated"),
+        failures=tuple(f"{item.get('Src', '?')} (error {item.get('ErrorCode', '?')})" for item in failures[:5]),
+    )
+
+
+def findings(report: Report | None, exit_code: int, wanted: int) -> list[str]:
+    """What is odd about how a job ended; an empty list means that it claims to have sent all. The listing decides."""
+    if report is None:
+        return [f"AzCopy ended with exit code {exit_code} and no summary" + (" (a panic)" if exit_code == 2 else "")]
+    found = []
+    if report.status != "Completed":
+        found.append(f"AzCopy's job ended as {report.status or 'unknown'}")
+    if report.failed:
+        found.append(f"{report.failed} transfers failed: {', '.join(report.failures)}")
+    skipped = report.skipped + report.skipped_links + report.skipped_special
+    if skipped:
+        found.append(f"{skipped} files were skipped, which AzCopy does not call a failure")
+    if report.completed < wanted and not report.failed and not skipped:
+        found.append(f"AzCopy claims success, but sent {report.completed} of {wanted} files")
+    if exit_code != 0 and not found:
+        found.append(f"AzCopy ended with exit code {exit_code}")
+    return found

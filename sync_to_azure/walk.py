@@ -1,0 +1,162 @@
+"""Walking one run's tree: a stream of entries, every one accounted for, and the fingerprint of the whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import struct
+from collections.abc import Iterator
+
+from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable
+from sync_to_azure.model import Entry, Fingerprint, Kind
+from sync_to_azure.names import ExcludeRules, blob_name, is_junk, shown
+
+# What a share answers when it is the share that is gone, not one entry of it.
+SHARE_GONE = frozenset(
+    {
+        errno.EIO,
+        errno.ESTALE,
+        errno.ENOTCONN,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ETIMEDOUT,
+        errno.ENXIO,
+        errno.ENODEV,
+    }
+)
+
+_SPECIAL = {
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFBLK: "block device",
+    stat.S_IFCHR: "device",
+}
+
+
+def walk(root: bytes, rules: ExcludeRules, prefix: str = "") -> Iterator[Entry]:
+    """Yield every entry under ``root`` but folders that hold something, in no agreed order. Symlinks are not followed.
+
+    ``prefix`` is DEST/RUN/, for the limits of blob names. Entries that vanish meanwhile are left out (the fingerprint
+    of the next look differs). Raises RunChanged if the root is gone, SourceUnavailable if the share is.
+    """
+    real_root = os.path.realpath(root)
+    pending = [b""]
+    while pending:
+        folder = pending.pop()
+        try:
+            found = os.scandir(os.path.join(root, folder) if folder else root)
+        except OSError as error:
+            entry = _folder_refused(error, root, folder)
+            if entry is not None:
+                yield entry
+            continue
+        empty = True
+        with found:
+            for item in _items(found, root):
+                empty = False
+                path = folder + b"/" + item.name if folder else item.name
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                    continue
+                entry = _entry(item, path, real_root, rules, prefix)
+                if entry is not None:
+                    yield entry
+        if empty and folder:
+            yield _empty_folder(folder, rules)
+
+
+def _items(found: "os._ScandirIterator[bytes]", root: bytes) -> Iterator["os.DirEntry[bytes]"]:
+    try:
+        yield from found
+    except OSError as error:
+        raise SourceUnavailable(f"reading {shown(root)} failed: {error.strerror}") from error
+
+
+def _folder_refused(error: OSError, root: bytes, folder: bytes) -> Entry | None:
+    if error.errno in SHARE_GONE:
+        raise SourceUnavailable(
+            f"{shown(os.path.join(root, folder))} cannot be read: {error.strerror}"
+        ) from error
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if not folder:
+            raise RunChanged(f"{shown(root)} is gone") from error
+        return None
+    if not folder:
+        raise RunChanged(
+            f"{shown(root)} cannot be read: {error.strerror}", "check its permissions"
+        ) from error
+    return Entry(folder, Kind.UNREADABLE, detail=f"folder: {error.strerror}")
+
+
+def _empty_folder(folder: bytes, rules: ExcludeRules) -> Entry:
+    rule = rules.rule_for(os.fsdecode(folder))
+    if rule is not None:
+        return Entry(folder, Kind.EXCLUDED, detail=rule)
+    return Entry(folder, Kind.EMPTY_FOLDER)
+
+
+def _entry(
+    item: "os.DirEntry[bytes]", path: bytes, real_root: bytes, rules: ExcludeRules, prefix: str
+) -> Entry | None:
+    try:
+        status = item.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{shown(item.path)} cannot be read: {error.strerror}") from error
+        return Entry(path, Kind.UNREADABLE, detail=str(error.strerror))
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    rule = rules.rule_for(os.fsdecode(path))
+    if rule is not None:
+        return Entry(path, Kind.EXCLUDED, size, mtime_ns, rule)
+    if is_junk(os.fsdecode(item.name)):
+        return Entry(path, Kind.JUNK, size, mtime_ns)
+    mode = status.st_mode
+    if stat.S_ISLNK(mode):
+        return _symlink(item, path, real_root, mtime_ns)
+    if not stat.S_ISREG(mode):
+        return Entry(path, Kind.SPECIAL, 0, mtime_ns, _SPECIAL.get(stat.S_IFMT(mode), "unknown kind"))
+    name, reason = blob_name(path, prefix)
+    if name is None:
+        return Entry(path, Kind.BAD_NAME, size, mtime_ns, reason)
+    if not mode & stat.S_IROTH and not os.access(item.path, os.R_OK):
+        return Entry(path, Kind.UNREADABLE, size, mtime_ns, "permission denied")
+    return Entry(path, Kind.FILE, size, mtime_ns)
+
+
+def _symlink(item: "os.DirEntry[bytes]", path: bytes, real_root: bytes, mtime_ns: int) -> Entry:
+    """A link to something inside the run loses nothing: its target is carried. One that leaves the run does."""
+    try:
+        target = os.readlink(item.path)
+    except OSError as error:
+        return Entry(path, Kind.UNREADABLE, 0, mtime_ns, f"symlink: {error.strerror}")
+    real = os.path.realpath(item.path)
+    inside = real == real_root or real.startswith(real_root + b"/")
+    kind = Kind.SYMLINK if inside else Kind.SYMLINK_OUTSIDE
+    return Entry(path, kind, 0, mtime_ns, f"to {shown(target)}")
+
+
+class FingerprintBuilder:
+    """Adds entries up in any order. What a rule excludes and junk do not count: they hold nothing up."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+        self._entries = 0
+        self._newest_ns = 0
+
+    def add(self, entry: Entry) -> None:
+        if entry.kind in (Kind.EXCLUDED, Kind.JUNK):
+            return
+        facts = b"%s\0%s\0" % (entry.kind.encode(), entry.path)
+        if entry.kind is not Kind.EMPTY_FOLDER:
+            facts += struct.pack("<qq", entry.size, entry.mtime_ns)
+        digest = hashlib.blake2b(facts, digest_size=16).digest()
+        self._sum = (self._sum + int.from_bytes(digest)) % (1 << 128)
+        self._entries += 1
+        self._newest_ns = max(self._newest_ns, entry.mtime_ns)
+
+    def result(self) -> Fingerprint:
+        return Fingerprint(f"{self._sum:032x}-{self._entries}", self._entries, self._newest_ns)
