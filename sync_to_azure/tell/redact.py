@@ -24,10 +24,10 @@ _BASE64_CHARACTER = r"[A-Za-z0-9+/_-]"
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#(?:39|x27);"}
 _SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f", "/": "/", '"': '"', "'": "'"}
 
+# The ends of names: "client_secret", "smtp-password" and all the others need not be spelt out, and it is fast.
 _SECRET_NAMES = (
-    r"(?:client|tenant|app|application|shared|smtp|azcopy_spa_client|azure_client)?[_-]?(?:secret|password|passwd)"
-    r"|account[_-]?key|shared[_-]?access[_-]?(?:key|signature)|sas[_-]?token|client[_-]?assertion"
-    r"|(?:access|refresh|id)[_-]?token"
+    r"secret|password|passwd|account[_-]?key|shared[_-]?access[_-]?(?:key|signature)|sas[_-]?token"
+    r"|client[_-]?assertion|(?:access|refresh|id)[_-]?token"
 )
 _QUOTED = r'"(?:[^"\\\r\n]|\\.)+"|' + r"'(?:[^'\\\r\n]|\\.)+'"
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
