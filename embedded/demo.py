@@ -182,7 +182,7 @@ def show_tree(blobs: collections.abc.Mapping[str, BlobProperties]) -> None:
         if folder != above:
             print(f"  {folder}/")
             above = folder
-        slash = f"/  ({files} files)" if shown.endswith("/") else ""
+        slash = f"/  ({files} file{'s' if files > 1 else ''})" if shown.endswith("/") else ""
         print(f"  {'  ' * shown.rstrip('/').count('/')}{last + slash:56} {size:>12,}")
 
 
@@ -217,20 +217,35 @@ def prove(
         if checked.returncode != 0:
             raise DemoFailed(f"md5sum does not agree with {run.name}.md5")
         lines = (destination / f"{run.name}.md5").read_text(encoding="utf-8").splitlines()
-        sent = [path for path in run.folder.rglob("*") if path.is_file()]
-        for path in sent:
-            arrived = destination / run.name / path.relative_to(run.folder)
+        expected = expected_at(destination / run.name, run, folder / "samplesheets" / instrument.name)
+        for arrived, path in expected.items():
             if not arrived.is_file() or not filecmp.cmp(path, arrived, shallow=False):
-                raise DemoFailed(f"{path} did not arrive as it is")
-        if len(lines) < len(sent):
-            raise DemoFailed(f"{run.name}.md5 has {len(lines)} lines for {len(sent)} files")
+                raise DemoFailed(f"{path} did not arrive as it is at {arrived}")
+        if len(lines) < run.files:
+            raise DemoFailed(f"{run.name}.md5 has {len(lines)} lines for {run.files} files")
         print(
-            f"OK: {len(lines)} MD5s agree, and {len(sent)} files are byte for byte those of the main folder."
+            f"OK: {len(lines)} MD5s agree, and {len(expected)} files are byte for byte those of the source."
         )
     for run in instrument.unfinished:
         if any(name.startswith(f"{instrument.name}/{run.name}") for name in blobs):
             raise DemoFailed(f"{run.name} is still being written and was carried all the same")
         print(f"OK: nothing of {run.name} was sent, it is still being written.")
+
+
+def expected_at(
+    arrived: pathlib.Path, run: WrittenRun, sheets: pathlib.Path
+) -> dict[pathlib.Path, pathlib.Path]:
+    """Which file of the source must stand where: the laboratory's sheet counts, the instrument's is kept aside."""
+    expected = {
+        arrived / path.relative_to(run.folder): path for path in run.folder.rglob("*") if path.is_file()
+    }
+    sheet = sheets / f"{run.name}.csv"
+    if sheet.is_file():
+        own = expected.pop(arrived / "SampleSheet.csv", None)
+        if own is not None and not filecmp.cmp(own, sheet, shallow=False):
+            expected[arrived / "SampleSheet.instrument.csv"] = own
+        expected[arrived / "SampleSheet.csv"] = sheet
+    return expected
 
 
 def heading(text: str) -> None:

@@ -169,11 +169,11 @@ def sample_sheet(run: str, cycles: int = 30) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def write_sample_sheet(folder: pathlib.Path, run: str) -> pathlib.Path:
-    """``RUN.csv`` in the sample sheet folder."""
+def write_sample_sheet(folder: pathlib.Path, run: str, cycles: int = 30) -> pathlib.Path:
+    """``RUN.csv`` in the sample sheet folder; differs from a MiSeq's own if the cycles do."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{run}.csv"
-    path.write_bytes(sample_sheet(run).encode())
+    path.write_bytes(sample_sheet(run, cycles).encode())
     return path
 
 
