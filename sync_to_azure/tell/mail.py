@@ -118,13 +118,13 @@ def _subject(prefix: str, troubles: list[Trouble], runs: set[str], redact: Calla
         kinds.setdefault(plain(redact(code)).replace("-", " ").replace("_", " "))
         if run and (run in runs or trouble.exit_code == 1):
             names.setdefault(plain(redact(run)))
-    kind_words = _joined(list(kinds), 50)
     if not names:
         count = f"{len(troubles)} troubles: " if len(troubles) > 1 else ""
-        return cut(prefix + count + kind_words, SUBJECT_LENGTH)
+        return cut(f"{prefix}{count}{_joined(list(kinds), SUBJECT_LENGTH)}", SUBJECT_LENGTH)
     lead = f"{prefix}1 run needs you: " if len(names) == 1 else f"{prefix}{len(names)} runs need you: "
-    room = SUBJECT_LENGTH - len(lead) - len(kind_words) - 3
-    return cut(f"{lead}{_joined(list(names), room)} ({kind_words})", SUBJECT_LENGTH)
+    room = SUBJECT_LENGTH - len(lead) - len(" ()")
+    kind_words = _joined(list(kinds), max(room - min(len(next(iter(names))) + len(", …"), 60), 15))
+    return cut(f"{lead}{_joined(list(names), room - len(kind_words))} ({kind_words})", SUBJECT_LENGTH)
 
 
 def _joined(words: list[str], room: int) -> str:
@@ -178,15 +178,15 @@ def compose(
 def _address(text: str) -> "Address":
     import email.errors
     import email.headerregistry
-    import email.utils
 
-    name, address = email.utils.parseaddr(text)
+    parts = re.fullmatch(r"(?:([^<>]*)<)?([^<>]*)(?(1)>)", text.strip())
+    name, address = (parts[1] or "", parts[2]) if parts else ("", "")
     local, _, domain = address.partition("@")
     odd = plain(text) != text or re.search(r"[\s@<>,;\"()]", domain)
     if odd or not re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]+", local):
         raise MailFailed(f"{plain(text)!r} is no mail address", "mend log-recipient")
     try:
-        return email.headerregistry.Address(display_name=name, username=local, domain=domain)
+        return email.headerregistry.Address(display_name=name.strip(' "'), username=local, domain=domain)
     except (ValueError, IndexError, email.errors.MessageError) as error:
         raise MailFailed(f"{plain(text)!r} is no mail address", "mend log-recipient") from error
 
