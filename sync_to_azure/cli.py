@@ -6,12 +6,11 @@ merge all sources and tell all problems at once, each with its source.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -207,9 +206,13 @@ def show_settings(settings: Settings) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and writes what went wrong to stderr, never a traceback for it."""
     try:
-        code = group.main(args=argv, prog_name=PROGRAM, standalone_mode=False)
+        # Not group.main(): it makes exit code 1, "a run failed", of a reader that went away.
+        with group.make_context(PROGRAM, list(sys.argv[1:] if argv is None else argv)) as ctx:
+            code = int(group.invoke(ctx))
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     except click.ClickException as error:
         error.show()
         return 2
@@ -221,11 +224,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SyncError as error:
         return _tell_error(error, ())
     except BrokenPipeError:
-        return _reader_gone()
-    except SystemExit as stop:  # click turns a broken pipe into one
-        if isinstance(stop.__context__, OSError) and stop.__context__.errno == errno.EPIPE:
-            return _reader_gone()
-        raise
+        _forget(sys.stdout)
+        return READER_GONE
     except Exception as error:
         return _tell_internal(error, ())
 
@@ -244,10 +244,13 @@ def _guarded(settings: Settings, work: Callable[[], int]) -> int:
 
 
 def _tell_error(error: SyncError, secrets: Sequence[str]) -> int:
-    lines = error.problems if isinstance(error, ConfigurationError) else [error.message]
+    if isinstance(error, ConfigurationError):  # tells no value that could be a secret, see Option.shown
+        lines = error.problems
+    else:
+        lines = [_hidden(error.message, secrets)]
     for line in [*lines, error.advice]:
         if line:
-            _tell(line, secrets)
+            _tell(line)
     return error.exit_code
 
 
@@ -262,31 +265,35 @@ def _tell_internal(error: Exception, secrets: Sequence[str]) -> int:
     if logger.hasHandlers():
         logger.error(line, exc_info=error)
         where = f"the traceback is in {files[0]}" if files else "the traceback stands in the log above"
-    else:  # nobody listens yet: nothing may be lost
+    else:  # nobody listens yet, or not any more: nothing may be lost
         _write(sys.stderr, _hidden("".join(traceback.format_exception(error)).rstrip(), secrets))
         where = "the traceback stands above"
-    _tell(f"{line}; {where}", secrets)
+    _tell(f"{_hidden(line, secrets)}; {where}")
     return 1
 
 
 def _hidden(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
+    from sync_to_azure.tell.redact import Redactor
+
+    return Redactor(secrets)(text)
 
 
-def _tell(text: str, secrets: Sequence[str] = ()) -> None:
-    """One line of ours on stderr."""
-    _write(sys.stderr, f"{PROGRAM}: {_hidden(text, secrets)}")
+def _tell(text: str) -> None:
+    """One line of ours on stderr; what others wrote into it cannot act on the terminal."""
+    from sync_to_azure.tell.redact import plain
+
+    try:
+        _write(sys.stderr, f"{PROGRAM}: {plain(text)}")
+    except BrokenPipeError:
+        _forget(sys.stderr)
 
 
-def _write(stream: Any, text: str) -> None:
+def _write(stream: TextIO, text: str) -> None:
     """Names on disks need not be UTF-8, and terminals need not know it: no message may fail for that."""
     encoding = stream.encoding or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
-def _reader_gone() -> int:
-    """Nobody reads our output any more. Python must not complain about it once more while it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return READER_GONE
+def _forget(stream: TextIO) -> None:
+    """Nobody reads this stream any more; without this Python complains, and changes our exit code, when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -191,7 +191,8 @@ OPTIONS: tuple[Option, ...] = (
         "exclude",
         Type.TEXT,
         "source",
-        "Pattern of files that are not carried; repeatable. They hold nothing up and are counted in the receipt.",
+        "Pattern of files and folders that are not carried; repeatable. With a slash it is a path below the run folder,"
+        " without one a name at any depth.",
         placeholder="GLOB",
         repeatable=True,
     ),

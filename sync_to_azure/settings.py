@@ -143,7 +143,9 @@ class _Merge:
             try:
                 self.file = configfile.read(path, self._name_of(path) if named else DEFAULT_CONFIG_FILE)
             except ConfigurationError as error:
-                self.problems += error.problems
+                source = self.origin["config-file"]
+                where = f"{source}: " if source.startswith("environment") else ""
+                self.problems += [where + problem for problem in error.problems]
                 self.file_is_readable = False
         elif "config-file" in self.wrong:
             self.file_is_readable = False
@@ -395,7 +397,7 @@ def _check_identity(merge: _Merge) -> None:
     if values["auth"] == "sas" and secret:
         values["secret"] = secret.removeprefix("?")
     if values["auth"] in ("sas", "account-key"):
-        text = f"auth = {values['auth']}: while AzCopy runs, process lists show the signature of a SAS in its arguments;"
+        text = f"auth = {values['auth']}: process lists show the signature of a SAS while AzCopy runs; the logins"
         text += " service-principal and default do without"
         merge.notices.append(Notice("signature-in-process-list", text, once=True))
 
