@@ -43,6 +43,22 @@ def _skipped(config: pytest.Config) -> list[typing.Any]:
     return list(reporter.stats.get("skipped", []))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> collections.abc.Generator[None, typing.Any, typing.Any]:
+    """A report that shows a file name that is not UTF-8 must not end xdist's worker, which cannot send it."""
+    return _without_surrogates((yield))
+
+
+def _without_surrogates(value: typing.Any) -> typing.Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_without_surrogates(each) for each in value)
+    return value
+
+
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterator[Azurite]:
     """One server a worker of pytest-xdist; a test that stops or breaks one starts its own."""
