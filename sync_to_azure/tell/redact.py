@@ -194,10 +194,13 @@ class CleanFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         clean = logging.makeLogRecord(record.__dict__)
-        clean.msg, clean.args = self._tidy(_message(record)), None
-        clean.exc_info = None
-        clean.exc_text = self._trace(record)
-        clean.stack_info = _CONTINUATION + self._tidy(record.stack_info) if record.stack_info else None
+        kept = record.__dict__.get("clean_text")
+        if kept is None or kept[0] is not self._redact:
+            stack = _CONTINUATION + self._tidy(record.stack_info) if record.stack_info else None
+            kept = (self._redact, self._tidy(_message(record)), self._trace(record), stack)
+            record.__dict__["clean_text"] = kept  # three handlers format it, the rotation a fourth time
+        clean.msg, clean.exc_text, clean.stack_info = kept[1:]
+        clean.args = clean.exc_info = None
         return self._inner.format(clean)
 
     def _trace(self, record: logging.LogRecord) -> str | None:

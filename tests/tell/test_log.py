@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_rotated_grows_on(tmp_path: pathlib.Path) -> None:
     assert numbers == list(range(250))
 
 
-_ODD_NAMES = """
+_ODD_NAMES = r"""
 import logging, pathlib, sys
 from sync_to_azure.tell.log import set_up
 from sync_to_azure.tell.redact import Redactor

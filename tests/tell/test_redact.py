@@ -201,3 +201,17 @@ def test_errors_and_tracebacks_are_redacted() -> None:
         text = _formatted("failed: %s", error, error=sys.exc_info()[1])
     assert "hunter22" not in text and "abc" not in text and "Traceback" in text
     assert all(line.startswith("    ") for line in text.split("\n")[1:])
+
+
+def test_one_record_is_cleaned_for_each_redactor() -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "hunter22 opensesame", None, None)
+    inner = logging.Formatter("%(message)s")
+    first, second = CleanFormatter(Redactor(["hunter22"]), inner), CleanFormatter(
+        Redactor(["opensesame"]), inner
+    )
+    assert [each.format(record) for each in (first, second, first)] == [
+        "*** opensesame",
+        "hunter22 ***",
+        "*** opensesame",
+    ]
+    assert record.getMessage() == "hunter22 opensesame"
