@@ -97,6 +97,7 @@ def test_rotation_keeps_five_and_all_are_private(tmp_path: pathlib.Path) -> None
     file.write_text("of the predecessor\n")
     file.chmod(0o644)
     _set_up(file=file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600 and file.read_text() == "of the predecessor\n"
     for number in range(800):
         logger.info("%d %s", number, "x" * 10_000)
     files = sorted(path.name for path in tmp_path.iterdir())
@@ -153,6 +154,7 @@ def test_a_file_that_cannot_be_rotated_grows_on(tmp_path: pathlib.Path) -> None:
     for number in range(250):
         logger.info("%d %s", number, "x" * 10_000)
     assert stream.getvalue().count("cannot be rotated and grows on") == 1
+    assert file.stat().st_size > 2 * log.FILE_BYTES
     numbers = [int(line.split()[3]) for line in file.read_text().splitlines()]
     assert numbers == list(range(250))
 

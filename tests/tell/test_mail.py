@@ -393,7 +393,9 @@ def test_no_subject_is_long_unsafe_or_tells_a_secret() -> None:
         "",
         "日本" * 99 + ":語",
     ):
-        mail = digest("flow" * 9, _summary(Trouble(key, "hunter22\x1b\nnext")), {}, 0.0, False, redact)
+        mail = digest(
+            "flow\n" * 9 + "hunter22", _summary(Trouble(key, "hunter22\x1b\nnext")), {}, 0.0, False, redact
+        )
         assert mail is not None and len(mail.subject) < 120
         assert (
             "\n" not in mail.subject and "hunter" not in mail.subject + mail.lead and "\x1b" not in mail.lead

@@ -80,12 +80,8 @@ def _screen(drawn: str) -> list[str]:
     for text in drawn.replace("\r\n", "\n").split("\n"):
         line = ""
         for piece in text.split("\r"):
-            if piece.endswith("\x1b[K"):
-                line = piece.removesuffix("\x1b[K")
-            elif "\x1b[K" in piece:
-                line = piece.split("\x1b[K")[-1]
-            else:
-                line = piece + line[len(piece) :]
+            kept = "" if "\x1b[K" in piece else line[len(piece) :]
+            line = piece.replace("\x1b[K", "") + kept
         lines.append(line)
     return lines
 
