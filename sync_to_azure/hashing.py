@@ -31,7 +31,9 @@ class Hashed:
 def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
     """Read one file below ``root``; the size and mtime must be as given, before and after. Never follows a symlink."""
     try:
-        handle = os.open(os.path.join(root, file.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(
+            os.path.join(root, file.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
     except OSError as error:
         return _refused(file, error)
     try:

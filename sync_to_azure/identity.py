@@ -86,13 +86,16 @@ class DefaultChain:
                 try:
                     credential.get_token(SCOPE)
                 except Exception as error:  # each member raises errors of its own; the next one is asked
-                    refusals.append(f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+                    refusals.append(
+                        f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+                    )
                     continue
                 self._chosen = credential, kind
                 break
             else:
                 raise AccessRefused(
-                    "no identity gave a token: " + ("; ".join(refusals) or "none is configured on this machine"),
+                    "no identity gave a token: "
+                    + ("; ".join(refusals) or "none is configured on this machine"),
                     "give tenant-id, application-id and credentials, run 'az login', or assign a managed identity",
                 )
         return self._chosen
@@ -189,7 +192,10 @@ def identity_for(settings: "Settings") -> Identity:
         "sas": SharedAccessSignature,
         "account-key": AccountKey,
     }
-    if urlsplit(settings.blob_endpoint).scheme == "http" and settings.auth in ("service-principal", "default"):
+    if urlsplit(settings.blob_endpoint).scheme == "http" and settings.auth in (
+        "service-principal",
+        "default",
+    ):
         raise StorageUnavailable(
             f"{settings.blob_endpoint} is plain http: a token is never sent over it", "use an https endpoint"
         )

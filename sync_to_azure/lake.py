@@ -38,7 +38,10 @@ class Lake:
                 settings.container_name,
                 credential=identity.for_sdk(),
                 retry_policy=ExponentialRetry(
-                    initial_backoff=1, increment_base=2, retry_total=min(settings.retry_times, 3), random_jitter_range=1
+                    initial_backoff=1,
+                    increment_base=2,
+                    retry_total=min(settings.retry_times, 3),
+                    random_jitter_range=1,
                 ),
                 connection_timeout=min(20.0, settings.timeout),
                 read_timeout=min(60.0, settings.timeout),
@@ -58,11 +61,18 @@ class Lake:
     def listing(self, prefix: str) -> Iterator[Blob]:
         """Every blob whose name starts with ``prefix``, a page of 5,000 at a time."""
         with self._errors(f"listing {prefix}"):
-            for item in self._client.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=5000):
+            for item in self._client.list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=5000
+            ):
                 md5 = item.content_settings.content_md5
                 stub = (item.metadata or {}).get("hdi_isfolder") == "true"
                 yield Blob(
-                    item.name, item.size, bytes(md5) if md5 else None, item.etag, item.blob_tier, folder_stub=stub
+                    item.name,
+                    item.size,
+                    bytes(md5) if md5 else None,
+                    item.etag,
+                    item.blob_tier,
+                    folder_stub=stub,
                 )
 
     def put(self, name: str, data: bytes | IO[bytes], size: int, md5: bytes, content_type: str) -> str:
@@ -95,7 +105,9 @@ class Lake:
         if etag:
             condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         with self._errors(f"reading {name}", name):
-            yield from self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition).chunks()
+            yield from self._client.get_blob_client(name).download_blob(
+                max_concurrency=1, **condition
+            ).chunks()
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a text blob, without their ends."""
@@ -148,7 +160,8 @@ class Lake:
         code = code.rpartition(".")[2] if code.startswith("StorageErrorCode") else code
         if status == 404 and "container" in code.lower().replace("_", ""):
             return StorageUnavailable(
-                f"container {self._container} is not there at {self._endpoint}", "create it or correct container-name"
+                f"container {self._container} is not there at {self._endpoint}",
+                "create it or correct container-name",
             )
         if status == 404 and blob is not None:
             return _BlobMissing(f"{blob} is not there")
@@ -164,9 +177,12 @@ class Lake:
             )
         if status in (404, 400):
             return StorageUnavailable(
-                f"{self._endpoint} answers {status} {code} while {what}", "check storage-account and blob-endpoint"
+                f"{self._endpoint} answers {status} {code} while {what}",
+                "check storage-account and blob-endpoint",
             )
-        return StorageUnavailable(f"{self._endpoint} answers {status} {code} while {what}", "tried again next time")
+        return StorageUnavailable(
+            f"{self._endpoint} answers {status} {code} while {what}", "tried again next time"
+        )
 
 
 class _BlobMissing(StorageUnavailable):

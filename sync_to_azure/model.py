@@ -144,12 +144,13 @@ class RunLine:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that is wrong now. ``key`` stays the same while it is the same trouble (``run:code``);
-    ``new`` if it arose in this pass."""
+    ``new`` if it arose in this pass; ``once`` if it is told a single time and then no more trouble."""
 
     key: str
     text: str
     exit_code: int = 1
     new: bool = True
+    once: bool = False
 
 
 @dataclasses.dataclass(slots=True)

@@ -59,7 +59,9 @@ def find_runs(main_folder: Path) -> Found:
     try:
         if not os.path.isdir(root):
             if os.path.lexists(root):
-                raise ConfigurationError(f"main folder {main_folder} is not a folder", "set main-folder to the folder")
+                raise ConfigurationError(
+                    f"main folder {main_folder} is not a folder", "set main-folder to the folder"
+                )
             raise SourceUnavailable(f"main folder {main_folder} is not there", "is the share mounted?")
         with os.scandir(root) as entries:
             for entry in entries:
@@ -74,7 +76,8 @@ def find_runs(main_folder: Path) -> Found:
                     strays.append(shown(entry.name))
     except OSError as error:
         raise SourceUnavailable(
-            f"main folder {main_folder} cannot be read: {error.strerror}", "check the mount and the permissions"
+            f"main folder {main_folder} cannot be read: {error.strerror}",
+            "check the mount and the permissions",
         ) from error
     runs.sort(key=lambda run: run.name)
     # After the scan: an automounter mounts at the first look.
@@ -100,14 +103,19 @@ def find_sheets(folder: Path | None) -> dict[str, list[SheetFile]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 stem, extension = os.path.splitext(entry.name)
-                if extension.casefold() != ".csv" or entry.name.startswith((".", "~$")) or not entry.is_file():
+                if (
+                    extension.casefold() != ".csv"
+                    or entry.name.startswith((".", "~$"))
+                    or not entry.is_file()
+                ):
                     continue
                 status = entry.stat()
                 sheet = SheetFile(stem, Path(entry.path), status.st_size, status.st_mtime_ns)
                 sheets.setdefault(stem.casefold(), []).append(sheet)
     except OSError as error:
         raise SourceUnavailable(
-            f"sample sheet folder {folder} cannot be read: {error.strerror}", "check the mount and the permissions"
+            f"sample sheet folder {folder} cannot be read: {error.strerror}",
+            "check the mount and the permissions",
         ) from error
     return sheets
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -63,6 +62,10 @@ class Files:
         self._work_path = Path(f"{ledger.path}.{ledger.flow.key}.work")
         self._attached = False
 
+    def prepare(self) -> None:
+        """Open the throw-away database now (it cannot be attached inside a transaction)."""
+        self._attach()
+
     def _attach(self) -> None:
         if self._attached:
             return
@@ -114,11 +117,22 @@ class Files:
         )
 
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """In batches, a transaction each: the rows come from disk or network, no lock is held while they do."""
-        iterator = iter(rows)
-        while batch := list(itertools.islice(iterator, _BATCH)):
-            with self._ledger.transaction() as connection:
-                connection.executemany(statement, batch)
+        """In batches, a transaction each: the rows come from disk or network, no lock is held while they do. What
+        came before an error is kept."""
+        batch: list[tuple[object, ...]] = []
+        try:
+            for row in rows:
+                batch.append(row)
+                if len(batch) >= _BATCH:
+                    self._write(statement, batch)
+                    batch = []
+        finally:
+            if batch:
+                self._write(statement, batch)
+
+    def _write(self, statement: str, batch: list[tuple[object, ...]]) -> None:
+        with self._ledger.transaction() as connection:
+            connection.executemany(statement, batch)
 
     def merge_walk(self, run: Run) -> None:
         """Make the unpublished part of the manifest what the walk saw, keeping MD5s of files that stood still."""
@@ -160,7 +174,9 @@ class Files:
         rows = self._connection.execute(
             f"SELECT path, kind, detail {where} ORDER BY path LIMIT 1000", (run.id, *kinds)
         ).fetchall()
-        return count, [(bytes(path).decode("utf-8", "backslashreplace"), kind, detail) for path, kind, detail in rows]
+        return count, [
+            (bytes(path).decode("utf-8", "backslashreplace"), kind, detail) for path, kind, detail in rows
+        ]
 
     def uncarried_counts(self, run: Run) -> dict[str, int]:
         rows = self._connection.execute(
@@ -171,7 +187,9 @@ class Files:
     def note_unreadable(self, run: Run, file: FileToSend, detail: str) -> None:
         """A file that turned out unreadable: out of the manifest (if unpublished), into what is not carried."""
         with self._ledger.transaction() as connection:
-            connection.execute("DELETE FROM file WHERE run_id = ? AND blob = ? AND generation = 0", (run.id, file.blob))
+            connection.execute(
+                "DELETE FROM file WHERE run_id = ? AND blob = ? AND generation = 0", (run.id, file.blob)
+            )
             connection.execute(
                 "INSERT OR REPLACE INTO uncarried VALUES (?, ?, ?, ?, ?)",
                 (run.id, file.path, Kind.UNREADABLE.value, file.size, detail),
@@ -194,8 +212,12 @@ class Files:
 
     def held(self, code: str) -> tuple[int, list[str]]:
         self._attach()
-        count = self._connection.execute("SELECT count(*) FROM work.hold WHERE code = ?", (code,)).fetchone()[0]
-        rows = self._connection.execute("SELECT blob FROM work.hold WHERE code = ? ORDER BY blob LIMIT 20", (code,))
+        count = self._connection.execute("SELECT count(*) FROM work.hold WHERE code = ?", (code,)).fetchone()[
+            0
+        ]
+        rows = self._connection.execute(
+            "SELECT blob FROM work.hold WHERE code = ? ORDER BY blob LIMIT 20", (code,)
+        )
         return count, [row[0] for row in rows]
 
     def clear_try(self) -> None:
@@ -213,9 +235,7 @@ class Files:
 
     # Plan
 
-    _DIFFERS = (
-        "(l.blob IS NULL OR l.stub = 1 OR l.size <> f.size OR l.md5 IS NULL OR (f.md5 IS NOT NULL AND l.md5 <> f.md5))"
-    )
+    _DIFFERS = "(l.blob IS NULL OR l.stub = 1 OR l.size <> f.size OR l.md5 IS NULL OR (f.md5 IS NOT NULL AND l.md5 <> f.md5))"
 
     def to_hash_first(self, run: Run) -> Iterator[FileToSend]:
         """Unpublished files without MD5 of which a blob of the same size is there: the MD5 decides what is sent."""
@@ -271,11 +291,15 @@ class Files:
         )
         for row in self._pages(query, run):
             published = _file_row(row[:9])
-            seen = None if row[9] is None else FileToSend(published.path, published.blob, published.size, row[9])
+            seen = (
+                None if row[9] is None else FileToSend(published.path, published.blob, published.size, row[9])
+            )
             yield published, seen
 
     def _files(self, tail: str, run: Run) -> Iterator[FileToSend]:
-        for blob, path, size, mtime_ns in self._pages(f"SELECT f.blob, f.path, f.size, f.mtime_ns {tail}", run):
+        for blob, path, size, mtime_ns in self._pages(
+            f"SELECT f.blob, f.path, f.size, f.mtime_ns {tail}", run
+        ):
             yield FileToSend(path, blob, size, mtime_ns)
 
     def _pages(self, query: str, run: Run) -> Iterator[tuple[Any, ...]]:
@@ -309,7 +333,8 @@ class Files:
 
     def verdict(self, run: Run) -> Verdict:
         """Compare, and write down the evidence: kept where the ETag still stands, what the uploader could promise
-        where it sent the blob in this try, ``listed`` where another ETag appeared, none where it does not match."""
+        where it sent the blob in this try, ``listed`` where another ETag appeared, none where it does not match.
+        """
         differs = self._DIFFERS.replace("f.", "file.")
         with self._ledger.transaction() as connection:
             connection.execute(
@@ -369,7 +394,18 @@ class Files:
             "INSERT OR REPLACE INTO file (run_id, blob, path, origin, size, mtime_ns, md5, evidence, etag, generation)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (run.id, r.blob, r.path, r.origin, r.size, r.mtime_ns, r.md5, int(r.evidence), r.etag, r.generation)
+                (
+                    run.id,
+                    r.blob,
+                    r.path,
+                    r.origin,
+                    r.size,
+                    r.mtime_ns,
+                    r.md5,
+                    int(r.evidence),
+                    r.etag,
+                    r.generation,
+                )
                 for r in rows
             ),
         )

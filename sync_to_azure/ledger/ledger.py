@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,13 @@ _RUN_COLUMNS = (
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
     " sheet_size, sheet_mtime_ns, sheet_state"
 )
-_SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {"id", "key", "state", "reason", "since"}
+_SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
+    "id",
+    "key",
+    "state",
+    "reason",
+    "since",
+}
 
 
 def _run(row: tuple[Any, ...]) -> Run:
@@ -93,6 +99,7 @@ class Ledger:
         self.path = path
         self.flow = flow
         self.flow_id = flow_id
+        self._rehearsing = False
 
     @classmethod
     def open(cls, path: Path, flow: Flow) -> "Ledger":
@@ -124,14 +131,33 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        self.connection.execute("BEGIN IMMEDIATE")
+        begin, commit, back = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+        if self._rehearsing:
+            begin, commit, back = ("SAVEPOINT step", "RELEASE step", "ROLLBACK TO step")
+        self.connection.execute(begin)
         try:
             yield self.connection
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
+                self.connection.execute(back)
             raise
-        self.connection.execute("COMMIT")
+        self.connection.execute(commit)
+
+    @contextlib.contextmanager
+    def rehearsal(self, prepare: Callable[[], None]) -> Iterator[None]:
+        """A dry run: all steps work on the ledger as always, and at the end nothing of it stays."""
+        prepare()
+        self.connection.execute("BEGIN IMMEDIATE")
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
+            self.connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def earnest(self) -> Iterator[None]:
+        yield
 
     # Runs
 
@@ -151,7 +177,13 @@ class Ledger:
         return _run(row)
 
     def set_state(
-        self, run: Run, state: State, reason: Reason | None, now: float, event: str | None = None, **columns: object
+        self,
+        run: Run,
+        state: State,
+        reason: Reason | None,
+        now: float,
+        event: str | None = None,
+        **columns: object,
     ) -> bool:
         """Move a run on; True if state or reason's code are new. ``columns`` are set in the same transaction, and an
         event is appended when the state changes (or ``event`` names one)."""
@@ -163,7 +195,13 @@ class Ledger:
             since = now if run.state is not state else run.since
             connection.execute(
                 "UPDATE run SET state = ?, reason_code = ?, reason_parameters = ?, since = ? WHERE id = ?",
-                (state, reason and reason.code, reason and json.dumps(dict(reason.parameters)), since, run.id),
+                (
+                    state,
+                    reason and reason.code,
+                    reason and json.dumps(dict(reason.parameters)),
+                    since,
+                    run.id,
+                ),
             )
             self._set_columns(connection, run, columns)
             if news or event:
@@ -194,7 +232,12 @@ class Ledger:
             self._append(connection, run.id if run else None, now, code, parameters)
 
     def _append(
-        self, connection: sqlite3.Connection, run_id: int | None, now: float, code: str, parameters: Mapping[str, object]
+        self,
+        connection: sqlite3.Connection,
+        run_id: int | None,
+        now: float,
+        code: str,
+        parameters: Mapping[str, object],
     ) -> None:
         connection.execute(
             "INSERT INTO event (flow_id, run_id, at, code, parameters) VALUES (?, ?, ?, ?, ?)",
@@ -211,7 +254,9 @@ class Ledger:
 
     def untell(self, key: str) -> None:
         """Forget that this was told: if it comes again, it is news again."""
-        found = self.connection.execute("SELECT 1 FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, key))
+        found = self.connection.execute(
+            "SELECT 1 FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, key)
+        )
         if found.fetchone():
             with self.transaction() as connection:
                 connection.execute("DELETE FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, key))
@@ -219,7 +264,8 @@ class Ledger:
     def mailed(self) -> dict[str, float]:
         """Trouble keys and when each was last mailed."""
         rows = self.connection.execute(
-            "SELECT substr(key, 6), at FROM told WHERE flow_id = ? AND key >= 'mail:' AND key < 'mail;'", (self.flow_id,)
+            "SELECT substr(key, 6), at FROM told WHERE flow_id = ? AND key >= 'mail:' AND key < 'mail;'",
+            (self.flow_id,),
         )
         return {str(key): float(at) for key, at in rows}
 
@@ -233,10 +279,14 @@ class Ledger:
                 "INSERT OR REPLACE INTO told (flow_id, key, at) VALUES (?, ?, ?)",
                 [(self.flow_id, f"mail:{key}", now) for key in keys],
             )
-            connection.execute("UPDATE flow SET trouble_mailed = ? WHERE id = ?", (int(open_trouble), self.flow_id))
+            connection.execute(
+                "UPDATE flow SET trouble_mailed = ? WHERE id = ?", (int(open_trouble), self.flow_id)
+            )
 
     def trouble_is_open(self) -> bool:
-        row = self.connection.execute("SELECT trouble_mailed FROM flow WHERE id = ?", (self.flow_id,)).fetchone()
+        row = self.connection.execute(
+            "SELECT trouble_mailed FROM flow WHERE id = ?", (self.flow_id,)
+        ).fetchone()
         return bool(row[0])
 
     # Mount, heartbeat, progress

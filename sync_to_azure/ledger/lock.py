@@ -24,7 +24,8 @@ class Lock:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateUnavailable(
-                f"lock file {self._path} cannot be opened: {error.strerror}", "set state-file to a writable place"
+                f"lock file {self._path} cannot be opened: {error.strerror}",
+                "set state-file to a writable place",
             ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -132,4 +132,6 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         if name in applied:
             continue
         # executescript would commit by itself; the explicit BEGIN makes step and name one transaction.
-        connection.executescript(f"BEGIN IMMEDIATE; {script}; INSERT INTO migration VALUES ('{name}'); COMMIT;")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script}; INSERT INTO migration VALUES ('{name}'); COMMIT;"
+        )

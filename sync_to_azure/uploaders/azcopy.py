@@ -41,7 +41,9 @@ _REFUSED = re.compile(
 class AzCopyUploader:
     """See the package's promises. Files up to 8 MiB come out ``validated``, larger ones ``listed`` (docs/design.md)."""
 
-    def __init__(self, settings: "Settings", identity: "Identity", clock: Clock, jobs: Path, files_at_once: int) -> None:
+    def __init__(
+        self, settings: "Settings", identity: "Identity", clock: Clock, jobs: Path, files_at_once: int
+    ) -> None:
         self._settings = settings
         self._identity = identity
         self._clock = clock
@@ -51,9 +53,13 @@ class AzCopyUploader:
 
     def prepare(self) -> None:
         named = self._settings.azcopy
-        found = shutil.which(named) if named else shutil.which("azcopy") or shutil.which("azure-storage-azcopy")
+        found = (
+            shutil.which(named) if named else shutil.which("azcopy") or shutil.which("azure-storage-azcopy")
+        )
         if not found:
-            what = f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
+            what = (
+                f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
+            )
             raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
         try:
             code, output = run_briefly([found, "--version"], self._environment({}, self._jobs), 30.0)
@@ -68,7 +74,9 @@ class AzCopyUploader:
             )
         if version < azcopy_words.OLDEST_VERSION:
             have, need = (".".join(map(str, numbers)) for numbers in (version, azcopy_words.OLDEST_VERSION))
-            raise ToolUnavailable(f"AzCopy at {found} is {have}; at least {need} is needed", "install a newer one")
+            raise ToolUnavailable(
+                f"AzCopy at {found} is {have}; at least {need} is needed", "install a newer one"
+            )
         self._executable = found
         self._prune()
 
@@ -82,7 +90,7 @@ class AzCopyUploader:
         try:
             list_file = folder / "files.txt"
             sizes = self._write_list(list_file, job)
-            problem = self._run(job, folder, list_file, len(sizes), tick)
+            problem = self._run(job, folder, list_file, len(sizes), tick) if sizes else None
             with open(list_file, "rb") as lines:
                 for line, size in zip(lines, sizes, strict=True):
                     small = size <= azcopy_words.PUT_BLOB_MIB * 1024 * 1024
@@ -142,7 +150,9 @@ class AzCopyUploader:
                 if life is not None and now - started > life * _SAS_SHARE:
                     return UploadFailed("the SAS runs out, AzCopy is started anew with another", is_try=False)
             code = child.exit_code()
-        return self._judge(last if last is not None and last.final else None, code, count, list(words), folder)
+        return self._judge(
+            last if last is not None and last.final else None, code, count, list(words), folder
+        )
 
     def _judge(
         self, report: azcopy_words.Report | None, code: int, count: int, words: list[str], folder: Path

@@ -44,8 +44,21 @@ def copy_argv(
     a listing looks at every blob afterwards, so AzCopy need not ask for each. ``.vhd`` must not become a page blob.
     """
     url = f"{endpoint}/{container}/{quote(destination, safe='/')}" + (f"?{query}" if query else "")
-    argv: list[str | bytes] = [executable, "copy", source, url, "--as-subdir=false", f"--list-of-files={list_file}"]
-    argv += ["--from-to=LocalBlob", "--blob-type=BlockBlob", "--put-md5", "--overwrite=true", "--check-length=false"]
+    argv: list[str | bytes] = [
+        executable,
+        "copy",
+        source,
+        url,
+        "--as-subdir=false",
+        f"--list-of-files={list_file}",
+    ]
+    argv += [
+        "--from-to=LocalBlob",
+        "--blob-type=BlockBlob",
+        "--put-md5",
+        "--overwrite=true",
+        "--check-length=false",
+    ]
     argv += [f"--put-blob-size-mb={PUT_BLOB_MIB}", "--output-type=json", f"--log-level={log_level}"]
     if cap_mbps is not None:
         argv.append(f"--cap-mbps={cap_mbps:g}")
@@ -62,7 +75,13 @@ def environment(
 
     Settings of AzCopy's own that the administrator made (AZCOPY_CONCURRENCY_VALUE, AZCOPY_BUFFER_GB …) stay.
     """
-    login_names = ("AZCOPY_AUTO_LOGIN_TYPE", "AZCOPY_TENANT_ID", "AZCOPY_SPA_", "AZCOPY_ACTIVE_DIRECTORY", "AZCOPY_OAUTH")
+    login_names = (
+        "AZCOPY_AUTO_LOGIN_TYPE",
+        "AZCOPY_TENANT_ID",
+        "AZCOPY_SPA_",
+        "AZCOPY_ACTIVE_DIRECTORY",
+        "AZCOPY_OAUTH",
+    )
     kept = {
         name: value
         for name, value in ours.items()
@@ -80,7 +99,12 @@ def environment(
 def can_be_listed(path: bytes) -> bool:
     """Can this path stand on a line of --list-of-files? The list is cut at line ends, a carriage return before one is
     dropped, and a byte order mark at its start too."""
-    return b"\n" not in path and b"\r" not in path and not path.startswith(b"\xef\xbb\xbf") and path.strip() != b"{"
+    return (
+        b"\n" not in path
+        and b"\r" not in path
+        and not path.startswith(b"\xef\xbb\xbf")
+        and path.strip() != b"{"
+    )
 
 
 def version_of(output: str) -> tuple[int, ...] | None:
@@ -149,14 +173,19 @@ def _report(values: Mapping[str, Any], final: bool) -> Report:
         skipped_special=number("SkippedSpecialFileCount"),
         bytes_done=number("TotalBytesTransferred"),
         bytes_total=number("TotalBytesEnumerated"),
-        failures=tuple(f"{item.get('Src', '?')} (error {item.get('ErrorCode', '?')})" for item in failures[:5]),
+        failures=tuple(
+            f"{item.get('Src', '?')} (error {item.get('ErrorCode', '?')})" for item in failures[:5]
+        ),
     )
 
 
 def findings(report: Report | None, exit_code: int, wanted: int) -> list[str]:
     """What is odd about how a job ended; an empty list means that it claims to have sent all. The listing decides."""
     if report is None:
-        return [f"AzCopy ended with exit code {exit_code} and no summary" + (" (a panic)" if exit_code == 2 else "")]
+        return [
+            f"AzCopy ended with exit code {exit_code} and no summary"
+            + (" (a panic)" if exit_code == 2 else "")
+        ]
     found = []
     if report.status != "Completed":
         found.append(f"AzCopy's job ended as {report.status or 'unknown'}")

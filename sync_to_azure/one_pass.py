@@ -1,0 +1,124 @@
+"""The story of a pass: look at the main folder, bring each run as far as it goes, tell what is news."""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.clock import Clock
+from sync_to_azure.errors import PassHung, RunChanged, RunError, SurroundingsError
+from sync_to_azure.ledger import Ledger
+from sync_to_azure.model import RunLine, State, Summary
+from sync_to_azure.reasons import Reason
+from sync_to_azure.settings import Settings
+from sync_to_azure.steps import look, one_run, resume
+from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.surroundings import Surroundings
+
+_log = logging.getLogger(__name__)
+
+HUNG_AFTER = 24 * 3600.0
+"""Seconds without a sign of life after which the pass that holds the lock counts as hung."""
+
+
+def run(settings: Settings, clock: Clock | None = None) -> int:
+    """One pass; the exit code. Everything that happens is told here, nothing is raised but Interrupted."""
+    with Surroundings(settings, clock or Clock()) as around:
+        summary = Summary()
+        try:
+            if around.another_pass_runs():
+                _not_hung(around.ledger(), around.clock)
+                _log.warning("another pass over %s is running; nothing done", settings.main_folder)
+                return 0
+            around.with_ledger(lambda rooms: over_all_runs(rooms, summary), summary)
+        except SurroundingsError as error:
+            around.surroundings_failed(error, summary)
+        return around.tell(summary)
+
+
+def over_all_runs(rooms: Rooms, summary: Summary) -> None:
+    """The main folder, run by run; one run's trouble never stops the others, the storage's trouble stops trying."""
+    rooms.ledger.beat(rooms.clock.now())
+    found = look.at_main_folder(rooms)
+    resume.removals(rooms, found)
+    storage_trouble: SurroundingsError | None = None
+    for work in look.works(rooms, found):
+        storage_trouble = _guarded(rooms, work, storage_trouble)
+        _add_up(rooms, work, summary)
+    if storage_trouble is not None:
+        raise storage_trouble
+
+
+def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None) -> SurroundingsError | None:
+    """One run, its errors turned into its state. Returns what is wrong with the surroundings, if anything is."""
+    try:
+        if storage_trouble is None:
+            one_run.step(rooms, work)
+        else:
+            _without_storage(rooms, work)
+    except RunChanged as error:
+        one_run.changed_meanwhile(rooms, work, error)
+    except RunError as error:
+        reason = getattr(error, "reason", None) or Reason("failed", {"problem": str(error)})
+        if reason.code == "failed":
+            rooms.set_state(work, State.FAILING, reason)
+            rooms.trouble(f"{work.key}:failed", f"{error}")
+        else:
+            one_run.flag(rooms, work, reason)
+    except SurroundingsError as error:
+        return _surroundings_of_all(rooms, work, error)
+    return storage_trouble
+
+
+def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> SurroundingsError | None:
+    """Is it this run's trouble (a link that broke for a moment) or everybody's? The storage is asked once more."""
+    _log.warning("%s: %s", work.key, error)
+    rooms.set_state(work, State.FAILING if not work.run.is_published else work.run.state, Reason("storage"))
+    look.at_main_folder(rooms)
+    try:
+        rooms.storage_answers()
+        rooms.uploader()
+    except SurroundingsError as still:
+        return still
+    rooms.trouble(f"{work.key}:failed", f"{work.key}: {error}")
+    return None
+
+
+def _without_storage(rooms: Rooms, work: Work) -> None:
+    """The storage is out of reach: only what needs none is looked at, so that waiting runs are still told."""
+    if work.folder is None or work.run.is_published or look.nothing_new(rooms, work):
+        return
+    missing = look.missing_flags(rooms, work)
+    reason = look.waiting_for_flags(rooms, work, missing) if missing else Reason("storage")
+    rooms.set_state(work, State.WAITING if missing else work.run.state, reason)
+
+
+def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
+    run = work.run
+    seconds = rooms.clock.monotonic() - work.started
+    text = run.reason.text if run.reason else ""
+    idle = run.state in (State.PUBLISHED, State.REMOVED, State.GONE, State.EXPECTED) and not work.sent_files
+    if run.state in (State.WAITING, State.VERIFIED) or (run.state is State.PUBLISHED and run.reason):
+        _log.info("%s: %s", run.key, text)
+        summary.waiting += 1
+    elif idle and not _is_news(rooms, work):
+        summary.idle += 1
+        return
+    if run.state in (State.PUBLISHED, State.REMOVED) and _is_news(rooms, work):
+        summary.published += 1
+    summary.runs.append(
+        RunLine(run.key, run.state, text, run.files, run.bytes, seconds, work.sent_files, work.sent_bytes)
+    )
+
+
+def _is_news(rooms: Rooms, work: Work) -> bool:
+    return work.run.since >= rooms.pass_started or (work.run.published_at or 0) >= rooms.pass_started
+
+
+def _not_hung(ledger: Ledger | None, clock: Clock) -> None:
+    beat = ledger.heartbeat() if ledger is not None else None
+    if beat is not None and clock.now() - beat > HUNG_AFTER:
+        hours = (clock.now() - beat) / 3600
+        raise PassHung(
+            f"another pass holds the lock and has shown no sign of life for {hours:.0f} h",
+            "look whether its share hangs (ps, dmesg), end it, and start a pass by hand",
+        )

@@ -1,0 +1,103 @@
+"""What is published at the destination already? Asked once a run, and again after anything that may have been cut off.
+
+The ledger can be lost, and a crash can fall between the marker and the ledger's note of it: the published manifest is
+what counts, so it is read before anything is compared or sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+
+from sync_to_azure.errors import RunError
+from sync_to_azure.ledger.files import FileRow
+from sync_to_azure.reasons import Reason
+from sync_to_azure.steps import documents
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+
+class OtherMainFolder(RunError):
+    """The destination belongs to a run of the same name from another main folder."""
+
+    def __init__(self, run: str, folder: str) -> None:
+        self.reason = Reason("other-main-folder", {"folder": folder})
+        super().__init__(
+            f"{run}: {self.reason.text}", "give this flow another --destination or --container-name"
+        )
+
+
+def publication(rooms: Rooms, work: Work) -> None:
+    """Take over what the lake says of this run. Raises OtherMainFolder."""
+    run, lake = work.run, rooms.lake()
+    marker = lake.get(work.base + ".sync")
+    receipt_bytes = lake.get(work.base + ".json")
+    receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
+    if receipt_bytes is not None and receipt is None:
+        raise RunError(
+            f"{work.base}.json is no receipt that this version can read",
+            "move it away, or use a newer version",
+        )
+    if receipt is not None:
+        theirs = str((receipt.get("source") or {}).get("main_folder"))
+        if theirs != str(rooms.settings.main_folder):
+            raise OtherMainFolder(work.key, theirs)
+    if marker is None:
+        # Never published, or cut off before the marker: what stands there is no claim of ours.
+        rooms.ledger.set(run, lake_known=1, taken_over=0)
+        return
+    if receipt is None:
+        # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
+        rooms.ledger.set(run, lake_known=1, taken_over=1)
+        if rooms.ledger.tell_once(f"taken-over:{work.key}", rooms.clock.now()):
+            _log.warning(
+                "%s: the marker of another tool stands there; its blobs are verified, none is replaced",
+                run.key,
+            )
+        return
+    generation = int(receipt.get("generation") or 1)
+    digests = receipt.get("sha256") or {}
+    listed, summed = hashlib.sha256(), hashlib.sha256()
+    rooms.files.forget(run)
+    try:
+        rooms.files.put(run, _rows(rooms, work, generation, listed))
+        for chunk in lake.read(work.base + ".md5"):
+            summed.update(chunk)
+    except ValueError as error:
+        rooms.files.forget(run)
+        raise RunError(
+            f"{work.base}.files.jsonl cannot be read: {error}", "restore it, or move the marker away"
+        ) from error
+    wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
+    # A publishing that was cut off between its blobs: every line is true, the set is written again.
+    work.republish = wanted != (listed.hexdigest(), summed.hexdigest())
+    rooms.ledger.set(
+        run,
+        lake_known=1,
+        taken_over=0,
+        rows_kept=1,
+        generation=generation,
+        files=int(receipt.get("files") or 0),
+        bytes=int(receipt.get("bytes") or 0),
+        published_at=_time(receipt, "published"),
+        first_published=_time(receipt, "first_published"),
+    )
+    rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
+    _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
+
+
+def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") -> Iterator[FileRow]:
+    for line in rooms.lake().lines(work.base + ".files.jsonl"):
+        digest.update(line + b"\n")
+        yield documents.parse_file_line(line, generation)
+
+
+def _time(receipt: dict[str, object], name: str) -> float | None:
+    times = receipt.get("times")
+    text = times.get(name) if isinstance(times, dict) else None
+    try:
+        return documents.time_ns(str(text).removesuffix("+00:00")) / 1e9 if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,221 @@
+"""Plan, upload, hash and verify, again until the listing agrees with the manifest or the tries are used up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from collections.abc import Iterable, Iterator
+
+from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, UploadFailed
+from sync_to_azure.hashing import Hashed, Hasher, hash_file
+from sync_to_azure.ledger.files import Verdict
+from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
+from sync_to_azure.steps import frozen, look
+from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.uploaders import Job, Tick
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_BACK_OFF = 60.0
+_BATCH = 500
+
+
+def until_verified(rooms: Rooms, work: Work) -> Verdict:
+    """Raises RunChanged when the source moved meanwhile, RunError when all tries failed."""
+    take_listing(rooms, work)
+    tries = 0
+    while True:
+        _mark(rooms, work)
+        problem = _send_and_hash(rooms, work)
+        verdict = rooms.files.verdict(work.run)
+        _log_verdict(work, verdict)
+        if verdict.wrong_count <= _given_up(rooms):
+            if problem is not None and problem.is_try:
+                _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
+            return verdict
+        if problem is None or problem.is_try:
+            tries += 1
+        what = (
+            str(problem)
+            if problem
+            else f"{verdict.wrong_count} files are not right: {', '.join(verdict.wrong[:5])}"
+        )
+        if tries >= rooms.settings.retry_times:
+            raise RunError(f"{work.key}: not verified after {tries} tries: {what}")
+        if look.fingerprint_now(rooms, work) != work.fingerprint:
+            raise RunChanged(f"{work.key}: files changed while they were carried")
+        _log.warning("%s: try %d of %d: %s", work.key, tries, rooms.settings.retry_times, what)
+        if problem is None or problem.is_try:
+            rooms.clock.sleep(min(_LONGEST_BACK_OFF, 2.0**tries / 2) * random.uniform(0.5, 1.0))
+
+
+def take_listing(rooms: Rooms, work: Work) -> None:
+    """List DEST/RUN/ into the ledger's ``listing`` table."""
+
+    def counted() -> Iterator[Blob]:
+        for number, blob in enumerate(rooms.lake().listing(work.prefix)):
+            if number % 1000 == 999:
+                rooms.progress(work, Progress(work.key, "listing", number + 1))
+            yield blob
+
+    rooms.files.take_listing(counted(), work.prefix)
+
+
+def _mark(rooms: Rooms, work: Work) -> None:
+    if work.run.is_published:
+        frozen.mark_what_to_heal(rooms, work)
+    # A blob of the same size may be the very file: its MD5 decides, so that nothing identical is sent again.
+    _hash(rooms, work, rooms.files.to_hash_first(work.run))
+    if work.run.taken_over:
+        rooms.files.hold((blob, "taken-over") for blob in rooms.files.unpublished_that_differ(work.run))
+
+
+def _given_up(rooms: Rooms) -> int:
+    """Blobs that no try of ours may put right: they are the caller's to flag (the sheet's are the sheet step's)."""
+    return sum(rooms.files.held(code)[0] for code in ("lost", "taken-over", "sheet"))
+
+
+def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
+    """Send what is missing while the MD5s are computed; list again if anything was sent."""
+    files, run = rooms.files, work.run
+    count, size = files.to_send(run)
+    problem: UploadFailed | None = None
+    if count:
+        rooms.uploader()
+        _log.info("%s: sending %d files, %d bytes", work.key, count, size)
+        meanwhile = files.without_md5(run) if rooms.hashes_meanwhile else iter(())
+        with Hasher(work.root, meanwhile, rooms.hash_readers) as hasher:
+            took = _Hashes(rooms, work)
+            try:
+                _upload(rooms, work, count, size, hasher, took)
+            except UploadFailed as error:
+                problem = error
+            _finish(rooms, work, hasher, took)
+        work.sent_files += count
+        work.sent_bytes += size
+    _hash(rooms, work, files.without_md5(run))
+    if count:
+        take_listing(rooms, work)
+    return problem
+
+
+def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, took: "_Hashes") -> None:
+    uploader = rooms.uploader()
+    started = rooms.clock.monotonic()
+    direct: list[FileToSend] = []
+
+    def listed() -> Iterator[FileToSend]:
+        for file in rooms.files.each_to_send(work.run):
+            if uploader.can_carry(file):
+                yield file
+            else:
+                direct.append(file)
+
+    def tick(at: Tick) -> None:
+        took.take(hasher.drain())
+        seconds = max(rooms.clock.monotonic() - started, 0.001)
+        progress = Progress(work.key, "uploading", at.files, count, at.bytes, size, at.bytes / seconds)
+        rooms.progress(work, progress)
+
+    job = Job(work.key, work.root, work.base, listed(), count, size)
+    try:
+        rooms.files.sent(uploader.carry(job, tick))
+    finally:
+        # Names that the uploader cannot express are few: the lake writes them itself, checked by the service.
+        rooms.files.sent(_put_directly(rooms, work, direct))
+
+
+def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iterator[Sent]:
+    for file in files:
+        hashed = hash_file(work.root, file)
+        if hashed.md5 is None:
+            continue
+        try:
+            descriptor = os.open(
+                os.path.join(work.root, file.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
+            with open(descriptor, "rb") as handle:
+                rooms.lake().put(
+                    work.prefix + file.blob, handle, file.size, hashed.md5, "application/octet-stream"
+                )
+        except OSError:
+            continue
+        yield Sent(file.blob, Evidence.VALIDATED, hashed.md5)
+
+
+def _hash(rooms: Rooms, work: Work, files: Iterator[FileToSend]) -> None:
+    first = next(files, None)
+    if first is None:
+        return
+
+    def again() -> Iterator[FileToSend]:
+        yield first
+        yield from files
+
+    with Hasher(work.root, again(), rooms.settings.source_readers) as hasher:
+        _finish(rooms, work, hasher, _Hashes(rooms, work))
+
+
+def _finish(rooms: Rooms, work: Work, hasher: Hasher, took: "_Hashes") -> None:
+    started, before = rooms.clock.monotonic(), took.bytes
+    while not hasher.finished:
+        took.take(hasher.drain(0.2))
+        seconds = max(rooms.clock.monotonic() - started, 0.001)
+        rate = (took.bytes - before) / seconds
+        rooms.progress(work, Progress(work.key, "hashing", took.files, 0, took.bytes, 0, rate))
+    took.end()
+
+
+class _Hashes:
+    """Takes MD5s into the ledger in batches; remembers what could not be hashed, and says so at the end."""
+
+    def __init__(self, rooms: Rooms, work: Work) -> None:
+        self._rooms, self._work = rooms, work
+        self._batch: list[tuple[FileToSend, bytes]] = []
+        self._changed: list[str] = []
+        self.files = 0
+        self.bytes = 0
+
+    def take(self, hashes: Iterable[Hashed]) -> None:
+        for hashed in hashes:
+            file = hashed.file
+            self.files += 1
+            self.bytes += file.size
+            if hashed.md5 is not None:
+                self._batch.append((file, hashed.md5))
+                if len(self._batch) >= _BATCH:
+                    self._flush()
+            elif hashed.problem == "share":
+                self._flush()
+                raise SourceUnavailable(f"{self._work.key}: {file.blob} cannot be read: {hashed.detail}")
+            elif hashed.problem == "unreadable":
+                _log.warning("%s: %s cannot be read: %s", self._work.key, file.blob, hashed.detail)
+                self._rooms.files.note_unreadable(self._work.run, file, hashed.detail)
+            else:
+                self._changed.append(file.blob)
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._rooms.files.set_md5s(self._work.run, self._batch)
+            self._batch = []
+
+    def end(self) -> None:
+        """Raises RunChanged if files were not as the walk saw them."""
+        self._flush()
+        if self._changed:
+            names = ", ".join(self._changed[:5])
+            raise RunChanged(
+                f"{self._work.key}: {len(self._changed)} files changed while they were carried: {names}"
+            )
+
+
+def _log_verdict(work: Work, verdict: Verdict) -> None:
+    _log.info(
+        "%s: %d of %d files verified, weakest evidence %s, %d extra blobs",
+        work.key,
+        verdict.verified,
+        verdict.files,
+        verdict.weakest.label,
+        verdict.extras,
+    )

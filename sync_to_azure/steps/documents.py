@@ -1,0 +1,87 @@
+"""What stands beside a published run: the manifest lines, the receipt, the marker; written and read. Pure."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sync_to_azure.ledger.files import FileRow
+from sync_to_azure.model import Evidence
+
+SCHEMA = 1
+
+
+def file_line(row: FileRow) -> bytes:
+    """One line of RUN.files.jsonl. ``path`` is below RUN/; ``source`` only where the run folder (``source_path``) or
+    the sample sheet folder (``sheet``) has it under another name."""
+    values: dict[str, Any] = {
+        "path": row.blob,
+        "size": row.size,
+        "md5": row.md5.hex(),
+        "mtime": time_text(row.mtime_ns),
+        "evidence": row.evidence.label,
+        "etag": row.etag,
+    }
+    if row.origin == "sheet":
+        values["source"] = "sheet"
+    elif row.path != row.blob.encode():
+        values["source_path"] = row.path.decode()
+    return json.dumps(values, ensure_ascii=False).encode() + b"\n"
+
+
+def parse_file_line(line: bytes, generation: int) -> FileRow:
+    """The way back. Raises ValueError for a line that is not ours."""
+    try:
+        values = json.loads(line)
+        blob = values["path"]
+        return FileRow(
+            blob=str(blob),
+            path=str(values.get("source_path", blob)).encode(),
+            origin="sheet" if values.get("source") == "sheet" else "run",
+            size=int(values["size"]),
+            mtime_ns=time_ns(values["mtime"]),
+            md5=bytes.fromhex(values["md5"]),
+            evidence=Evidence.from_label(values["evidence"]),
+            etag=str(values["etag"]),
+            generation=generation,
+        )
+    except (KeyError, TypeError, ValueError, UnicodeError) as error:
+        raise ValueError(f"not a line of a manifest: {line[:200]!r}") from error
+
+
+def time_text(mtime_ns: int) -> str:
+    """Nanoseconds since 1970 as ISO 8601 in UTC with nine digits; what no calendar holds as ``@seconds.nanoseconds``."""
+    seconds, rest = divmod(mtime_ns, 10**9)
+    try:
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return f"@{seconds}.{rest:09d}"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def time_ns(text: str) -> int:
+    whole, _, rest = text.rstrip("Z").partition(".")
+    nanoseconds = int(rest.ljust(9, "0")[:9]) if rest else 0
+    if whole.startswith("@"):
+        return int(whole[1:]) * 10**9 + nanoseconds
+    moment = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
+    return int(
+        (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)).total_seconds()
+    ) * 10**9 + (nanoseconds)
+
+
+def receipt_text(values: Mapping[str, Any]) -> bytes:
+    return json.dumps({"schema": SCHEMA, **values}, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def parse_receipt(text: bytes) -> dict[str, Any] | None:
+    """The receipt, or None if it is none of ours (or of a newer schema than we know)."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(values, dict) or not isinstance(values.get("schema"), int) or values["schema"] > SCHEMA:
+        return None
+    return values

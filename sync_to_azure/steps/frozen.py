@@ -1,0 +1,84 @@
+"""Published is frozen: a file that became another is never sent over the good copy; a blob that went wrong is healed
+only from a source that still matches the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+
+from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.hashing import Hasher, hash_file
+from sync_to_azure.model import FileToSend, Progress
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 1000
+
+
+@dataclasses.dataclass(slots=True)
+class Differences:
+    """How many published files became others at the source; up to 20 names."""
+
+    count: int = 0
+    names: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self.names) < 20:
+            self.names.append(name)
+
+
+def changed_at_source(rooms: Rooms, work: Work) -> Differences:
+    """Compare what the walk saw with the published manifest. Files that were only touched are hashed once and noted."""
+    changed = Differences()
+    expected: dict[str, bytes] = {}
+    touched: list[FileToSend] = []
+    count = 0
+
+    def of_same_size() -> Iterator[FileToSend]:
+        for file, published_size, md5 in rooms.files.published_that_differ(work.run):
+            if file.size != published_size:
+                changed.add(file.blob)
+            else:
+                expected[file.blob] = md5
+                yield file
+
+    with Hasher(work.root, of_same_size(), rooms.settings.source_readers) as hasher:
+        while not hasher.finished:
+            for hashed in hasher.drain(0.2):
+                if hashed.problem == "share":
+                    raise SourceUnavailable(f"{work.key}: {hashed.file.blob} cannot be read: {hashed.detail}")
+                if hashed.md5 is not None and hashed.md5 == expected.pop(hashed.file.blob):
+                    touched.append(hashed.file)
+                    count += 1
+                else:
+                    changed.add(hashed.file.blob)
+            if len(touched) >= _BATCH:
+                rooms.files.set_mtimes(work.run, touched)
+                touched.clear()
+            rooms.progress(work, Progress(work.key, "comparing", count))
+    rooms.files.set_mtimes(work.run, touched)
+    if count:
+        _log.info("%s: %d published files have another time but the same bytes", work.key, count)
+    return changed
+
+
+def mark_what_to_heal(rooms: Rooms, work: Work) -> None:
+    """Published blobs that are missing or wrong by the listing just taken: ``heal`` where the source was hashed again
+    and matches the manifest, ``lost`` otherwise. A sheet is healed by the sheet step."""
+    rooms.files.hold(_marks(rooms, work))
+
+
+def _marks(rooms: Rooms, work: Work) -> Iterator[tuple[str, str]]:
+    for row, seen in rooms.files.published_gone_wrong(work.run):
+        if row.origin == "sheet":
+            yield row.blob, "sheet"
+            continue
+        matches = seen is not None and work.folder is not None and hash_file(work.root, seen).md5 == row.md5
+        if matches:
+            _log.warning(
+                "%s: blob %s is missing or wrong; it is sent again from the source", work.key, row.blob
+            )
+        yield row.blob, "heal" if matches else "lost"

@@ -1,0 +1,165 @@
+"""Looking at the source: can the main folder be believed, which runs are there, is one complete, what does it hold?"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Iterator
+
+from sync_to_azure import completion
+from sync_to_azure.clock import local_time
+from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.ledger import Run
+from sync_to_azure.model import Entry, Progress, State
+from sync_to_azure.names import run_name_problem
+from sync_to_azure.reasons import Reason
+from sync_to_azure.source import Found, RunFolder, find_runs, find_sheets, sheets_for, top_level_files
+from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.walk import FingerprintBuilder, walk
+
+_log = logging.getLogger(__name__)
+
+_NOT_HERE = (State.REMOVED, State.REMOVING, State.GONE, State.EXPECTED)
+
+
+def at_main_folder(rooms: Rooms) -> Found:
+    """Scan the main folder. Raises SourceUnavailable when what it shows cannot be the truth (an unmounted share)."""
+    settings, ledger, now = rooms.settings, rooms.ledger, rooms.clock.now()
+    found = find_runs(settings.main_folder)
+    known = ledger.mount()
+    mount = (found.mount.kind, found.mount.source)
+    if known is not None and known != mount:
+        raise SourceUnavailable(
+            f"main folder {settings.main_folder} lies on another file system than last time:"
+            f" {mount[1]} ({mount[0]}) instead of {known[1]} ({known[0]})",
+            f"mount the share; if it was really moved, delete the state file {ledger.path} (costs time, no data)",
+        )
+    here = [run for run in ledger.runs().values() if run.state not in _NOT_HERE]
+    if not found.runs and not found.aside and here:
+        raise SourceUnavailable(
+            f"main folder {settings.main_folder} is empty, but {len(here)} runs were there before ({here[0].key} …)",
+            "is the share mounted? If all of them were really taken away, delete the state file"
+            f" {ledger.path} (costs time, no data)",
+        )
+    if known is None:
+        ledger.set_mount(*mount)
+    if not found.runs and not found.aside:
+        _log.warning("main folder %s holds no runs", settings.main_folder)
+    for stray in found.strays:
+        if ledger.tell_once(f"stray:{stray}", now):
+            _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)
+    return found
+
+
+def works(rooms: Rooms, found: Found) -> Iterator[Work]:
+    """The union of folders, sheets and runs on record, those that ``--only-run`` lets through, in order of names."""
+    settings, ledger = rooms.settings, rooms.ledger
+    sheets = find_sheets(settings.samplesheet_folder)
+    known = ledger.runs()
+    folders = {folder.key: folder for folder in found.runs}
+    with_folder = {key.casefold() for key in folders}
+    # A sheet belongs to a run without regard to case; only one that fits no folder stands for a run of its own.
+    alone = {
+        sheet.stem: sheet
+        for fitting in sheets.values()
+        for sheet in fitting
+        if sheet.stem.casefold() not in with_folder
+    }
+    on_record = {key.casefold() for key in known}
+    keys = set(folders) | set(known) | {stem for stem in alone if stem.casefold() not in on_record}
+    for key in sorted(keys):
+        if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
+            continue
+        run = known.get(key)
+        if run is None:
+            state = State.SEEN if key in folders else State.EXPECTED
+            run = ledger.add_run(key, state, rooms.clock.now())
+        fitting = sheets_for(key, sheets)
+        yield Work(run, folders.get(key), fitting, rooms.base(key), rooms.clock.monotonic())
+
+
+def name_problem(folder: RunFolder) -> str:
+    return run_name_problem(folder.name)
+
+
+def nothing_new(rooms: Rooms, work: Work) -> bool:
+    """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it."""
+    run, folder = work.run, work.folder
+    if rooms.settings.thorough or run.state is not State.PUBLISHED or folder is None:
+        return False
+    return run.folder_mtime_ns == folder.mtime_ns and not sheet_changed(work)
+
+
+def sheet_changed(work: Work) -> bool:
+    """Is there a sheet other than the one that was carried, judged by size and mtime?"""
+    if not work.sheets:
+        return False
+    if len(work.sheets) > 1:
+        return True
+    sheet = work.sheets[0]
+    return (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns)
+
+
+def missing_flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
+    wanted = rooms.settings.completion_flag
+    if not wanted or work.folder is None:
+        return ()
+    return completion.missing_flags(wanted, top_level_files(work.folder))
+
+
+def into_ledger(rooms: Rooms, work: Work) -> None:
+    """Walk the run into the ledger's ``seen`` table and take its fingerprint; warn of times in the future."""
+    builder = FingerprintBuilder()
+    rooms.files.take_walk(_entries(rooms, work, builder), work.renamed)
+    fingerprint = builder.result()
+    work.fingerprint = fingerprint.digest
+    now = rooms.clock.now()
+    if fingerprint.newest_ns > (now + 120) * 1e9 and rooms.ledger.tell_once(f"future:{work.key}", now):
+        _log.warning(
+            "%s: the newest file is from %s, which lies in the future; a clock is wrong, nothing is held up by it",
+            work.key,
+            local_time(min(fingerprint.newest_ns / 1e9, 253402300799.0)),
+        )
+
+
+def fingerprint_now(rooms: Rooms, work: Work) -> str:
+    """A second look, after the work: the digest only."""
+    builder = FingerprintBuilder()
+    for _ in _entries(rooms, work, builder):
+        pass
+    return builder.result().digest
+
+
+def _entries(rooms: Rooms, work: Work, builder: FingerprintBuilder) -> Iterator[Entry]:
+    for number, entry in enumerate(walk(work.root, rooms.rules, work.prefix)):
+        builder.add(entry)
+        if number % 1000 == 999:
+            rooms.progress(work, Progress(work.key, "looking", number + 1))
+        yield entry
+
+
+def is_quiet(rooms: Rooms, work: Work) -> completion.Decision:
+    """The quiet time by our own clock; the look is remembered in the ledger."""
+    run = work.run
+    remembered = _remembered(run)
+    decision = completion.decide(
+        work.fingerprint, remembered, rooms.clock.now(), rooms.settings.completion_delay
+    )
+    if decision.remember is not None and decision.remember != remembered:
+        rooms.ledger.set(run, fingerprint=decision.remember.digest, quiet_since=decision.remember.since)
+    return decision
+
+
+def _remembered(run: Run) -> completion.Remembered | None:
+    if run.fingerprint is None or run.quiet_since is None:
+        return None
+    return completion.Remembered(run.fingerprint, run.quiet_since)
+
+
+def waiting_for_flags(rooms: Rooms, work: Work, missing: tuple[str, ...]) -> Reason:
+    """Forget the quiet time: it begins when the flags are there."""
+    if work.run.fingerprint is not None:
+        rooms.ledger.set(work.run, fingerprint=None, quiet_since=None)
+    reason = completion.without_flags(missing).reason
+    assert reason is not None
+    return reason

@@ -1,0 +1,261 @@
+"""One run in one pass: from a look at its folder to its removal. The life of a run, in order."""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.errors import RunChanged
+from sync_to_azure.model import State
+from sync_to_azure.reasons import Reason
+from sync_to_azure.steps import adopt, carry, frozen, look, publish, remove, sheets
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+SHEET_PATIENCE = 48 * 3600.0
+"""Seconds after which a run without its sheet, or a sheet without its run, is told."""
+
+
+def step(rooms: Rooms, work: Work) -> None:
+    """Bring a run as far as it goes now. Raises RunError for this run, SurroundingsError for what all runs need."""
+    run = work.run
+    if work.folder is None:
+        without_folder(rooms, work)
+        return
+    problem = look.name_problem(work.folder)
+    if problem:
+        flag(rooms, work, Reason("bad-run-name", {"problem": problem}))
+        return
+    if run.state is State.REMOVING:
+        # Cut off before the folder was moved aside: it is a published run as before.
+        rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=None)
+    if look.nothing_new(rooms, work):
+        if remove.wanted(rooms, work) and not rooms.settings.dry_run:
+            remove.remove(rooms, work)
+        return
+    if run.state is State.VERIFIED and _only_a_sheet_lacks(rooms, work):
+        tell_missing_sheet(rooms, work)
+        return
+    carry_and_publish(rooms, work)
+    if remove.wanted(rooms, work) and not rooms.settings.dry_run:
+        remove.remove(rooms, work)
+
+
+def carry_and_publish(rooms: Rooms, work: Work) -> None:
+    run, files = work.run, rooms.files
+    assert work.folder is not None
+    if not run.is_published:
+        missing = look.missing_flags(rooms, work)
+        if missing:
+            wait(rooms, work, look.waiting_for_flags(rooms, work, missing))
+            return
+    sheet, sheet_problem = sheets.read(work)
+    files.clear_try()
+    if run.is_published and not run.rows_kept:
+        adopt.publication(rooms, work)
+    sheets.place_own(rooms, work, sheet)
+    look.into_ledger(rooms, work)
+    decision = look.is_quiet(rooms, work)
+    if not run.is_published and not decision.ready:
+        wait(rooms, work, decision.reason)
+        return
+    if not run.lake_known:
+        adopt.publication(rooms, work)
+        before = dict(work.renamed)
+        sheets.place_own(rooms, work, sheet)
+        if work.renamed != before:
+            look.into_ledger(rooms, work)
+    changed = frozen.changed_at_source(rooms, work) if run.is_published else frozen.Differences()
+    files.merge_walk(run)
+    if run.is_published and files.unpublished(run) and not decision.ready:
+        parameters = dict(decision.reason.parameters) if decision.reason else {}
+        wait(rooms, work, Reason("not-quiet-additions", parameters), changed)
+        return
+    if rooms.settings.dry_run:
+        carry.take_listing(rooms, work)
+        count, size = files.to_send(run)
+        rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "bytes": size}))
+        return
+    if not needs_the_lake(rooms, work, sheet, changed):
+        settle(rooms, work, changed)
+        return
+    _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
+
+
+def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed: frozen.Differences) -> bool:
+    """False for a published run of which nothing is new, unless a thorough look or an open flag asks for more."""
+    run = work.run
+    if not run.is_published or work.republish or rooms.files.unpublished(run) or rooms.settings.thorough:
+        return True
+    if run.state is State.FLAGGED and (run.reason is None or run.reason.code != "changed-after-verification"):
+        return True
+    if sheet is None:
+        return False
+    carried = rooms.files.get(run, "SampleSheet.csv")
+    if carried is not None and carried.md5 == sheet.md5:
+        sheets.note_carried(rooms, work, sheet)
+        return False
+    return True
+
+
+def _verify_and_publish(
+    rooms: Rooms,
+    work: Work,
+    sheet: sheets.Sheet | None,
+    sheet_problem: Reason | None,
+    changed: frozen.Differences,
+) -> None:
+    run, files = work.run, rooms.files
+    if not run.is_published:
+        rooms.set_state(work, State.UPLOADING, None)
+    verdict = carry.until_verified(rooms, work)
+    if look.fingerprint_now(rooms, work) != work.fingerprint:
+        raise RunChanged(f"{work.key}: files changed while they were carried")
+    sheets.carry(rooms, work, sheet)
+    for hold, code in (("lost", "blob-lost"), ("taken-over", "taken-over-differs")):
+        count, names = files.held(hold)
+        if count:
+            flag(rooms, work, Reason(code, {"count": count, "names": names}))
+            return
+    count, uncarried = files.uncarried(run, holding_up=True)
+    if count:
+        told = [f"{path} ({kind}{': ' + detail if detail else ''})" for path, kind, detail in uncarried[:20]]
+        flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
+        return
+    if verdict.files == 0:
+        wait(rooms, work, Reason("empty", {}))
+        return
+    healed = run.is_published and work.sent_files > 0
+    if files.unpublished(run) or work.republish or healed:
+        if sheets.is_awaited(rooms, work, sheet):
+            reason = sheet_problem or Reason("no-sheet-yet", {"sheet": f"{work.key}.csv"})
+            rooms.set_state(
+                work, State.VERIFIED, reason, folder_mtime_ns=work.folder and work.folder.mtime_ns
+            )
+            tell_missing_sheet(rooms, work)
+            return
+        publish.publish(rooms, work, verdict)
+    sheets.note_carried(rooms, work, sheet)
+    settle(rooms, work, changed)
+
+
+def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+    """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
+    if changed.count:
+        flag(
+            rooms,
+            work,
+            Reason("changed-after-verification", {"count": changed.count, "names": changed.names}),
+        )
+        return
+    if work.run.state is State.FLAGGED:
+        _log.info("%s: what was flagged is solved", work.key)
+    mtime_ns = work.folder.mtime_ns if work.folder is not None else None
+    rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=mtime_ns)
+
+
+def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:
+    if work.run.is_published:
+        settle(rooms, work, changed or frozen.Differences())
+        if work.run.state is State.PUBLISHED:
+            # Not at rest: the next pass must look again, whatever the folder's mtime says.
+            rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, State.WAITING, reason)
+
+
+def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
+    """A person should look. It is news once; as long as it lasts, it is known trouble."""
+    news = rooms.set_state(work, State.FLAGGED, reason)
+    rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", exit_code=1, new=news)
+
+
+def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
+    """The source moved while it was carried: nothing failed, the quiet time starts over."""
+    _log.warning("%s", error)
+    columns = {"fingerprint": None, "quiet_since": None}
+    if work.run.is_published:
+        rooms.set_state(work, State.PUBLISHED, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
+
+
+def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
+    """Carried and verified, and nothing moved since: no listing until the sheet comes."""
+    run, folder = work.run, work.folder
+    assert folder is not None
+    waits = run.reason is not None and run.reason.code in (
+        "no-sheet-yet",
+        "sheet-ambiguous",
+        "sheet-unreadable",
+    )
+    optional = rooms.settings.sheet_optional or rooms.settings.samplesheet_folder is None
+    at_rest = run.folder_mtime_ns == folder.mtime_ns and not rooms.settings.thorough
+    return waits and not optional and not work.sheets and at_rest
+
+
+def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
+    reason = work.run.reason
+    now = rooms.clock.now()
+    if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
+        if rooms.ledger.tell_once(f"{reason.code}:{work.key}", now):
+            rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
+    elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
+        text = f"{work.key} has been without its sample sheet for 48 h; without it, it is not published"
+        rooms.trouble(f"{work.key}:no-sheet", text, once=True)
+
+
+def without_folder(rooms: Rooms, work: Work) -> None:
+    """Only a sheet, or only the ledger, knows this run: its folder is not there (yet, or any more)."""
+    run, now = work.run, rooms.clock.now()
+    if run.is_published or run.state is State.EXPECTED:
+        if look.sheet_changed(work) and (run.is_published or not run.lake_known):
+            _late_sheet(rooms, work)
+    if run.is_published:
+        if run.state not in (State.REMOVED, State.GONE, State.FLAGGED):
+            rooms.set_state(work, State.GONE, Reason("not-there"))
+            _log.info("%s: %s", work.key, Reason("not-there").text)
+    elif run.state is State.EXPECTED:
+        if not work.sheets:
+            rooms.set_state(work, State.GONE, None)
+        elif now - run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-run:{work.key}", now):
+            text = f"sample sheet {work.key}.csv has been waiting for its run for 48 h"
+            rooms.trouble(f"{work.key}:no-run", text, once=True)
+    elif run.state is not State.GONE:
+        reason = Reason("vanished")
+        rooms.set_state(work, State.GONE, reason)
+        rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
+    elif work.sheets:
+        rooms.set_state(work, State.EXPECTED, Reason("no-run-yet"))
+
+
+def _late_sheet(rooms: Rooms, work: Work) -> None:
+    """A sheet that comes or changes when the source is gone: only the lake can tell what is published there."""
+    run = work.run
+    if not run.lake_known or (run.is_published and not run.rows_kept):
+        adopt.publication(rooms, work)
+    if not run.is_published or rooms.settings.dry_run:
+        return
+    sheet, _ = sheets.read(work)
+    if sheet is None:
+        return
+    rooms.files.clear_try()
+    sheets.place_own(rooms, work, sheet)
+    carry.take_listing(rooms, work)
+    verdict = rooms.files.verdict(run)
+    if verdict.wrong_count > (0 if _sheet_is_right(rooms, work) else 1):
+        flag(rooms, work, Reason("blob-lost", {"count": verdict.wrong_count, "names": list(verdict.wrong)}))
+        return
+    state = run.state
+    sheets.carry(rooms, work, sheet)
+    if work.republish:
+        publish.publish(rooms, work, verdict)
+    sheets.note_carried(rooms, work, sheet)
+    rooms.set_state(work, State.REMOVED if state is State.REMOVED else State.GONE, Reason("not-there"))
+    rooms.files.forget(run)
+    rooms.ledger.set(run, rows_kept=0)
+
+
+def _sheet_is_right(rooms: Rooms, work: Work) -> bool:
+    row = rooms.files.get(work.run, "SampleSheet.csv")
+    return row is None or row.evidence > 0

@@ -1,0 +1,183 @@
+"""Publishing: manifest in both forms, receipt, and last the marker. Only for what the verdict just verified."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sync_to_azure import __version__
+from sync_to_azure.clock import iso
+from sync_to_azure.errors import StateUnavailable
+from sync_to_azure.ledger.files import FileRow, Verdict
+from sync_to_azure.model import Evidence, Kind, State
+from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
+from sync_to_azure.steps import documents
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(slots=True)
+class _Document:
+    """One blob beside the run, spooled to disk: a manifest of a million lines is 100 MB."""
+
+    handle: Any
+    size: int
+    md5: bytes
+    sha256: str
+
+
+def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
+    """Write the four blobs. A crash between them leaves ``lake_known`` at 0, so the next pass asks the lake first."""
+    run, now = work.run, rooms.clock.now()
+    rooms.set_state(work, State.VERIFIED, None, lake_known=0)
+    generation = run.generation + 1
+    counts: Counter[str] = Counter()
+    summary = _Counted(counts)
+    with _spool(rooms, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
+        sums_document = _written(sums)
+        with _spool(rooms, map(documents.file_line, rooms.files.rows(run))) as lines:
+            lines_document = _written(lines)
+            first = run.first_published or now
+            receipt = _receipt(rooms, work, verdict, summary, generation, now, first)
+            receipt["sha256"] = {
+                f"{run.key}.md5": sums_document.sha256,
+                f"{run.key}.files.jsonl": lines_document.sha256,
+            }
+            _put(rooms, work, ".md5", sums_document, "text/plain; charset=utf-8")
+            _put(rooms, work, ".files.jsonl", lines_document, "application/x-ndjson")
+    text = documents.receipt_text(receipt)
+    lake = rooms.lake()
+    lake.put(work.base + ".json", text, len(text), _md5(text), "application/json")
+    marker = iso(now).encode() + b"\n"
+    lake.put(work.base + ".sync", marker, len(marker), _md5(marker), "text/plain; charset=utf-8")
+    rooms.files.freeze(run, generation)
+    rooms.set_state(
+        work,
+        State.PUBLISHED,
+        None,
+        event="published" if generation == 1 else "published-again",
+        lake_known=1,
+        taken_over=0,
+        generation=generation,
+        files=summary.files,
+        bytes=summary.bytes,
+        published_at=now,
+        first_published=first,
+    )
+    _log.info("%s: published, %d files, %d bytes", run.key, summary.files, summary.bytes)
+
+
+@dataclasses.dataclass(slots=True)
+class _Counted:
+    """Counts the rows as they go by."""
+
+    evidence: Counter[str]
+    files: int = 0
+    bytes: int = 0
+    weakest: Evidence = Evidence.READ_BACK
+
+    def watch(self, rows: Iterable[FileRow]) -> Iterator[FileRow]:
+        for row in rows:
+            self.files += 1
+            self.bytes += row.size
+            self.evidence[row.evidence.label] += 1
+            self.weakest = min(self.weakest, row.evidence)
+            yield row
+
+
+def _md5_lines(rows: Iterable[FileRow], run: str) -> Iterator[bytes]:
+    for row in rows:
+        yield md5_line(row.md5, f"{run}/{row.blob}").encode()
+
+
+def _spool(rooms: Rooms, lines: Iterable[bytes]) -> Any:
+    """An unlinked temporary file beside the ledger (which lies on a volume with room), filled and rewound."""
+    try:
+        handle = tempfile.TemporaryFile(dir=rooms.ledger.path.parent)
+        for line in lines:
+            handle.write(line)
+        handle.flush()
+        return handle
+    except OSError as error:
+        raise StateUnavailable(
+            f"the manifest cannot be written to {rooms.ledger.path.parent}: {error.strerror}",
+            "free some space there",
+        ) from error
+
+
+def _written(handle: Any) -> _Document:
+    size = handle.seek(0, os.SEEK_END)
+    handle.seek(0)
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    while block := handle.read(1024 * 1024):
+        sha256.update(block)
+        md5.update(block)
+    handle.seek(0)
+    return _Document(handle, size, md5.digest(), sha256.hexdigest())
+
+
+def _put(rooms: Rooms, work: Work, suffix: str, document: _Document, content_type: str) -> None:
+    rooms.lake().put(work.base + suffix, document.handle, document.size, document.md5, content_type)
+
+
+def _receipt(
+    rooms: Rooms, work: Work, verdict: Verdict, counted: _Counted, generation: int, now: float, first: float
+) -> dict[str, Any]:
+    run, settings = work.run, rooms.settings
+    _, noted = rooms.files.uncarried(run, holding_up=False)
+    sheet = rooms.files.get(run, SHEET_BLOB)
+    return {
+        "run": run.key,
+        "generation": generation,
+        "outcome": "finished",
+        "files": counted.files,
+        "bytes": counted.bytes,
+        "weakest_evidence": counted.weakest.label,
+        "evidence": dict(counted.evidence),
+        "not_carried": {
+            "counts": rooms.files.uncarried_counts(run),
+            "reasons": {kind.value: text for kind, text in _WHY.items()},
+            "entries": [{"path": path, "kind": kind, "detail": detail} for path, kind, detail in noted],
+        },
+        "extras": verdict.extras,
+        "sample_sheet": {
+            "from": (
+                None if sheet is None else "sample sheet folder" if sheet.origin == "sheet" else "instrument"
+            ),
+            "instrument_sheet_kept_as": (
+                INSTRUMENT_SHEET_BLOB if rooms.files.get(run, INSTRUMENT_SHEET_BLOB) is not None else None
+            ),
+        },
+        "times": {
+            "first_seen": iso(run.first_seen),
+            "quiet_since": iso(run.quiet_since) if run.quiet_since is not None else None,
+            "first_published": iso(first),
+            "published": iso(now),
+        },
+        "source": {"main_folder": str(settings.main_folder)},
+        "destination": {
+            "endpoint": settings.blob_endpoint,
+            "container": settings.container_name,
+            "prefix": settings.destination,
+        },
+        "tool": f"sync_to_azure {__version__}",
+    }
+
+
+_WHY = {
+    Kind.EMPTY_FOLDER: "an empty folder: a container holds no folders",
+    Kind.SYMLINK: "a symlink to something inside the run, which is carried itself",
+    Kind.JUNK: "a leftover of a desktop or file server",
+    Kind.EXCLUDED: "excluded by the rule named",
+}
+
+
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()

@@ -1,0 +1,163 @@
+"""What a step works with: the open rooms, and the one run it works on. The only place that names concrete adapters."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sync_to_azure.clock import Clock
+from sync_to_azure.ledger import Files, Ledger, Run
+from sync_to_azure.model import Progress, RunLine, State, Trouble
+from sync_to_azure.names import ExcludeRules
+from sync_to_azure.reasons import Reason
+from sync_to_azure.source import RunFolder, SheetFile
+
+if TYPE_CHECKING:
+    from sync_to_azure.identity import Identity
+    from sync_to_azure.lake import Lake
+    from sync_to_azure.settings import Settings
+    from sync_to_azure.uploaders import Uploader
+
+_log = logging.getLogger(__name__)
+
+_BEAT_EVERY = 2.0
+
+
+class Rooms:
+    """Open for the length of a pass. The lake and the uploader are opened when first needed, and checked then."""
+
+    def __init__(
+        self,
+        settings: "Settings",
+        clock: Clock,
+        ledger: Ledger,
+        files: Files,
+        state_folder: Path,
+        show: Callable[[Progress], None],
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.ledger = ledger
+        self.files = files
+        self.rules = ExcludeRules(settings.exclude)
+        self.pass_started = clock.now()
+        self.troubles: list[Trouble] = []
+        self._state_folder = state_folder
+        self._show = show
+        self._identity: Identity | None = None
+        self._lake: Lake | None = None
+        self._uploader: Uploader | None = None
+        self._last_beat = 0.0
+        self._last_moved: tuple[object, ...] = ()
+
+    def lake(self) -> "Lake":
+        """The container, checked once a pass: with something to carry, that comes before anything else."""
+        if self._lake is None:
+            from sync_to_azure.lake import Lake
+
+            lake = Lake(self.settings, self.identity())
+            lake.check(self.settings.destination)
+            self._lake = lake
+        return self._lake
+
+    def identity(self) -> "Identity":
+        if self._identity is None:
+            from sync_to_azure.identity import identity_for
+
+            self._identity = identity_for(self.settings)
+        return self._identity
+
+    def uploader(self) -> "Uploader":
+        if self._uploader is None:
+            from sync_to_azure.uploaders.azcopy import AzCopyUploader
+
+            jobs = self.settings.azcopy_logs or self._state_folder / "azcopy"
+            uploader = AzCopyUploader(self.settings, self.identity(), self.clock, jobs, self.uploader_readers)
+            uploader.prepare()
+            self._uploader = uploader
+        return self._uploader
+
+    @property
+    def hash_readers(self) -> int:
+        """Of ``source-readers``, a quarter hashes while the rest is AzCopy's. With 1, hashing comes after AzCopy."""
+        return max(1, self.settings.source_readers // 4)
+
+    @property
+    def uploader_readers(self) -> int:
+        return max(1, self.settings.source_readers - self.hash_readers)
+
+    @property
+    def hashes_meanwhile(self) -> bool:
+        return self.settings.source_readers > 1
+
+    def storage_answers(self) -> None:
+        """Ask anew (after a run met trouble with the storage). Raises what ``lake`` raises."""
+        if self._lake is not None:
+            self._lake.check(self.settings.destination)
+        else:
+            self.lake()
+
+    def base(self, run: str) -> str:
+        """DEST/RUN, the name to which ``/…``, ``.md5`` and the rest are appended."""
+        destination = self.settings.destination
+        return f"{destination}/{run}" if destination else run
+
+    def progress(self, work: "Work", progress: Progress) -> None:
+        """Show it; and where something moved since the last time, give the ledger a sign of life."""
+        self._show(progress)
+        now = self.clock.monotonic()
+        moved = (progress.run, progress.step, progress.files_done, progress.bytes_done)
+        if moved != self._last_moved and now - self._last_beat >= _BEAT_EVERY:
+            self._last_beat, self._last_moved = now, moved
+            self.ledger.beat(self.clock.now(), work.run, progress)
+
+    def trouble(self, key: str, text: str, exit_code: int = 1, new: bool = True, once: bool = False) -> None:
+        """Something is wrong: into the log (as an error only while it is news), the mail and the exit code."""
+        if new:
+            _log.error("%s", text)
+        else:
+            _log.info("known: %s", text)
+        self.troubles.append(Trouble(key, text, exit_code, new, once))
+
+    def set_state(
+        self,
+        work: "Work",
+        state: State,
+        reason: Reason | None = None,
+        event: str | None = None,
+        **columns: object,
+    ) -> bool:
+        return self.ledger.set_state(work.run, state, reason, self.clock.now(), event, **columns)
+
+
+@dataclasses.dataclass(slots=True)
+class Work:
+    """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it."""
+
+    run: Run
+    folder: RunFolder | None
+    sheets: list[SheetFile]
+    base: str
+    started: float
+    renamed: dict[bytes, str] = dataclasses.field(default_factory=dict)
+    fingerprint: str = ""
+    sent_files: int = 0
+    sent_bytes: int = 0
+    republish: bool = False
+    line: RunLine | None = None
+
+    @property
+    def key(self) -> str:
+        return self.run.key
+
+    @property
+    def prefix(self) -> str:
+        return self.base + "/"
+
+    @property
+    def root(self) -> bytes:
+        assert self.folder is not None
+        return self.folder.path

@@ -1,0 +1,226 @@
+"""What a pass stands on: state folder, lock, ledger, log, live line; and how it tells what happened at its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from sync_to_azure.clock import Clock
+from sync_to_azure.errors import Interrupted, StateUnavailable, SurroundingsError
+from sync_to_azure.ledger import Files, Flow, Ledger, Lock
+from sync_to_azure.ledger.ledger import is_damaged, ledger_path, move_aside
+from sync_to_azure.model import Summary, Trouble
+from sync_to_azure.settings import Settings
+from sync_to_azure.steps.rooms import Rooms
+from sync_to_azure.tell import log as tell_log
+from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.tell.terminal import ProgressLine, table, terminal_width
+
+_log = logging.getLogger(__name__)
+
+
+class Surroundings:
+    """Entered once a pass; everything that it opened is closed when it is left, whatever happens."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._redact = Redactor(settings.secret_values())
+        self._flow = Flow(
+            str(settings.main_folder), settings.blob_endpoint, settings.container_name, settings.destination
+        )
+        self._ledger: Ledger | None = None
+        self._lock: Lock | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> "Surroundings":
+        settings = self.settings
+        self._logs = tell_log.set_up(settings.log_level, settings.log_file, self._redact)
+        self._live = ProgressLine(sys.stderr, self.clock)
+        self._logs.attach(self._live)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._handlers[number] = signal.signal(number, self._stop)
+        return self
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        # A second signal finds the default again and ends us at once; AzCopy dies with us in any case.
+        signal.signal(number, signal.SIG_DFL)
+        raise Interrupted(number)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Interrupted):
+            _log.warning("stopped by a signal; the next pass goes on from here")
+        self._live.close()
+        self._logs.attach(None)
+        if self._ledger is not None:
+            self._ledger.close()
+        if self._lock is not None:
+            self._lock.release()
+        if kind is None or not issubclass(kind, Exception):
+            self._logs.close()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    # State
+
+    @property
+    def state_folder(self) -> Path:
+        """The user's state folder, or the state file's own where one is named."""
+        if self.settings.state_file is not None:
+            return self.settings.state_file.parent
+        home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+        return Path(home) / "sync_to_azure"
+
+    def another_pass_runs(self) -> bool:
+        """Take the lock of this flow; True if another pass holds it."""
+        path, self._word = ledger_path(self.settings.state_file, self._flow, self.state_folder)
+        self._path = path
+        lock = Lock(path.with_name(f"{path.name}.{self._flow.key}.lock"))
+        taken = lock.take()
+        self._lock = lock
+        return not taken
+
+    def ledger(self) -> Ledger | None:
+        """The ledger, for a look only; None if it cannot be opened now."""
+        if self._ledger is None:
+            try:
+                self._ledger = Ledger.open(self._path, self._flow)
+            except (sqlite3.Error, OSError):
+                return None
+        return self._ledger
+
+    def with_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
+        """Open the ledger and do the work. A damaged ledger is moved aside, told, and built anew, once."""
+        for attempt in (1, 2):
+            try:
+                self._with_open_ledger(work, summary)
+                return
+            except sqlite3.Error as error:
+                if not is_damaged(error) or attempt == 2:
+                    raise StateUnavailable(
+                        f"state file {self._path} cannot be used: {error}",
+                        "check free space and permissions there, or name another state-file",
+                    ) from error
+                aside = self._move_aside()
+                summary.runs.clear()
+                summary.troubles.append(
+                    Trouble(
+                        "ledger-damaged",
+                        f"the state file was damaged; it is kept as {aside}, a new one is built",
+                        1,
+                    )
+                )
+                _log.error(
+                    "state file %s is damaged (%s); moved to %s and built anew", self._path, error, aside
+                )
+            except OSError as error:
+                if error.filename is None or not str(error.filename).startswith(str(self._path.parent)):
+                    raise
+                raise StateUnavailable(f"{error.filename} cannot be used: {error.strerror}") from error
+
+    def _move_aside(self) -> Path:
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+        try:
+            return move_aside(self._path, self.clock.now())
+        except OSError as error:
+            raise StateUnavailable(
+                f"damaged state file {self._path} cannot be moved: {error.strerror}"
+            ) from error
+
+    def _with_open_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
+        ledger = self._ledger = Ledger.open(self._path, self._flow)
+        files = Files(ledger)
+        rooms = Rooms(self.settings, self.clock, ledger, files, self.state_folder, self._live.update)
+        with ledger.rehearsal(files.prepare) if self.settings.dry_run else ledger.earnest():
+            self._tell_notices(ledger)
+            try:
+                work(rooms)
+            finally:
+                summary.troubles += rooms.troubles
+                self._live.clear()
+        ledger.end_progress()
+        files.close()
+
+    def _tell_notices(self, ledger: Ledger) -> None:
+        now = self.clock.now()
+        if self._word and ledger.tell_once("state-file", now):
+            _log.warning("%s", self._word)
+        for notice in self.settings.notices:
+            if not notice.once or ledger.tell_once(notice.key, now):
+                _log.warning("%s", notice.text)
+
+    # Telling
+
+    def surroundings_failed(self, error: SurroundingsError, summary: Summary) -> None:
+        _log.error("%s", error)
+        summary.troubles.append(Trouble(f"surroundings:{type(error).__name__}", str(error), error.exit_code))
+
+    def tell(self, summary: Summary) -> int:
+        """Table, mail; the exit code of the pass."""
+        self._live.clear()
+        if summary.runs:
+            width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
+            print(table(summary.runs, width), flush=True)
+        _log.info(
+            "pass ended: %d published, %d waiting, %d with nothing to do, %d troubles",
+            summary.published,
+            summary.waiting,
+            summary.idle,
+            len(summary.troubles),
+        )
+        self._mail(summary)
+        codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
+        return max(codes, default=0)
+
+    def _mail(self, summary: Summary) -> None:
+        settings = self.settings
+        if not settings.log_recipient or settings.smtp_host is None or settings.dry_run:
+            return
+        ledger = self._ledger
+        known: dict[str, float] = {}
+        was_open = False
+        try:
+            if ledger is not None:
+                known, was_open = ledger.mailed(), ledger.trouble_is_open()
+        except sqlite3.Error as error:
+            _log.warning("the state file does not tell what was mailed before: %s", error)
+        if not summary.troubles and not was_open:
+            return
+        from sync_to_azure.tell import mail
+
+        now = self.clock.now()
+        name = settings.config_file.stem if settings.config_file is not None else settings.main_folder.name
+        due = mail.digest(name, summary, known, now, was_open, self._redact)
+        if due is None:
+            return
+        server = mail.MailSettings(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_user or "",
+            settings.smtp_password or "",
+            settings.smtp_security,
+            settings.log_recipient,
+        )
+        text = mail.body(due, summary, self._logs.mail_text(), redact=self._redact)
+        try:
+            mail.send(server, mail.compose(due.subject, text, mail.sender_of(server), server.recipients))
+        except mail.MailFailed as error:
+            _log.error("the mail could not be sent: %s", error)
+            return
+        lasting = any(not trouble.once for trouble in summary.troubles)
+        try:
+            if ledger is not None:
+                ledger.note_mailed(due.keys, now, lasting)
+        except sqlite3.Error as error:
+            _log.warning("the state file does not take what was mailed: %s", error)
