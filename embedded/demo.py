@@ -7,6 +7,7 @@ import collections
 import collections.abc
 import dataclasses
 import filecmp
+import hashlib
 import json
 import os
 import pathlib
@@ -221,8 +222,12 @@ def prove(
         for arrived, path in expected.items():
             if not arrived.is_file() or not filecmp.cmp(path, arrived, shallow=False):
                 raise DemoFailed(f"{path} did not arrive as it is at {arrived}")
-        if len(lines) < run.files:
-            raise DemoFailed(f"{run.name}.md5 has {len(lines)} lines for {run.files} files")
+        if len(lines) != len(expected):
+            raise DemoFailed(f"{run.name}.md5 has {len(lines)} lines for {len(expected)} files")
+        receipt = json.loads((destination / f"{run.name}.json").read_bytes())
+        for name, digest in receipt["sha256"].items():
+            if hashlib.sha256((destination / name).read_bytes()).hexdigest() != digest:
+                raise DemoFailed(f"{name} is not the one that the receipt names")
         print(
             f"OK: {len(lines)} MD5s agree, and {len(expected)} files are byte for byte those of the source."
         )

@@ -1,0 +1,29 @@
+"""`make demo` does what it shows, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from embedded.tools import PROJECT
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_demo(tmp_path: pathlib.Path, keep: bool) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "embedded.demo", *(["--keep"] if keep else [])],
+        cwd=PROJECT,
+        env=os.environ | {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "waiting: RTAComplete.txt is missing" in ended.stdout + ended.stderr
+    assert ended.stdout.count("MD5s agree") == 3
+    kept = [path.name for path in tmp_path.glob("sync-to-azure-demo-*")]
+    assert len(kept) == (1 if keep else 0)
