@@ -12,6 +12,7 @@ SyncError                       the root; carries message, what to do, exit code
 ├── RunError             (1)    one run cannot go on in this pass; others can
 │   ├── UploadFailed            an uploader ended without having sent all; trying again may help
 │   ├── RunChanged              files changed while they were carried: the quiet time starts over
+│   ├── BlobMissing             a blob that should be there is not
 │   └── BlobRefused             the service refuses one blob for good (lease, immutability policy)
 └── Interrupted      (130/143)  a signal asked us to stop
 """
@@ -84,6 +85,10 @@ class UploadFailed(RunError):
 
 
 class RunChanged(RunError):
+    pass
+
+
+class BlobMissing(RunError):
     pass
 
 

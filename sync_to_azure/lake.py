@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from sync_to_azure import __version__
-from sync_to_azure.errors import AccessRefused, BlobRefused, ConfigurationError, StorageUnavailable, SyncError
+from sync_to_azure.errors import (
+    AccessRefused,
+    BlobMissing,
+    BlobRefused,
+    ConfigurationError,
+    StorageUnavailable,
+    SyncError,
+)
 from sync_to_azure.model import Blob
 
 if TYPE_CHECKING:
@@ -94,11 +101,11 @@ class Lake:
         """A small blob, whole, or None if it is not there."""
         try:
             return b"".join(self.read(name))
-        except _BlobMissing:
+        except BlobMissing:
             return None
 
     def read(self, name: str, etag: str | None = None) -> Iterator[bytes]:
-        """The blob in chunks; with ``etag`` only that version. Raises _BlobMissing (a SyncError) if it is not there."""
+        """The blob in chunks; with ``etag`` only that version. Raises BlobMissing (a SyncError) if it is not there."""
         from azure.core import MatchConditions
 
         condition: dict[str, Any] = {}
@@ -164,7 +171,7 @@ class Lake:
                 "create it or correct container-name",
             )
         if status == 404 and blob is not None:
-            return _BlobMissing(f"{blob} is not there")
+            return BlobMissing(f"{blob} is not there")
         if status in (401, 403):
             return AccessRefused(
                 f"{self._endpoint} refuses us ({code or status}) while {what}",
@@ -183,10 +190,6 @@ class Lake:
         return StorageUnavailable(
             f"{self._endpoint} answers {status} {code} while {what}", "tried again next time"
         )
-
-
-class _BlobMissing(StorageUnavailable):
-    pass
 
 
 def _first_line(error: BaseException) -> str:

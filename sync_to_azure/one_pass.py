@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from sync_to_azure.clock import Clock
-from sync_to_azure.errors import PassHung, RunChanged, RunError, SurroundingsError
+from sync_to_azure.errors import PassHung, RunChanged, RunError, StateUnavailable, SurroundingsError
 from sync_to_azure.ledger import Ledger
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
@@ -71,6 +71,8 @@ def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None
 
 def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> SurroundingsError | None:
     """Is it this run's trouble (a link that broke for a moment) or everybody's? The storage is asked once more."""
+    if isinstance(error, StateUnavailable):
+        return error
     _log.warning("%s: %s", work.key, error)
     rooms.set_state(work, State.FAILING if not work.run.is_published else work.run.state, Reason("storage"))
     look.at_main_folder(rooms)

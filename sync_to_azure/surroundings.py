@@ -195,7 +195,8 @@ class Surroundings:
                 known, was_open = ledger.mailed(), ledger.trouble_is_open()
         except sqlite3.Error as error:
             _log.warning("the state file does not tell what was mailed before: %s", error)
-        if not summary.troubles and not was_open:
+        if not summary.troubles and (not was_open or settings.only_run):
+            # A pass over a part of the runs cannot say that all is well.
             return
         from sync_to_azure.tell import mail
 

@@ -84,7 +84,7 @@ def _folder_refused(error: OSError, root: bytes, folder: bytes) -> Entry | None:
             raise RunChanged(f"{shown(root)} is gone") from error
         return None
     if not folder:
-        raise RunChanged(
+        raise RunError(
             f"{shown(root)} cannot be read: {error.strerror}", "check its permissions"
         ) from error
     return Entry(folder, Kind.UNREADABLE, detail=f"folder: {error.strerror}")

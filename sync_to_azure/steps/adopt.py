@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 
-from sync_to_azure.errors import RunError
+from sync_to_azure.errors import BlobMissing, RunError
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import documents
@@ -65,7 +65,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         rooms.files.put(run, _rows(rooms, work, generation, listed))
         for chunk in lake.read(work.base + ".md5"):
             summed.update(chunk)
-    except ValueError as error:
+    except (ValueError, BlobMissing) as error:
         rooms.files.forget(run)
         raise RunError(
             f"{work.base}.files.jsonl cannot be read: {error}", "restore it, or move the marker away"
@@ -86,6 +86,26 @@ def publication(rooms: Rooms, work: Work) -> None:
     )
     rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
+
+
+def documents_stand(rooms: Rooms, work: Work) -> bool:
+    """Are manifest, receipt and marker of a published run still there, and do they belong together?"""
+    lake = rooms.lake()
+    if lake.get(work.base + ".sync") is None:
+        return False
+    receipt = documents.parse_receipt(lake.get(work.base + ".json") or b"")
+    if receipt is None or receipt.get("generation") != work.run.generation:
+        return False
+    for suffix in (".md5", ".files.jsonl"):
+        digest = hashlib.sha256()
+        try:
+            for chunk in lake.read(work.base + suffix):
+                digest.update(chunk)
+        except BlobMissing:
+            return False
+        if digest.hexdigest() != (receipt.get("sha256") or {}).get(work.key + suffix):
+            return False
+    return True
 
 
 def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") -> Iterator[FileRow]:

@@ -52,7 +52,7 @@ def parse_file_line(line: bytes, generation: int) -> FileRow:
 
 
 def time_text(mtime_ns: int) -> str:
-    """Nanoseconds since 1970 as ISO 8601 in UTC with nine digits; what no calendar holds as ``@seconds.nanoseconds``."""
+    """Nanoseconds since 1970 as ISO 8601 in UTC, nine digits; what no calendar holds: ``@seconds.nanoseconds``."""
     seconds, rest = divmod(mtime_ns, 10**9)
     try:
         moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)

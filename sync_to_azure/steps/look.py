@@ -71,6 +71,14 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
         if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
             continue
         run = known.get(key)
+        if (
+            run is not None
+            and run.state is State.EXPECTED
+            and key not in folders
+            and key.casefold() in with_folder
+        ):
+            # Its folder came, in another case: the sheet belongs to that run now.
+            ledger.set_state(run, State.GONE, None, rooms.clock.now())
         if run is None:
             state = State.SEEN if key in folders else State.EXPECTED
             run = ledger.add_run(key, state, rooms.clock.now())

@@ -6,6 +6,7 @@ import logging
 
 from sync_to_azure.errors import RunChanged
 from sync_to_azure.model import State
+from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import adopt, carry, frozen, look, publish, remove, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
@@ -91,7 +92,7 @@ def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed
         return True
     if sheet is None:
         return False
-    carried = rooms.files.get(run, "SampleSheet.csv")
+    carried = rooms.files.get(run, SHEET_BLOB)
     if carried is not None and carried.md5 == sheet.md5:
         sheets.note_carried(rooms, work, sheet)
         return False
@@ -126,6 +127,8 @@ def _verify_and_publish(
         wait(rooms, work, Reason("empty", {}))
         return
     healed = run.is_published and work.sent_files > 0
+    if run.is_published and not adopt.documents_stand(rooms, work):
+        work.republish = True
     if files.unpublished(run) or work.republish or healed:
         if sheets.is_awaited(rooms, work, sheet):
             reason = sheet_problem or Reason("no-sheet-yet", {"sheet": f"{work.key}.csv"})
@@ -208,13 +211,22 @@ def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
 def without_folder(rooms: Rooms, work: Work) -> None:
     """Only a sheet, or only the ledger, knows this run: its folder is not there (yet, or any more)."""
     run, now = work.run, rooms.clock.now()
-    if run.is_published or run.state is State.EXPECTED:
-        if look.sheet_changed(work) and (run.is_published or not run.lake_known):
-            _late_sheet(rooms, work)
+    first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
+    if first_look_at_sheet or (run.is_published and (look.sheet_changed(work) or rooms.settings.thorough)):
+        in_the_lake_only(rooms, work)
     if run.is_published:
-        if run.state not in (State.REMOVED, State.GONE, State.FLAGGED):
+        solved = run.state is not State.FLAGGED or (
+            run.reason and run.reason.code == "changed-after-verification"
+        )
+        if solved and run.state not in (State.REMOVED, State.GONE):
             rooms.set_state(work, State.GONE, Reason("not-there"))
             _log.info("%s: %s", work.key, Reason("not-there").text)
+        elif (
+            not solved
+            and run.reason is not None
+            and not any(t.key.startswith(f"{run.key}:") for t in rooms.troubles)
+        ):
+            flag(rooms, work, run.reason)
     elif run.state is State.EXPECTED:
         if not work.sheets:
             rooms.set_state(work, State.GONE, None)
@@ -229,33 +241,30 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         rooms.set_state(work, State.EXPECTED, Reason("no-run-yet"))
 
 
-def _late_sheet(rooms: Rooms, work: Work) -> None:
-    """A sheet that comes or changes when the source is gone: only the lake can tell what is published there."""
-    run = work.run
+def in_the_lake_only(rooms: Rooms, work: Work) -> None:
+    """The source is gone: what is published is looked at in the lake, and a late or changed sheet is carried."""
+    run, files = work.run, rooms.files
+    files.clear_try()
     if not run.lake_known or (run.is_published and not run.rows_kept):
         adopt.publication(rooms, work)
     if not run.is_published or rooms.settings.dry_run:
         return
     sheet, _ = sheets.read(work)
-    if sheet is None:
+    if run.rows_kept:
+        sheets.place_own(rooms, work, sheet)
+        carry.take_listing(rooms, work)
+    verdict = files.verdict(run)
+    sheet_row = files.get(run, SHEET_BLOB)
+    of_the_sheet = int(sheet_row is not None and sheet_row.origin == "sheet" and sheet_row.evidence == 0)
+    if not run.rows_kept or verdict.wrong_count > of_the_sheet:
+        names = list(verdict.wrong) or [f"{work.key}.sync"]
+        flag(rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names}))
         return
-    rooms.files.clear_try()
-    sheets.place_own(rooms, work, sheet)
-    carry.take_listing(rooms, work)
-    verdict = rooms.files.verdict(run)
-    if verdict.wrong_count > (0 if _sheet_is_right(rooms, work) else 1):
-        flag(rooms, work, Reason("blob-lost", {"count": verdict.wrong_count, "names": list(verdict.wrong)}))
-        return
-    state = run.state
+    state = State.REMOVED if run.state is State.REMOVED else State.GONE
     sheets.carry(rooms, work, sheet)
-    if work.republish:
+    if work.republish or (rooms.settings.thorough and not adopt.documents_stand(rooms, work)):
         publish.publish(rooms, work, verdict)
     sheets.note_carried(rooms, work, sheet)
-    rooms.set_state(work, State.REMOVED if state is State.REMOVED else State.GONE, Reason("not-there"))
-    rooms.files.forget(run)
+    rooms.set_state(work, state, Reason("not-there"))
+    files.forget(run)
     rooms.ledger.set(run, rows_kept=0)
-
-
-def _sheet_is_right(rooms: Rooms, work: Work) -> bool:
-    row = rooms.files.get(work.run, "SampleSheet.csv")
-    return row is None or row.evidence > 0

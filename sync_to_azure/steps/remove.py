@@ -1,5 +1,5 @@
-"""Freeing the source, only with ``remove-source``: a published run is moved aside, looked at once more, and then exactly
-the manifest's files are unlinked, one by one; never a tree, never through a symlink, never across a mount.
+"""Freeing the source, only with ``remove-source``: a published run is moved aside, looked at once more, and then
+exactly the manifest's files are unlinked, one by one; never a tree, never through a symlink, never across a mount.
 """
 
 from __future__ import annotations

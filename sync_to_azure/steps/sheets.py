@@ -64,7 +64,7 @@ def read(work: Work) -> tuple[Sheet | None, Reason | None]:
 
 def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
     """Decide under which blob the run's own SampleSheet.csv stands; a published one gives way first, if it must."""
-    if sheet is not None and work.run.is_published:
+    if sheet is not None and work.run.is_published and not rooms.settings.dry_run:
         _set_aside(rooms, work, sheet)
     kept = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
     if kept is not None and kept.path == _OWN_PATH and kept.generation > 0:

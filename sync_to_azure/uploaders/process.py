@@ -1,4 +1,4 @@
-"""The one door to a child process: it dies with us (also on SIGKILL), its lines come through a queue, it can be ended."""
+"""The one door to a child process: it dies with us (also on SIGKILL), its lines come by a queue, it can be ended."""
 
 from __future__ import annotations
 
