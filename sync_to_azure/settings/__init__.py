@@ -1,0 +1,53 @@
+"""Merges command line, environment, config file and defaults into Settings; all problems are told at once.
+
+The only place that knows the order of the sources. What needs a network or the main folder is checked later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.options import BY_KEY, OPTIONS
+from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_destination, check_source
+from sync_to_azure.settings.login import check_identity
+from sync_to_azure.settings.merge import Merge
+from sync_to_azure.settings.values import Notice, Settings
+
+__all__ = ["Notice", "PUBLIC_CLOUD", "Settings", "load"]
+
+
+def load(command_line: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Settings from all sources. ``command_line``: option key or field name -> value; None, () are unset."""
+    merge = Merge(command_line, environ, cwd)
+    merge.take_config_file()
+    merge.take_all()
+    check_source(merge)
+    check_destination(merge)
+    check_identity(merge)
+    check_telling(merge)
+    if merge.problems:
+        raise ConfigurationError(merge.problems, merge.advice)
+    names = {field.name for field in dataclasses.fields(Settings)}
+    values = {option.name: merge.values[option.key] for option in OPTIONS if option.name in names}
+    return Settings(**values, notices=tuple(merge.notices), origin=merge.origin)
+
+
+def check_telling(merge: Merge) -> None:
+    values = merge.values
+    for address in values["log-recipient"]:
+        if not re.fullmatch(r"([^<>@]*<[^\s<>@]+(@[^\s<>@]+)?>)|([^\s<>@]+(@[^\s<>@]+)?)", address):
+            merge.problem("log-recipient", f"{address!r} is no mail address")
+    if values["log-recipient"] and not values["smtp-host"]:
+        merge.missing(
+            "smtp-host", "log-recipient is given without smtp-host: say which server takes the mail"
+        )
+    if values["smtp-host"] and re.search(r"[\s/@]", values["smtp-host"]):
+        merge.problem("smtp-host", "is no host: give its name alone, without scheme, user or path")
+    if values["smtp-password"] and merge.origin["smtp-password"] == "command line":
+        text = "smtp-password is given on the command line, where process lists show it: put it into the config file"
+        text += f" or into {BY_KEY['smtp-password'].variable}"
+        merge.notices.append(Notice("smtp-password-on-command-line", text, once=False))

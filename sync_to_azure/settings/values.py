@@ -1,0 +1,72 @@
+"""What settings are, once they are merged and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning for the pass to tell; ``once``: not again in every pass. ``key`` stays the same."""
+
+    key: str
+    text: str
+    once: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a pass works with, complete and consistent. Paths are absolute; delays and times in seconds."""
+
+    main_folder: Path
+    samplesheet_folder: Path | None
+    completion_flag: tuple[str, ...]
+    completion_delay: float
+    exclude: tuple[str, ...]
+    only_run: str | None
+    sheet_optional: bool
+    remove_source: bool
+    storage_account: str
+    blob_endpoint: str
+    container_name: str
+    destination: str
+    tenant_id: str | None
+    application_id: str | None
+    credentials: Path | None
+    secret: str | None = dataclasses.field(repr=False)
+    auth: str
+    authority_host: str | None
+    azcopy: str | None
+    azcopy_logs: Path | None
+    azcopy_log_level: str
+    cap_mbps: float | None
+    retry_times: int
+    timeout: float
+    source_readers: int
+    dry_run: bool
+    thorough: bool
+    state_file: Path | None
+    log_file: Path | None
+    log_level: str
+    log_recipient: tuple[str, ...]
+    smtp_host: str | None
+    smtp_port: int
+    smtp_user: str | None
+    smtp_password: str | None = dataclasses.field(repr=False)
+    smtp_security: str
+    config_file: Path | None
+    notices: tuple[Notice, ...]
+    origin: Mapping[str, str]
+    """Key -> where its value came from: 'command line', 'environment X', 'nextseq.cfg line 4', 'default', 'from …'."""
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Every text that no log, mail or message may hold; of a SAS also the signature alone, in both spellings."""
+        found = [self.secret, self.smtp_password]
+        if self.auth == "sas" and self.secret:
+            for signature in re.findall(r"(?:^|&)sig=([^&]+)", self.secret):
+                found += [signature, urllib.parse.unquote(signature)]
+        return tuple(dict.fromkeys(value for value in found if value))
