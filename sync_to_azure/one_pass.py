@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 
 from sync_to_azure.clock import Clock
-from sync_to_azure.errors import PassHung, RunChanged, RunError, StateUnavailable, SurroundingsError
+from sync_to_azure.errors import (
+    ConfigurationError,
+    PassHung,
+    RunChanged,
+    RunError,
+    StateUnavailable,
+    SurroundingsError,
+)
 from sync_to_azure.ledger import Ledger
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
@@ -58,15 +67,31 @@ def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None
     except RunChanged as error:
         one_run.changed_meanwhile(rooms, work, error)
     except RunError as error:
-        reason = getattr(error, "reason", None) or Reason("failed", {"problem": str(error)})
-        if reason.code == "failed":
-            rooms.set_state(work, State.FAILING, reason)
-            rooms.trouble(f"{work.key}:failed", f"{error}")
-        else:
-            one_run.flag(rooms, work, reason)
+        _run_failed(rooms, work, error)
     except SurroundingsError as error:
         return _surroundings_of_all(rooms, work, error)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StateUnavailable(
+                f"no space left: {error}", "free some space for the state file and its folder"
+            )
+        _run_failed(rooms, work, RunError(f"{work.key}: {error}"))
+    except (sqlite3.Error, ConfigurationError):
+        raise
+    except Exception as error:
+        # A fault of ours in one run must not keep the others from being carried; it is told in full.
+        _log.error("%s: internal error, please report it", work.key, exc_info=error)
+        _run_failed(rooms, work, RunError(f"{work.key}: internal error: {type(error).__name__}: {error}"))
     return storage_trouble
+
+
+def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
+    reason = getattr(error, "reason", None)
+    if reason is not None:
+        one_run.flag(rooms, work, reason)
+        return
+    rooms.set_state(work, State.FAILING, Reason("failed", {"problem": str(error)}))
+    rooms.trouble(f"{work.key}:failed", str(error))
 
 
 def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> SurroundingsError | None:

@@ -88,7 +88,8 @@ def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed
     run = work.run
     if not run.is_published or work.republish or rooms.files.unpublished(run) or rooms.settings.thorough:
         return True
-    if run.state is State.FLAGGED and (run.reason is None or run.reason.code != "changed-after-verification"):
+    known_only = run.reason is not None and run.reason.code == "changed-after-verification"
+    if run.state in (State.FLAGGED, State.FAILING) and not known_only:
         return True
     if sheet is None:
         return False

@@ -54,7 +54,7 @@ def read(work: Work) -> tuple[Sheet | None, Reason | None]:
     elif (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(
         content
     ) != after.st_size:
-        problem = "it is being written"
+        return None, None  # it is being written: the next pass sees it whole
     elif not content:
         problem = "it is empty"
     if problem:
