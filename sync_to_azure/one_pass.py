@@ -12,6 +12,7 @@ from sync_to_azure.errors import (
     PassHung,
     RunChanged,
     RunError,
+    SourceUnavailable,
     StateUnavailable,
     SurroundingsError,
 )
@@ -22,6 +23,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.steps import look, one_run, resume
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
+from sync_to_azure.walk import SHARE_GONE
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +50,11 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
     """The main folder, run by run; one run's trouble never stops the others, the storage's trouble stops trying."""
     rooms.ledger.beat(rooms.clock.now())
     found = look.at_main_folder(rooms)
-    resume.removals(rooms, found)
     storage_trouble: SurroundingsError | None = None
+    try:
+        resume.removals(rooms, found)
+    except SurroundingsError as error:
+        storage_trouble = error
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)
         _add_up(rooms, work, summary)
@@ -75,6 +80,8 @@ def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None
             return StateUnavailable(
                 f"no space left: {error}", "free some space for the state file and its folder"
             )
+        if error.errno in SHARE_GONE:
+            return _surroundings_of_all(rooms, work, SourceUnavailable(str(error)))
         _run_failed(rooms, work, RunError(f"{work.key}: {error}"))
     except (sqlite3.Error, ConfigurationError):
         raise
