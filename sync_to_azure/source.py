@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
 from pathlib import Path
 
-from sync_to_azure.errors import ConfigurationError, SourceUnavailable
+from sync_to_azure.errors import ConfigurationError, RunError, SourceUnavailable
 from sync_to_azure.names import ASIDE_PREFIX, is_never_a_run, shown
 from sync_to_azure.walk import SHARE_GONE
 
@@ -57,12 +58,6 @@ def find_runs(main_folder: Path) -> Found:
     root = os.fsencode(main_folder)
     runs, aside, strays = [], [], []
     try:
-        if not os.path.isdir(root):
-            if os.path.lexists(root):
-                raise ConfigurationError(
-                    f"main folder {main_folder} is not a folder", "set main-folder to the folder"
-                )
-            raise SourceUnavailable(f"main folder {main_folder} is not there", "is the share mounted?")
         with os.scandir(root) as entries:
             for entry in entries:
                 name = os.fsdecode(entry.name)
@@ -74,6 +69,12 @@ def find_runs(main_folder: Path) -> Found:
                     runs.append(_run_folder(entry))
                 else:
                     strays.append(shown(entry.name))
+    except FileNotFoundError as error:
+        raise SourceUnavailable(f"main folder {main_folder} is not there", "is the share mounted?") from error
+    except NotADirectoryError as error:
+        raise ConfigurationError(
+            f"main folder {main_folder} is not a folder", "set main-folder to the folder"
+        ) from error
     except OSError as error:
         raise SourceUnavailable(
             f"main folder {main_folder} cannot be read: {error.strerror}",
@@ -127,14 +128,19 @@ def sheets_for(run: str, sheets: dict[str, list[SheetFile]]) -> list[SheetFile]:
 
 
 def top_level_files(run: RunFolder) -> list[str]:
-    """Names of the plain files at the run's top level, where completion flags stand."""
+    """Names of the plain files at the run's top level, where completion flags stand; none if the folder is gone."""
     try:
         with os.scandir(run.path) as entries:
             return [os.fsdecode(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
     except OSError as error:
         if error.errno in SHARE_GONE:
             raise SourceUnavailable(f"{shown(run.path)} cannot be read: {error.strerror}") from error
-        return []
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return []
+        # Not "waiting for its flag": nobody would ever look why.
+        raise RunError(
+            f"{shown(run.path)} cannot be read: {error.strerror}", "check its permissions"
+        ) from error
 
 
 def mount_of(folder: Path) -> Mount:
