@@ -13,6 +13,7 @@ from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
 from sync_to_azure.steps import frozen, look
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
     problem: UploadFailed | None = None
     if count:
         rooms.uploader()
-        _log.info("%s: sending %d files, %d bytes", work.key, count, size)
+        _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
         meanwhile = files.without_md5(run) if rooms.hashes_meanwhile else iter(())
         with Hasher(work.root, meanwhile, rooms.hash_readers) as hasher:
             took = _Hashes(rooms, work)

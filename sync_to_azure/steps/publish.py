@@ -19,6 +19,7 @@ from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
 from sync_to_azure.steps import documents
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.terminal import human_size
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         published_at=now,
         first_published=first,
     )
-    _log.info("%s: published, %d files, %d bytes", run.key, summary.files, summary.bytes)
+    _log.info("%s: published, %d files, %s", run.key, summary.files, human_size(summary.bytes))
 
 
 @dataclasses.dataclass(slots=True)
