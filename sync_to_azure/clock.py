@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 
 
@@ -19,6 +20,16 @@ class Clock:
         time.sleep(seconds)
 
 
+_EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
+
+
+def mtime_ns(status: os.stat_result) -> int:
+    """The modification time in ns since 1970, held within 64 bits (1677 to 2262): file systems hold later ones (ext4 up
+    to 2446, tmpfs anything), and a clock that is far off writes them; SQLite cannot. Compare only what came from here.
+    """
+    return max(_EARLIEST_NS, min(status.st_mtime_ns, _LATEST_NS))
+
+
 def iso(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 with zone, whole seconds, e.g. 2026-11-22T10:00:00+00:00."""
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat(timespec="seconds")
@@ -26,7 +37,11 @@ def iso(seconds: float) -> str:
 
 def local_time(seconds: float) -> str:
     """Seconds since the epoch as a person reads it on this machine: 10:00 today, else with the date."""
-    moment = datetime.datetime.fromtimestamp(seconds)
+    try:
+        moment = datetime.datetime.fromtimestamp(seconds)
+    except (ValueError, OverflowError, OSError):
+        # A quiet time of a million days, say.
+        return f"{seconds:.0f} s after 1970"
     if moment.date() == datetime.date.today():
         return moment.strftime("%H:%M")
     return moment.strftime("%Y-%m-%d %H:%M")

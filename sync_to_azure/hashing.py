@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from sync_to_azure.clock import mtime_ns
 from sync_to_azure.model import FileToSend
 from sync_to_azure.walk import SHARE_GONE
 
@@ -29,7 +30,8 @@ class Hashed:
 
 
 def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
-    """Read one file below ``root``; the size and mtime must be as given, before and after. Never follows a symlink."""
+    """Read one file below ``root``; the size and mtime must be as given, before and after. A symlink
+    in its place is not followed."""
     try:
         handle = os.open(
             os.path.join(root, file.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -40,7 +42,10 @@ def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None
         if not _as_seen(os.fstat(handle), file):
             return Hashed(file, None, "changed")
         digest = hashlib.md5(usedforsecurity=False)
-        while block := os.read(handle, _BLOCK):
+        left = file.size
+        while left >= 0 and (block := os.read(handle, _BLOCK)):
+            # One that grows as fast as it is read would never end.
+            left -= len(block)
             digest.update(block)
             if stop is not None and stop.is_set():
                 return Hashed(file, None, "stopped")
@@ -54,13 +59,12 @@ def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None
 
 
 def _as_seen(status: os.stat_result, file: FileToSend) -> bool:
-    return (
-        stat.S_ISREG(status.st_mode) and status.st_size == file.size and status.st_mtime_ns == file.mtime_ns
-    )
+    return stat.S_ISREG(status.st_mode) and status.st_size == file.size and mtime_ns(status) == file.mtime_ns
 
 
 def _refused(file: FileToSend, error: OSError) -> Hashed:
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+    # ENXIO is what opening a socket gives: it took the file's place.
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
         return Hashed(file, None, "changed", "it is gone or replaced")
     if error.errno in SHARE_GONE:
         return Hashed(file, None, "share", str(error.strerror))
@@ -91,7 +95,13 @@ class Hasher:
             file = self._todo.get()
             if file is None:
                 return
-            self._done.put(hash_file(self._root, file, self._stop))
+            try:
+                hashed = hash_file(self._root, file, self._stop)
+            except (
+                Exception
+            ) as error:  # a reader that died would leave the pass waiting for its result for ever
+                hashed = Hashed(file, None, "unreadable", f"{type(error).__name__}: {error}")
+            self._done.put(hashed)
 
     @property
     def finished(self) -> bool:

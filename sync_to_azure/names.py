@@ -97,10 +97,10 @@ def run_name_problem(folder: bytes) -> str:
 
 
 def md5_line(md5: bytes, name: str) -> str:
-    """A line of RUN.md5 as md5sum writes it: a name with a line feed (or backslash) is escaped and marked by a
-    backslash before the sum."""
-    if "\\" in name or "\n" in name:
-        escaped = name.replace("\\", "\\\\").replace("\n", "\\n")
+    """A line of RUN.md5 as md5sum writes it: a name with a line feed, a carriage return (``md5sum -c`` drops one at the
+    end of a line) or a backslash is escaped and marked by a backslash before the sum."""
+    if any(character in name for character in "\\\n\r"):
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
         return f"\\{md5.hex()}  {escaped}\n"
     return f"{md5.hex()}  {name}\n"
 

@@ -17,7 +17,9 @@ class Reason:
 
     @property
     def text(self) -> str:
-        words = _WORDS.get(self.code, self.code)
+        words = _WORDS.get(self.code)
+        if words is None:
+            return self.code
         values = {key: _value(key, value) for key, value in self.parameters.items()}
         return words.format_map(_Forgiving(values))
 

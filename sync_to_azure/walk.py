@@ -9,6 +9,7 @@ import stat
 import struct
 from collections.abc import Iterator
 
+from sync_to_azure.clock import mtime_ns as mtime_of
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable
 from sync_to_azure.model import Entry, Fingerprint, Kind
 from sync_to_azure.names import ExcludeRules, blob_name, is_junk, shown
@@ -48,7 +49,7 @@ def walk(root: bytes, rules: ExcludeRules, prefix: str = "") -> Iterator[Entry]:
         try:
             found = os.scandir(os.path.join(root, folder) if folder else root)
         except OSError as error:
-            entry = _folder_refused(error, root, folder)
+            entry = _folder_refused(error, root, folder, rules)
             if entry is not None:
                 yield entry
             continue
@@ -57,12 +58,17 @@ def walk(root: bytes, rules: ExcludeRules, prefix: str = "") -> Iterator[Entry]:
             for item in _items(found, root):
                 empty = False
                 path = folder + b"/" + item.name if folder else item.name
-                if item.is_dir(follow_symlinks=False):
-                    pending.append(path)
+                try:
+                    if item.is_dir(follow_symlinks=False):
+                        pending.append(path)
+                        continue
+                    status = item.stat(follow_symlinks=False)
+                except FileNotFoundError:
                     continue
-                entry = _entry(item, path, real_root, rules, prefix)
-                if entry is not None:
-                    yield entry
+                except OSError as error:
+                    yield _refused(error, item, path, rules)
+                    continue
+                yield _entry(item, path, status, real_root, rules, prefix)
         if empty and folder:
             yield _empty_folder(folder, rules)
 
@@ -74,7 +80,7 @@ def _items(found: "os._ScandirIterator[bytes]", root: bytes) -> Iterator["os.Dir
         raise SourceUnavailable(f"reading {shown(root)} failed: {error.strerror}") from error
 
 
-def _folder_refused(error: OSError, root: bytes, folder: bytes) -> Entry | None:
+def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRules) -> Entry | None:
     if error.errno in SHARE_GONE:
         raise SourceUnavailable(
             f"{shown(os.path.join(root, folder))} cannot be read: {error.strerror}"
@@ -84,34 +90,39 @@ def _folder_refused(error: OSError, root: bytes, folder: bytes) -> Entry | None:
             raise RunChanged(f"{shown(root)} is gone") from error
         return None
     if not folder:
-        raise RunError(
-            f"{shown(root)} cannot be read: {error.strerror}", "check its permissions"
-        ) from error
-    return Entry(folder, Kind.UNREADABLE, detail=f"folder: {error.strerror}")
+        raise RunError(f"{shown(root)} cannot be read: {error.strerror}", "check its permissions") from error
+    return _excluded(folder, rules) or Entry(folder, Kind.UNREADABLE, detail=f"folder: {error.strerror}")
+
+
+def _excluded(path: bytes, rules: ExcludeRules, size: int = 0, mtime_ns: int = 0) -> Entry | None:
+    """Asked before anything else: whoever excludes what cannot be read, or named, is not held up by it."""
+    rule = rules.rule_for(os.fsdecode(path))
+    # A rule from the command line may hold bytes that are not UTF-8, which the ledger cannot keep.
+    return None if rule is None else Entry(path, Kind.EXCLUDED, size, mtime_ns, shown(os.fsencode(rule)))
 
 
 def _empty_folder(folder: bytes, rules: ExcludeRules) -> Entry:
-    rule = rules.rule_for(os.fsdecode(folder))
-    if rule is not None:
-        return Entry(folder, Kind.EXCLUDED, detail=rule)
-    return Entry(folder, Kind.EMPTY_FOLDER)
+    return _excluded(folder, rules) or Entry(folder, Kind.EMPTY_FOLDER)
+
+
+def _refused(error: OSError, item: "os.DirEntry[bytes]", path: bytes, rules: ExcludeRules) -> Entry:
+    if error.errno in SHARE_GONE:
+        raise SourceUnavailable(f"{shown(item.path)} cannot be read: {error.strerror}") from error
+    return _excluded(path, rules) or Entry(path, Kind.UNREADABLE, detail=str(error.strerror))
 
 
 def _entry(
-    item: "os.DirEntry[bytes]", path: bytes, real_root: bytes, rules: ExcludeRules, prefix: str
-) -> Entry | None:
-    try:
-        status = item.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno in SHARE_GONE:
-            raise SourceUnavailable(f"{shown(item.path)} cannot be read: {error.strerror}") from error
-        return Entry(path, Kind.UNREADABLE, detail=str(error.strerror))
-    size, mtime_ns = status.st_size, status.st_mtime_ns
-    rule = rules.rule_for(os.fsdecode(path))
-    if rule is not None:
-        return Entry(path, Kind.EXCLUDED, size, mtime_ns, rule)
+    item: "os.DirEntry[bytes]",
+    path: bytes,
+    status: os.stat_result,
+    real_root: bytes,
+    rules: ExcludeRules,
+    prefix: str,
+) -> Entry:
+    size, mtime_ns = status.st_size, mtime_of(status)
+    excluded = _excluded(path, rules, size, mtime_ns)
+    if excluded is not None:
+        return excluded
     if is_junk(os.fsdecode(item.name)):
         return Entry(path, Kind.JUNK, size, mtime_ns)
     mode = status.st_mode
