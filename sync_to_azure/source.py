@@ -6,8 +6,11 @@ import dataclasses
 import errno
 import os
 import re
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
+from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import ConfigurationError, RunError, SourceUnavailable
 from sync_to_azure.names import ASIDE_PREFIX, is_never_a_run, shown
 from sync_to_azure.walk import SHARE_GONE
@@ -43,6 +46,9 @@ class Mount:
 
     kind: str
     source: str
+
+
+_UNKNOWN = Mount("unknown", "unknown")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,12 +93,12 @@ def find_runs(main_folder: Path) -> Found:
 
 def _run_folder(entry: "os.DirEntry[bytes]") -> RunFolder:
     try:
-        mtime_ns = entry.stat(follow_symlinks=False).st_mtime_ns
+        own_ns = mtime_ns(entry.stat(follow_symlinks=False))
     except OSError as error:
         if error.errno in SHARE_GONE:
             raise
-        mtime_ns = 0
-    return RunFolder(entry.name, entry.path, mtime_ns)
+        own_ns = 0
+    return RunFolder(entry.name, entry.path, own_ns)
 
 
 def find_sheets(folder: Path | None) -> dict[str, list[SheetFile]]:
@@ -103,22 +109,32 @@ def find_sheets(folder: Path | None) -> dict[str, list[SheetFile]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                stem, extension = os.path.splitext(entry.name)
-                if (
-                    extension.casefold() != ".csv"
-                    or entry.name.startswith((".", "~$"))
-                    or not entry.is_file()
-                ):
-                    continue
-                status = entry.stat()
-                sheet = SheetFile(stem, Path(entry.path), status.st_size, status.st_mtime_ns)
-                sheets.setdefault(stem.casefold(), []).append(sheet)
+                sheet = _sheet(entry)
+                if sheet is not None:
+                    sheets.setdefault(sheet.stem.casefold(), []).append(sheet)
     except OSError as error:
         raise SourceUnavailable(
             f"sample sheet folder {folder} cannot be read: {error.strerror}",
             "check the mount and the permissions",
         ) from error
     return sheets
+
+
+def _sheet(entry: "os.DirEntry[str]") -> SheetFile | None:
+    """None for what is no sheet: another file, one that just went away, a link that leads nowhere or in a circle."""
+    stem, extension = os.path.splitext(entry.name)
+    if extension.casefold() != ".csv" or entry.name.startswith((".", "~$")):
+        return None
+    try:
+        status = entry.stat()
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    # The stem becomes a run's key in the ledger, which holds UTF-8 only; the path opens the file as it is named.
+    return SheetFile(shown(os.fsencode(stem)), Path(entry.path), status.st_size, mtime_ns(status))
 
 
 def sheets_for(run: str, sheets: dict[str, list[SheetFile]]) -> list[SheetFile]:
@@ -144,22 +160,31 @@ def top_level_files(run: RunFolder) -> list[str]:
 
 
 def mount_of(folder: Path) -> Mount:
-    """The mount that holds the folder: the longest mount point above it, the last of equal ones (it lies on top)."""
-    real = os.path.realpath(folder)
-    best, found = "", Mount("unknown", "unknown")
+    """The mount that holds the folder, as the kernel says: by the paths of mount points alone one cannot tell, as one
+    that lies deeper may be hidden under a later one above it."""
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                # man 5 proc: ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [TAGS] - TYPE SOURCE SUPEROPTIONS
-                left, _, right = line.partition(" - ")
-                point = _unescape(left.split(" ")[4])
-                kind, source = right.split(" ")[:2]
-                if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
-                    best, found = point, Mount(kind, _unescape(source))
-    except (OSError, IndexError, ValueError):
-        return Mount("unknown", "unknown")
-    return found
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with open(f"/proc/self/fdinfo/{handle}", "rb") as facts:
+                number = next(line.split()[1] for line in facts if line.startswith(b"mnt_id:"))
+        finally:
+            os.close(handle)
+        with open("/proc/self/mountinfo", "rb") as lines:
+            return mount_numbered(number, lines)
+    except (OSError, StopIteration):
+        return _UNKNOWN
 
 
-def _unescape(text: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+def mount_numbered(number: bytes, mountinfo: Iterable[bytes]) -> Mount:
+    """The mount with this ID among the lines of mountinfo; a space in a source is written as a backslash and 040."""
+    for line in mountinfo:
+        # man 5 proc: ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [TAGS] - TYPE SOURCE SUPEROPTIONS
+        left, _, right = line.partition(b" - ")
+        about = right.split(b" ")
+        if left.split(b" ")[0] == number and len(about) > 1:
+            return Mount(shown(about[0]), shown(_unescape(about[1].rstrip(b"\n"))))
+    return _UNKNOWN
+
+
+def _unescape(text: bytes) -> bytes:
+    return re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8) & 0xFF]), text)

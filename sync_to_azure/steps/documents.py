@@ -36,9 +36,9 @@ def parse_file_line(line: bytes, generation: int) -> FileRow:
     try:
         values = json.loads(line)
         blob = values["path"]
-        return FileRow(
-            blob=str(blob),
-            path=str(values.get("source_path", blob)).encode(),
+        row = FileRow(
+            blob=_inside(blob),
+            path=_inside(values.get("source_path", blob)).encode(),
             origin="sheet" if values.get("source") == "sheet" else "run",
             size=int(values["size"]),
             mtime_ns=time_ns(values["mtime"]),
@@ -47,8 +47,19 @@ def parse_file_line(line: bytes, generation: int) -> FileRow:
             etag=str(values["etag"]),
             generation=generation,
         )
-    except (KeyError, TypeError, ValueError, UnicodeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a line of a manifest: {line[:200]!r}") from error
+    if len(row.md5) != 16 or not 0 <= row.size < 2**63 or not -(2**63) <= row.mtime_ns < 2**63:
+        raise ValueError(f"not a line of a manifest: {line[:200]!r}")
+    return row
+
+
+def _inside(path: object) -> str:
+    """A path below the run, nowhere else: what a manifest names may be unlinked, and whoever may write to the
+    container must not choose files of ours outside of it."""
+    if not isinstance(path, str) or "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError("not a path below a run")
+    return path
 
 
 def time_text(mtime_ns: int) -> str:
@@ -58,30 +69,38 @@ def time_text(mtime_ns: int) -> str:
         moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     except (ValueError, OverflowError, OSError):
         return f"@{seconds}.{rest:09d}"
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}.{rest:09d}Z"
 
 
 def time_ns(text: str) -> int:
+    """The way back. Raises ValueError."""
     whole, _, rest = text.rstrip("Z").partition(".")
     nanoseconds = int(rest.ljust(9, "0")[:9]) if rest else 0
     if whole.startswith("@"):
         return int(whole[1:]) * 10**9 + nanoseconds
     moment = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
-    return int(
-        (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)).total_seconds()
-    ) * 10**9 + (nanoseconds)
+    since = moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return int(since.total_seconds()) * 10**9 + nanoseconds
 
 
 def receipt_text(values: Mapping[str, Any]) -> bytes:
-    return json.dumps({"schema": SCHEMA, **values}, indent=2, ensure_ascii=False).encode() + b"\n"
+    """A folder's name that is not UTF-8 stands there as JSON escapes (surrogates), and is read back the same."""
+    text = json.dumps({"schema": SCHEMA, **values}, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def parse_receipt(text: bytes) -> dict[str, Any] | None:
-    """The receipt, or None if it is none of ours (or of a newer schema than we know)."""
+    """The receipt, or None if it is none of ours (or of a newer schema than we know). What is in it has our types."""
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(values, dict) or not isinstance(values.get("schema"), int) or values["schema"] > SCHEMA:
+    if not isinstance(values, dict) or not _is_count(values.get("schema")) or values["schema"] > SCHEMA:
         return None
-    return values
+    counts = all(_is_count(values.get(name, 0)) for name in ("generation", "files", "bytes"))
+    groups = all(isinstance(values.get(name, {}), dict) for name in ("source", "sha256", "times"))
+    return values if counts and groups else None
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Sequence
 
+from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import RunError
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, Progress, State
@@ -233,7 +234,7 @@ def _unlink_published(rooms: Rooms, work: Work, folder: bytes) -> tuple[int, str
 
 
 def _as_published(status: os.stat_result, row: FileRow) -> bool:
-    return stat.S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (row.size, row.mtime_ns)
+    return stat.S_ISREG(status.st_mode) and (status.st_size, mtime_ns(status)) == (row.size, row.mtime_ns)
 
 
 class _Folders:

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 
+from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import RunError
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.model import Evidence
@@ -59,7 +60,7 @@ def read(work: Work) -> tuple[Sheet | None, Reason | None]:
         problem = "it is empty"
     if problem:
         return None, Reason("sheet-unreadable", {"sheet": file.path.name, "problem": problem})
-    return Sheet(content, _md5(content), after.st_size, after.st_mtime_ns), None
+    return Sheet(content, _md5(content), after.st_size, mtime_ns(after)), None
 
 
 def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
