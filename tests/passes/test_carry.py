@@ -1,0 +1,149 @@
+"""A completed run arrives byte for byte, with documents that prove it; a pass that follows sends nothing."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from tests.passes.scene import DOCUMENTS, FLAG, Scene, tree, write
+
+MIB = 1024 * 1024
+
+
+def shared(scene: Scene, shared_runs: pathlib.Path, *names: str) -> None:
+    for name in names:
+        shutil.copytree(shared_runs / "runs" / name, scene.main / name)
+        for path in (scene.main / name).rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_real_runs_arrive_byte_for_byte(scene: Scene, shared_runs: pathlib.Path) -> None:
+    nextseq, hiseq = "170609_NB551051_0017_AHLFFJBGX2", "151005_ST-00295_0022_BHH5VTCCXX"
+    miseq = "130417_M00146_0021_000000000-A2WDF"
+    shared(scene, shared_runs, nextseq, hiseq, miseq)
+    scene.config["destination"] = "/lake/raw/"
+    outcome = scene.run()
+    [line] = [line for line in outcome.stderr.splitlines() if miseq in line]
+    assert "waiting: RTAComplete.txt is missing" in line
+    assert not [name for name in scene.etags() if miseq in name]
+
+    for run, files in ((nextseq, 20), (hiseq, 317)):
+        base = f"lake/raw/{run}"
+        assert tree(scene.download(base) / run) == tree(scene.main / run)
+        scene.check_sums(base)
+        _, rows, receipt, marker = scene.documents(base)
+        assert len(rows) == files
+        assert receipt["schema"] == 1 and receipt["run"] == run and receipt["generation"] == 1
+        assert receipt["outcome"] == "finished" and receipt["extras"] == 0
+        assert receipt["weakest_evidence"] == "validated" and receipt["evidence"] == {"validated": files}
+        assert {row["evidence"] for row in rows} == {"validated"}
+        etags = scene.etags()
+        assert all(row["etag"] == etags[f"{base}/{row['path']}"].strip('"') for row in rows)
+        assert datetime.datetime.fromisoformat(marker.strip()).tzinfo is not None
+        written = {blob.name: blob.last_modified for blob in scene.container.list_blobs(base)}
+        assert written[base + ".sync"] == max(written.values())
+
+    before = scene.etags()
+    jobs = scene.azcopy_jobs()
+    assert jobs == 2
+    scene.run()
+    assert (scene.etags(), scene.azcopy_jobs()) == (before, jobs)
+    scene.lose_ledger()
+    scene.run()
+    scene.run("--thorough")
+    assert (scene.etags(), scene.azcopy_jobs()) == (before, jobs)
+
+
+def test_evidence_follows_what_the_service_checked(scene: Scene, azcopy_calls: pathlib.Path) -> None:
+    small, large = os.urandom(8 * MIB), os.urandom(8 * MIB + 1)
+    scene.make_run("R", {"small.raw": small, "large.raw": large, "empty.raw": b""})
+    scene.run()
+    _, rows, receipt, _ = scene.documents("R")
+    evidence = {row["path"]: row["evidence"] for row in rows}
+    assert evidence["large.raw"] == "listed" == receipt["weakest_evidence"]
+    assert evidence["small.raw"] == evidence["empty.raw"] == "validated"
+    assert receipt["evidence"] == {"listed": 1, "validated": 5}
+    # A blob that was sent as blocks shows them; one Put Blob has none: the claim rests on this.
+    for name, blocks in (("small.raw", False), ("large.raw", True)):
+        committed, _ = scene.container.get_blob_client(f"R/{name}").get_block_list("committed")
+        assert bool(committed) is blocks
+    assert scene.get("R/large.raw") == large and scene.get("R/small.raw") == small
+
+
+def test_the_marker_is_written_last_and_only_after_a_listing(scene: Scene, proxy: object) -> None:
+    scene.through(proxy).make_run("R")
+    scene.run()
+    seen = proxy.seen  # type: ignore[attr-defined]
+    beside = [path.rpartition("/")[2] for method, path in seen if method == "PUT" and "/R/" not in path]
+    assert beside == [f"R{suffix}" for suffix in DOCUMENTS]
+    last_data = max(at for at, (method, path) in enumerate(seen) if method == "PUT" and "/R/" in path)
+    first_document = min(at for at, (method, path) in enumerate(seen) if path.endswith("/R.md5"))
+    assert any("comp=list" in path for _, path in seen[last_data:first_document])
+
+
+def test_flags_in_another_case_and_several(scene: Scene) -> None:
+    scene.config["completion-flag"] = ["RTAComplete.txt", "CopyComplete.txt"]
+    run = scene.make_run("R")
+    outcome = scene.run()
+    assert "R: waiting: CopyComplete.txt is missing" in outcome.stderr
+    (run / "copycomplete.TXT").mkdir()
+    assert not scene.is_published("R")
+    assert "CopyComplete.txt is missing" in scene.run().stderr, "a folder is no flag"
+    (run / "copycomplete.TXT").rmdir()
+    (run / "copycomplete.TXT").touch()
+    scene.run()
+    assert scene.is_published("R")
+
+
+def test_quiet_time_is_measured_by_our_own_looks(scene: Scene) -> None:
+    run = scene.make_run("R")
+    for path in run.rglob("*"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    scene.config["completion-delay"] = 100
+    first = scene.run()
+    assert re.search(r"R: waiting: quiet since \S+, carried from \S+ on", first.stderr), first.stderr
+    scene.sql("UPDATE run SET quiet_since = quiet_since - 101")
+    (run / "Data" / "two.bcl").write_text("late, deep, and from an old clock")
+    os.utime(run / "Data" / "two.bcl", (1_000_000_000, 1_000_000_000))
+    os.utime(run / "Data", (1_000_000_000, 1_000_000_000))
+    second = scene.run()
+    assert "waiting: quiet since" in second.stderr and not scene.is_published("R")
+    (run / "Thumbs.db").write_text("junk does not restart the quiet time")
+    scene.sql("UPDATE run SET quiet_since = quiet_since - 101")
+    third = scene.run()
+    assert scene.is_published("R"), third.output
+    assert "R/Data/two.bcl" in scene.etags()
+
+
+def test_time_in_the_future_warns_and_blocks_nothing(scene: Scene) -> None:
+    run = scene.make_run("R")
+    os.utime(run / "RunInfo.xml", (4_000_000_000, 4_000_000_000))
+    outcome = scene.run()
+    assert "in the future" in outcome.stderr
+    assert scene.is_published("R")
+
+
+@pytest.mark.parametrize("destination", ["/", "/deep/er"])
+def test_source_is_not_touched(scene: Scene, destination: str) -> None:
+    scene.config["destination"] = destination
+    run = scene.make_run("R")
+    write(run, {"a/b/c.txt": "c"})
+
+    def facts() -> list[tuple[str, int, int, int]]:
+        found = sorted([run, *run.rglob("*")])
+        return [(str(path), path.stat().st_mtime_ns, path.stat().st_mode, path.stat().st_ino) for path in found]
+
+    before = facts()
+    scene.run()
+    assert facts() == before
+    base = f"{destination.strip('/')}/R".lstrip("/")
+    assert {name for name in scene.etags()} == {
+        *(f"{base}{suffix}" for suffix in DOCUMENTS),
+        *(f"{base}/{name}" for name in ("Data/one.bcl", "RunInfo.xml", FLAG, "a/b/c.txt")),
+    }
+    scene.check_sums(base)
