@@ -1,0 +1,48 @@
+"""Rows of a manifest and the verdict on it, as values."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from sync_to_azure.model import Evidence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileRow:
+    """One line of the manifest. ``blob`` is the name below DEST/RUN/; ``origin`` is ``run`` or ``sheet``."""
+
+    blob: str
+    path: bytes
+    origin: str
+    size: int
+    mtime_ns: int
+    md5: bytes
+    evidence: Evidence
+    etag: str
+    generation: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """Manifest against listing, for one run. ``wrong`` holds up to 20 blob names with what is the matter."""
+
+    files: int
+    bytes: int
+    verified: int
+    wrong: tuple[str, ...]
+    wrong_count: int
+    extras: int
+    weakest: Evidence
+
+    @property
+    def is_verified(self) -> bool:
+        return self.wrong_count == 0
+
+
+ROW_COLUMNS = "f.blob, path, origin, size, mtime_ns, md5, evidence, coalesce(etag, ''), generation"
+
+
+def file_row(row: tuple[Any, ...]) -> FileRow:
+    blob, path, origin, size, mtime_ns, md5, evidence, etag, generation = row
+    return FileRow(blob, path, origin, size, mtime_ns, md5 or b"", Evidence(evidence), etag, generation)
