@@ -8,6 +8,7 @@ import sqlite3
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import (
+    AccessRefused,
     ConfigurationError,
     PassHung,
     RunChanged,
@@ -113,7 +114,12 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
         rooms.uploader()
     except SurroundingsError as still:
         return still
-    rooms.trouble(f"{work.key}:failed", f"{work.key}: {error}")
+    # A refusal that the listing does not meet: rights to write are missing, for one folder (ACLs) or for all.
+    refused = isinstance(error, AccessRefused)
+    if refused and any(trouble.key.endswith(":refused") for trouble in rooms.troubles):
+        return error
+    code = "refused" if refused else "failed"
+    rooms.trouble(f"{work.key}:{code}", f"{work.key}: {error}", error.exit_code if refused else 1)
     return None
 
 

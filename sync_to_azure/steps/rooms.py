@@ -74,7 +74,7 @@ class Rooms:
         if self._uploader is None:
             from sync_to_azure.uploaders.azcopy import AzCopyUploader
 
-            jobs = self.settings.azcopy_logs or self._state_folder / "azcopy"
+            jobs = self.settings.azcopy_logs or self._state_folder / "azcopy-jobs"
             uploader = AzCopyUploader(self.settings, self.identity(), self.clock, jobs, self.uploader_readers)
             uploader.prepare()
             self._uploader = uploader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import dataclasses
 import logging
 import os
 import re
@@ -52,15 +53,7 @@ class AzCopyUploader:
         self._executable = ""
 
     def prepare(self) -> None:
-        named = self._settings.azcopy
-        found = (
-            shutil.which(named) if named else shutil.which("azcopy") or shutil.which("azure-storage-azcopy")
-        )
-        if not found:
-            what = (
-                f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
-            )
-            raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
+        found = self._find()
         try:
             code, output = run_briefly([found, "--version"], self._environment({}, self._jobs), 30.0)
         except (OSError, TimeoutError) as error:
@@ -79,6 +72,21 @@ class AzCopyUploader:
             )
         self._executable = found
         self._prune()
+
+    def _find(self) -> str:
+        named = self._settings.azcopy
+        if named:
+            found = shutil.which(named)
+        else:
+            found = shutil.which("azcopy") or shutil.which("azure-storage-azcopy")
+        if found:
+            return found
+        if named and os.path.isdir(named):
+            raise ToolUnavailable(f"AzCopy at {named} is a folder", "name the program in it with --azcopy")
+        if named and os.path.exists(named):
+            raise ToolUnavailable(f"AzCopy at {named} is not executable for us", f"chmod a+rx {named}")
+        what = f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
+        raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
 
     def can_carry(self, file: FileToSend) -> bool:
         return file.path == file.blob.encode() and azcopy_words.can_be_listed(file.path)
@@ -126,6 +134,7 @@ class AzCopyUploader:
         )
         last: azcopy_words.Report | None = None
         words: deque[str] = deque(maxlen=20)
+        failures: dict[str, None] = {}  # each is told in one report only, and the last one tells none
         started = moved = self._clock.monotonic()
         with Child(argv, self._environment(login, folder), str(folder)) as child:
             while not child.ended:
@@ -137,7 +146,8 @@ class AzCopyUploader:
                         if last is None or said.report.moved != last.moved:
                             moved = now
                         last = said.report
-                    elif said.kind in ("Error", "odd") and said.text.strip():
+                        failures.update(dict.fromkeys(last.failures[: 5 - len(failures)]))
+                    elif said.text.strip() and (said.kind in ("Error", "odd") or _REFUSED.search(said.text)):
                         words.append(said.text.strip())
                 tick(Tick(last.completed, last.bytes_done) if last else Tick(0, 0))
                 if last is not None and last.final:
@@ -150,9 +160,10 @@ class AzCopyUploader:
                 if life is not None and now - started > life * _SAS_SHARE:
                     return UploadFailed("the SAS runs out, AzCopy is started anew with another", is_try=False)
             code = child.exit_code()
-        return self._judge(
-            last if last is not None and last.final else None, code, count, list(words), folder
-        )
+        final = None
+        if last is not None and last.final:
+            final = dataclasses.replace(last, failures=tuple(failures))
+        return self._judge(final, code, count, list(words), folder)
 
     def _judge(
         self, report: azcopy_words.Report | None, code: int, count: int, words: list[str], folder: Path
@@ -162,10 +173,12 @@ class AzCopyUploader:
             return None
         text = " ".join(words)
         if _REFUSED.search(text) and (report is None or not report.completed):
+            refusal = next(word for word in reversed(words) if _REFUSED.search(word))
             raise AccessRefused(
-                f"AzCopy is refused: {words[-1][:300]}", "check credentials, role assignments and the clock"
+                f"AzCopy is refused: {_shortened(refusal)}",
+                "check credentials (may they write?), role assignments and the clock",
             )
-        said = f"; it said: {words[-1][:300]}" if words else ""
+        said = f"; it said: {_shortened(words[-1])}" if words else ""
         return UploadFailed(f"{'; '.join(found)}{said} (logs: {folder / 'logs'})")
 
     def _environment(self, login: dict[str, str], folder: Path) -> dict[str, str]:
@@ -218,3 +231,8 @@ class AzCopyUploader:
             for folder in self._jobs.glob(f"{_JOB_PREFIX}*"):
                 if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < oldest:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shortened(words: str) -> str:
+    """What AzCopy says holds whole HTTP answers with rulers; without them, on one line, the start says enough."""
+    return " ".join(re.sub("-{5,}", " ", words).split())[:400]

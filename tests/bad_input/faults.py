@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 import typing
+import urllib.parse
 
 from embedded.azurite import Azurite
 
-SIGNATURE = re.compile(rb"sig=(?!REDACTED|\*\*\*)[A-Za-z0-9%+/=_-]{8,}", re.IGNORECASE)
+SIGNATURE = re.compile(rb"sig=(?!-?REDACTED|\*\*\*)[A-Za-z0-9%+/=_-]{8,}", re.IGNORECASE)
 
 
 class Proxy:
@@ -65,7 +66,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
                 if re.match(rb"(PUT|GET|HEAD|POST|DELETE) /", data):
-                    request = data.split(b"\r\n", 1)[0].decode("latin-1")
+                    request = urllib.parse.unquote(data.split(b"\r\n", 1)[0].decode("latin-1"))
                     self.requests.append(request)
                     if self.on_request is not None:
                         self.on_request(request)
