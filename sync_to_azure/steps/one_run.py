@@ -108,7 +108,8 @@ def _verify_and_publish(
     changed: frozen.Differences,
 ) -> None:
     run, files = work.run, rooms.files
-    if not run.is_published:
+    if not run.is_published and run.state is not State.FLAGGED:
+        # A flag stays until it is solved: known trouble, that is looked at again, is no news.
         rooms.set_state(work, State.UPLOADING, None)
     verdict = carry.until_verified(rooms, work)
     if look.fingerprint_now(rooms, work) != work.fingerprint:

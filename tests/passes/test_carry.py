@@ -136,7 +136,9 @@ def test_source_is_not_touched(scene: Scene, destination: str) -> None:
 
     def facts() -> list[tuple[str, int, int, int]]:
         found = sorted([run, *run.rglob("*")])
-        return [(str(path), path.stat().st_mtime_ns, path.stat().st_mode, path.stat().st_ino) for path in found]
+        return [
+            (str(path), path.stat().st_mtime_ns, path.stat().st_mode, path.stat().st_ino) for path in found
+        ]
 
     before = facts()
     scene.run()
