@@ -15,7 +15,7 @@ from typing import Any
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import Interrupted, StateUnavailable, SurroundingsError
 from sync_to_azure.ledger import Files, Flow, Ledger, Lock
-from sync_to_azure.ledger.ledger import is_damaged, ledger_path, move_aside
+from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside
 from sync_to_azure.model import Summary, Trouble
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.rooms import Rooms
@@ -142,15 +142,18 @@ class Surroundings:
         ledger = self._ledger = Ledger.open(self._path, self._flow)
         files = Files(ledger)
         rooms = Rooms(self.settings, self.clock, ledger, files, self.state_folder, self._live.update)
-        with ledger.rehearsal(files.prepare) if self.settings.dry_run else ledger.earnest():
-            self._tell_notices(ledger)
-            try:
-                work(rooms)
-            finally:
-                summary.troubles += rooms.troubles
-                self._live.clear()
-        ledger.end_progress()
-        files.close()
+        try:
+            with ledger.rehearsal(files.prepare) if self.settings.dry_run else ledger.earnest():
+                self._tell_notices(ledger)
+                try:
+                    work(rooms)
+                finally:
+                    summary.troubles += rooms.troubles
+                    self._live.clear()
+            ledger.end_progress()
+        finally:
+            # Hundreds of megabytes for a large run: not left lying until the next pass.
+            files.close()
 
     def _tell_notices(self, ledger: Ledger) -> None:
         now = self.clock.now()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sync_to_azure.ledger.ledger import Run
+from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.plan import DIFFERS, Plan
 from sync_to_azure.ledger.rows import ROW_COLUMNS, FileRow, Verdict, file_row
 from sync_to_azure.model import Evidence, FileToSend, Kind

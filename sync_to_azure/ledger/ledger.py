@@ -3,91 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from sync_to_azure.errors import StateUnavailable
 from sync_to_azure.ledger.migrations import migrate
+from sync_to_azure.ledger.run import RUN_COLUMNS, SETTABLE, Flow, Run, run_of
 from sync_to_azure.model import Progress, State
 from sync_to_azure.reasons import Reason
 
-_SQLITE_HEADER = b"SQLite format 3\0"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Flow:
-    """What ledger rows and the lock are keyed by, together."""
-
-    main_folder: str
-    endpoint: str
-    container: str
-    destination: str
-
-    @property
-    def key(self) -> str:
-        facts = json.dumps([self.main_folder, self.endpoint, self.container, self.destination])
-        return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-@dataclasses.dataclass(slots=True)
-class Run:
-    """A row of the run table; field names are column names. Times in seconds since 1970, mtimes in ns."""
-
-    id: int
-    key: str
-    profile: str
-    state: State
-    reason: Reason | None
-    since: float
-    first_seen: float
-    folder_mtime_ns: int | None
-    fingerprint: str | None
-    quiet_since: float | None
-    generation: int
-    lake_known: bool
-    taken_over: bool
-    rows_kept: bool
-    files: int
-    bytes: int
-    published_at: float | None
-    first_published: float | None
-    sheet_size: int | None
-    sheet_mtime_ns: int | None
-    sheet_state: str | None
-
-    @property
-    def is_published(self) -> bool:
-        return self.generation > 0
-
-
-_RUN_COLUMNS = (
-    "id, key, profile, state, reason_code, reason_parameters, since, first_seen, folder_mtime_ns, fingerprint,"
-    " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
-    " sheet_size, sheet_mtime_ns, sheet_state"
-)
-_SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
-    "id",
-    "key",
-    "state",
-    "reason",
-    "since",
-}
-
-
-def _run(row: tuple[Any, ...]) -> Run:
-    values: dict[str, Any] = dict(zip(_RUN_COLUMNS.replace(" ", "").split(","), row))
-    code, parameters = values.pop("reason_code"), values.pop("reason_parameters")
-    values["reason"] = Reason(code, json.loads(parameters or "{}")) if code else None
-    values["state"] = State(values["state"])
-    for name in ("lake_known", "taken_over", "rows_kept"):
-        values[name] = bool(values[name])
-    return Run(**values)
+_WAL_TRIES = 200
+"""Ten seconds."""
 
 
 class Ledger:
@@ -108,7 +37,7 @@ class Ledger:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _to_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -16000")
             migrate(connection, str(path))
@@ -116,8 +45,12 @@ class Ledger:
             if row is None:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute(
-                    "INSERT INTO flow (key, main_folder, endpoint, container, destination) VALUES (?, ?, ?, ?, ?)",
-                    (flow.key, flow.main_folder, flow.endpoint, flow.container, flow.destination),
+                    "INSERT OR IGNORE INTO flow (key, main_folder, endpoint, container, destination)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (
+                        flow.key,
+                        *map(_storable, (flow.main_folder, flow.endpoint, flow.container, flow.destination)),
+                    ),
                 )
                 connection.execute("COMMIT")
                 row = connection.execute("SELECT id FROM flow WHERE key = ?", (flow.key,)).fetchone()
@@ -131,17 +64,19 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        begin, commit, back = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+        begin, commit, back = "BEGIN IMMEDIATE", "COMMIT", ["ROLLBACK"]
         if self._rehearsing:
-            begin, commit, back = ("SAVEPOINT step", "RELEASE step", "ROLLBACK TO step")
+            begin, commit, back = "SAVEPOINT step", "RELEASE step", ["ROLLBACK TO step", "RELEASE step"]
         self.connection.execute(begin)
         try:
             yield self.connection
+            # A commit can fail too (a full disk): it must not leave the transaction open for the next step.
+            self.connection.execute(commit)
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                self.connection.execute(back)
+                for statement in back:
+                    self.connection.execute(statement)
             raise
-        self.connection.execute(commit)
 
     @contextlib.contextmanager
     def rehearsal(self, prepare: Callable[[], None]) -> Iterator[None]:
@@ -162,8 +97,8 @@ class Ledger:
     # Runs
 
     def runs(self) -> dict[str, Run]:
-        rows = self.connection.execute(f"SELECT {_RUN_COLUMNS} FROM run WHERE flow_id = ?", (self.flow_id,))
-        return {run.key: run for run in map(_run, rows)}
+        rows = self.connection.execute(f"SELECT {RUN_COLUMNS} FROM run WHERE flow_id = ?", (self.flow_id,))
+        return {run.key: run for run in map(run_of, rows)}
 
     def add_run(self, key: str, state: State, now: float) -> Run:
         with self.transaction() as connection:
@@ -172,9 +107,9 @@ class Ledger:
                 (self.flow_id, key, state, now, now),
             )
             row = connection.execute(
-                f"SELECT {_RUN_COLUMNS} FROM run WHERE flow_id = ? AND key = ?", (self.flow_id, key)
+                f"SELECT {RUN_COLUMNS} FROM run WHERE flow_id = ? AND key = ?", (self.flow_id, key)
             ).fetchone()
-        return _run(row)
+        return run_of(row)
 
     def set_state(
         self,
@@ -218,8 +153,8 @@ class Ledger:
     def _set_columns(self, connection: sqlite3.Connection, run: Run, columns: Mapping[str, object]) -> None:
         if not columns:
             return
-        if not columns.keys() <= _SETTABLE:
-            raise ValueError(f"not columns of a run: {sorted(columns.keys() - _SETTABLE)}")
+        if not columns.keys() <= SETTABLE:
+            raise ValueError(f"not columns of a run: {sorted(columns.keys() - SETTABLE)}")
         assignments = ", ".join(f"{name} = ?" for name in columns)
         connection.execute(f"UPDATE run SET {assignments} WHERE id = ?", (*columns.values(), run.id))
         for name, value in columns.items():
@@ -331,35 +266,18 @@ class Ledger:
             connection.execute("DELETE FROM progress WHERE flow_id = ?", (self.flow_id,))
 
 
-def ledger_path(state_file: Path | None, flow: Flow, state_folder: Path) -> tuple[Path, str]:
-    """Where the ledger lies, and a word if the file named is the predecessor's JSON, which is left alone."""
-    if state_file is None:
-        return state_folder / f"{flow.key}.sqlite", ""
-    try:
-        with open(state_file, "rb") as handle:
-            head = handle.read(256)
-    except IsADirectoryError:
-        raise StateUnavailable(f"state file {state_file} is a folder", "name a file") from None
-    except FileNotFoundError:
-        return state_file, ""
-    except OSError as error:
-        raise StateUnavailable(f"state file {state_file} cannot be read: {error.strerror}") from error
-    if head.lstrip()[:1] in (b"{", b"["):
-        own = state_file.with_name(state_file.name + ".sqlite")
-        return own, f"{state_file} is the state of the tool before this one; it is left alone, ours is {own}"
-    return state_file, ""
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """The first switch needs the file alone, and SQLite does not wait for that: another flow's first pass has it."""
+    for attempt in range(_WAL_TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or attempt == _WAL_TRIES - 1:
+                raise
+            time.sleep(0.05)
 
 
-def is_damaged(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def move_aside(path: Path, now: float) -> Path:
-    """Rename a damaged ledger (with its WAL) so that a new one can be built; nothing is deleted."""
-    target = path.with_name(f"{path.name}.damaged-{int(now)}")
-    for suffix in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}{suffix}", f"{target}{suffix}")
-    os.rename(path, target)
-    return target
+def _storable(text: str) -> str:
+    """SQLite takes no surrogates, which stand for the bytes of a folder's name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -120,7 +120,11 @@ that must not be sent, and why)."""
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the ledger to the newest schema. Raises StateUnavailable for a ledger of a newer version."""
-    connection.execute("CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY)")
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migration'").fetchone() is None:
+        # At once for writing: a reader that turns writer is refused without a wait if another one was faster.
+        connection.executescript(
+            "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY); COMMIT;"
+        )
     applied = {row[0] for row in connection.execute("SELECT name FROM migration")}
     unknown = applied - MIGRATIONS.keys()
     if unknown:
@@ -131,7 +135,13 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     for name, script in MIGRATIONS.items():
         if name in applied:
             continue
-        # executescript would commit by itself; the explicit BEGIN makes step and name one transaction.
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {script}; INSERT INTO migration VALUES ('{name}'); COMMIT;"
-        )
+        try:
+            # executescript would commit by itself; the explicit BEGIN makes step and name one transaction. The name
+            # comes first: if another pass (of another flow in this file) was faster, nothing else is tried.
+            connection.executescript(
+                f"BEGIN IMMEDIATE; INSERT INTO migration VALUES ('{name}'); {script}; COMMIT;"
+            )
+        except sqlite3.IntegrityError:
+            connection.execute("ROLLBACK")
+            if connection.execute("SELECT 1 FROM migration WHERE name = ?", (name,)).fetchone() is None:
+                raise

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sync_to_azure.ledger.ledger import Run
-from sync_to_azure.ledger.rows import ROW_COLUMNS, FileRow, file_row
+from sync_to_azure.ledger.run import Run
+from sync_to_azure.ledger.rows import FileRow, file_row
 from sync_to_azure.ledger.work import Work
 from sync_to_azure.model import FileToSend, Kind
 
-DIFFERS = "(l.blob IS NULL OR l.stub = 1 OR l.size <> f.size OR l.md5 IS NULL OR (f.md5 IS NOT NULL AND l.md5 <> f.md5))"
+DIFFERS = (
+    "(l.blob IS NULL OR l.stub = 1 OR l.size <> f.size OR l.md5 IS NULL"
+    " OR (f.md5 IS NOT NULL AND l.md5 <> f.md5))"
+)
 """Is the blob ``l`` missing, or other than the file ``f``?"""
 
 
@@ -33,7 +36,8 @@ class Plan(Work):
             )
             connection.execute("DELETE FROM uncarried WHERE run_id = ?", (run.id,))
             connection.execute(
-                "INSERT OR REPLACE INTO uncarried SELECT ?, path, kind, size, detail FROM work.seen WHERE kind <> 'file'",
+                "INSERT OR REPLACE INTO uncarried SELECT ?, path, kind, size, detail FROM work.seen"
+                " WHERE kind <> 'file'",
                 (run.id,),
             )
 
@@ -124,8 +128,8 @@ class Plan(Work):
     def published_gone_wrong(self, run: Run) -> Iterator[tuple[FileRow, FileToSend | None]]:
         """Published files whose blob is missing or different, and the file as the walk saw it (size as published)."""
         query = (
-            "SELECT f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''), f.generation,"
-            " s.mtime_ns FROM file f LEFT JOIN work.listing l ON l.blob = f.blob"
+            "SELECT f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''),"
+            " f.generation, s.mtime_ns FROM file f LEFT JOIN work.listing l ON l.blob = f.blob"
             " LEFT JOIN work.seen s ON s.blob = f.blob AND s.kind = 'file' AND s.path = f.path AND s.size = f.size"
             f" WHERE f.run_id = ? AND f.generation > 0 AND {DIFFERS}"
         )

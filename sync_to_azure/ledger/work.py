@@ -1,4 +1,4 @@
-"""The throw-away database beside the ledger: what this walk saw, what this listing shows, what this try sent or holds."""
+"""The throw-away database beside the ledger: what a walk saw, what a listing shows, what a try sent or holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sync_to_azure.ledger.ledger import Ledger, Run
+from sync_to_azure.ledger.ledger import Ledger
+from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.migrations import WORK_SCHEMA
 from sync_to_azure.model import Blob, Entry, Kind, Sent
 

@@ -80,6 +80,8 @@ def _blocking(rooms: Rooms, work: Work) -> int:
 
 def remove(rooms: Rooms, work: Work) -> None:
     """Prove once more, move aside, look again, unlink. Whatever differs puts the folder back."""
+    # What was sent for another run, or for this one before, says nothing of the blobs as they are now.
+    rooms.files.clear_try()
     carry.take_listing(rooms, work)
     verdict = rooms.files.verdict(work.run)
     if verdict.is_verified:

@@ -1,0 +1,45 @@
+"""Where the ledger lies, when its file is damaged, and how it is kept then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from sync_to_azure.errors import StateUnavailable
+from sync_to_azure.ledger.run import Flow
+
+
+def ledger_path(state_file: Path | None, flow: Flow, state_folder: Path) -> tuple[Path, str]:
+    """Where the ledger lies, and a word if the file named is the predecessor's JSON, which is left alone."""
+    if state_file is None:
+        return state_folder / f"{flow.key}.sqlite", ""
+    try:
+        with open(state_file, "rb") as handle:
+            head = handle.read(256)
+    except IsADirectoryError:
+        raise StateUnavailable(f"state file {state_file} is a folder", "name a file") from None
+    except FileNotFoundError:
+        return state_file, ""
+    except OSError as error:
+        raise StateUnavailable(f"state file {state_file} cannot be read: {error.strerror}") from error
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+        own = state_file.with_name(state_file.name + ".sqlite")
+        return own, f"{state_file} is the state of the tool before this one; it is left alone, ours is {own}"
+    return state_file, ""
+
+
+def is_damaged(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def move_aside(path: Path, now: float) -> Path:
+    """Rename a damaged ledger (with its WAL) so that a new one can be built; nothing is deleted."""
+    target = path.with_name(f"{path.name}.damaged-{int(now)}")
+    for suffix in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{path}{suffix}", f"{target}{suffix}")
+    os.rename(path, target)
+    return target
