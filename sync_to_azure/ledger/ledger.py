@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from sync_to_azure.ledger.migrations import migrate
+from sync_to_azure.ledger.migrations import migrate, refuse_others
 from sync_to_azure.ledger.run import RUN_COLUMNS, SETTABLE, Flow, Run, run_of
 from sync_to_azure.model import Progress, State
 from sync_to_azure.reasons import Reason
@@ -37,6 +37,7 @@ class Ledger:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
         try:
+            refuse_others(connection, str(path))
             _to_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -16000")

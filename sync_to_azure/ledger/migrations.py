@@ -118,6 +118,15 @@ WORK_SCHEMA = """
 that must not be sent, and why)."""
 
 
+def refuse_others(connection: sqlite3.Connection, path: str) -> None:
+    """Changes nothing. Raises StateUnavailable for a database that somebody else made: nothing of ours goes into it."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "migration" not in tables:
+        raise StateUnavailable(
+            f"state file {path} is a database of another program", "name another state-file"
+        )
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the ledger to the newest schema. Raises StateUnavailable for a ledger of a newer version."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migration'").fetchone() is None:

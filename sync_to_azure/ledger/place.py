@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from sync_to_azure.errors import StateUnavailable
@@ -16,8 +17,14 @@ def ledger_path(state_file: Path | None, flow: Flow, state_folder: Path) -> tupl
     if state_file is None:
         return state_folder / f"{flow.key}.sqlite", ""
     try:
-        with open(state_file, "rb") as handle:
-            head = handle.read(256)
+        # Not to wait for ever for somebody to write into a FIFO.
+        handle = os.open(state_file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode) and not os.path.isdir(state_file):
+                raise StateUnavailable(f"state file {state_file} is no regular file", "name a file")
+            head = os.read(handle, 256)
+        finally:
+            os.close(handle)
     except IsADirectoryError:
         raise StateUnavailable(f"state file {state_file} is a folder", "name a file") from None
     except FileNotFoundError:
