@@ -9,9 +9,10 @@ import logging
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ _KEEP_FAILED_DAYS = 14
 _SPACE_FIXED = 64 * 1024 * 1024
 _SPACE_A_FILE = 2 * 1024
 _SAS_SHARE = 0.8
+_LINGER = 10.0
 
 _REFUSED = re.compile(
     "AuthenticationFailed|AuthorizationFailure|AuthorizationPermissionMismatch|NoAuthenticationInformation"
@@ -136,7 +138,8 @@ class AzCopyUploader:
         words: deque[str] = deque(maxlen=20)
         failures: dict[str, None] = {}  # each is told in one report only, and the last one tells none
         started = moved = self._clock.monotonic()
-        with Child(argv, self._environment(login, folder), str(folder)) as child:
+        told_end: float | None = None
+        with self._started(argv, login, folder) as child:
             while not child.ended:
                 line = child.line(0.2)
                 now = self._clock.monotonic()
@@ -151,6 +154,11 @@ class AzCopyUploader:
                         words.append(said.text.strip())
                 tick(Tick(last.completed, last.bytes_done) if last else Tick(0, 0))
                 if last is not None and last.final:
+                    if told_end is None:
+                        told_end = now
+                    if now - told_end > _LINGER:
+                        _log.warning("AzCopy told its end and did not go; it was ended")
+                        break
                     continue
                 if now - moved > settings.timeout:
                     return UploadFailed(
@@ -159,11 +167,20 @@ class AzCopyUploader:
                     )
                 if life is not None and now - started > life * _SAS_SHARE:
                     return UploadFailed("the SAS runs out, AzCopy is started anew with another", is_try=False)
-            code = child.exit_code()
+            # One that told its end and did not go is judged by what it told.
+            code = child.exit_code() if child.ended else 0
         final = None
         if last is not None and last.final:
             final = dataclasses.replace(last, failures=tuple(failures))
         return self._judge(final, code, count, list(words), folder)
+
+    def _started(self, argv: Sequence[str | bytes], login: dict[str, str], folder: Path) -> Child:
+        try:
+            return Child(argv, self._environment(login, folder), str(folder))
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ToolUnavailable(
+                f"AzCopy at {self._executable} does not start: {error}", "install it anew"
+            ) from error
 
     def _judge(
         self, report: azcopy_words.Report | None, code: int, count: int, words: list[str], folder: Path

@@ -147,14 +147,28 @@ def parse(line: str) -> Said:
     try:
         outer = json.loads(line)
         kind, content = str(outer["MessageType"]), str(outer["MessageContent"])
-    except (ValueError, KeyError, TypeError):
-        return Said("odd", line)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _cut_summary(line) or Said("odd", line)
     if kind in ("Progress", "EndOfJob"):
         try:
             return Said(kind, "", _report(json.loads(content), kind == "EndOfJob"))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return Said("odd", content)
     return Said(kind, content)
+
+
+def _cut_summary(line: str) -> Said | None:
+    """The summary lists every failed file: a line of hundreds of megabytes, of which only head and tail were kept.
+    The numbers stand before and after the list."""
+    if '"MessageType":"EndOfJob"' not in line[:300]:
+        return None
+    values: dict[str, str] = {}
+    for name, value in re.findall(r'\\"(\w+)\\":\\"([^"\\]*)\\"', line):
+        values.setdefault(name, value)
+    try:
+        return Said("EndOfJob", "", _report(values, True))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _report(values: Mapping[str, Any], final: bool) -> Report:

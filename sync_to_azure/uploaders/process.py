@@ -9,18 +9,28 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import IO
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _GRACE = 5.0
-_LONGEST_LINE = 16 * 1024 * 1024
+_LONGEST_LINE = 256 * 1024
+_KEPT = 64 * 1024
+"""Of a longer line (AzCopy names every failed file in its last one) so many bytes of head and tail are kept."""
 
 
-def _die_with_parent() -> None:
-    """In the child, before exec: the kernel kills it when the thread that started it ends (man 2 prctl)."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _dies_with(parent: int) -> Callable[[], None]:
+    def before_exec() -> None:
+        """In the child: the kernel kills it when the thread that started it ends (man 2 prctl)."""
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            # It ended before the kernel was told.
+            os._exit(127)
+
+    return before_exec
 
 
 class Child:
@@ -38,18 +48,30 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_dies_with(os.getpid()),
         )
-        self._lines: queue.Queue[bytes | None] = queue.Queue(maxsize=1000)
+        self._lines: queue.Queue[bytes | None] = queue.Queue(maxsize=200)
         self._ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self._gone_since: float | None = None
+        self._dropping = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with contextlib.suppress(ValueError, OSError):
-            while line := self._process.stdout.readline(_LONGEST_LINE):
-                self._lines.put(line)
-        self._lines.put(None)
+        with contextlib.suppress(ValueError, OSError), self._process.stdout as output:
+            while line := output.readline(_LONGEST_LINE):
+                if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+                    line = _shortened(line, output)
+                self._put(line)
+        self._put(None)
+
+    def _put(self, line: bytes | None) -> None:
+        """Into the queue, unless nobody takes lines any more: a child that is ended must not block on a full pipe."""
+        while not self._dropping.is_set():
+            with contextlib.suppress(queue.Full):
+                self._lines.put(line, timeout=0.2)
+                return
 
     def line(self, wait: float) -> str | None:
         """The next line of output (standard output and error together), or None if none came within ``wait`` s."""
@@ -58,11 +80,19 @@ class Child:
         try:
             line = self._lines.get(timeout=wait)
         except queue.Empty:
+            self._ended = self._is_gone_and_silent()
             return None
         if line is None:
             self._ended = True
             return None
         return line.decode("utf-8", "replace").rstrip("\r\n")
+
+    def _is_gone_and_silent(self) -> bool:
+        """A child of its own may hold its output open after it: there is no end of output to wait for then."""
+        if self._process.poll() is None:
+            return False
+        self._gone_since = self._gone_since or time.monotonic()
+        return time.monotonic() - self._gone_since > _GRACE
 
     @property
     def ended(self) -> bool:
@@ -78,28 +108,18 @@ class Child:
             return self._process.wait()
 
     def end(self) -> None:
-        """Ask with SIGINT, then end with SIGKILL, the whole session."""
-        for number, grace in ((signal.SIGINT, _GRACE), (signal.SIGKILL, _GRACE)):
+        """Ask with SIGINT, then end with SIGKILL, the whole session. What it still says is dropped."""
+        self._dropping.set()
+        for number in (signal.SIGINT, signal.SIGKILL):
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._drain_until(grace)
-        if self._process.stdout is not None and self._ended:
-            self._process.stdout.close()
-
-    def _drain_until(self, grace: float) -> None:
-        """Wait for the end; a child that blocks on a full pipe could not end, so its lines are taken and dropped."""
-        for _ in range(int(grace * 20)):
-            with contextlib.suppress(queue.Empty):
-                while self._lines.get_nowait() is not None:
-                    pass
-                self._ended = True
-            if self._process.poll() is not None:
-                return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=0.05)
+                self._process.wait(timeout=_GRACE)
+        # It closes the pipe when it has read to its end.
+        self._reader.join(timeout=1.0)
+        self._ended = True
 
     def __enter__(self) -> "Child":
         return self
@@ -108,6 +128,14 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end()
+
+
+def _shortened(line: bytes, output: IO[bytes]) -> bytes:
+    head = tail = line
+    while line and not line.endswith(b"\n"):
+        line = output.readline(_LONGEST_LINE)
+        tail = (tail + line)[-_KEPT:]
+    return head[:_KEPT] + b" ... " + tail[-_KEPT:]
 
 
 def run_briefly(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> tuple[int, str]:
