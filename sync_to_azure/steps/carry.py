@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 from collections.abc import Iterable, Iterator
 
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, UploadFailed
@@ -25,7 +26,7 @@ _BATCH = 500
 def until_verified(rooms: Rooms, work: Work) -> Verdict:
     """Raises RunChanged when the source moved meanwhile, RunError when all tries failed."""
     take_listing(rooms, work)
-    tries = 0
+    tries, wrong_before = 0, sys.maxsize
     while True:
         _mark(rooms, work)
         problem = _send_and_hash(rooms, work)
@@ -35,19 +36,23 @@ def until_verified(rooms: Rooms, work: Work) -> Verdict:
             if problem is not None and problem.is_try:
                 _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
             return verdict
-        if problem is None or problem.is_try:
-            tries += 1
+        # A new start that got nothing further is a try: a file that takes longer than a SAS lives would go on for ever.
+        is_try = problem is None or problem.is_try or verdict.wrong_count >= wrong_before
+        wrong_before = verdict.wrong_count
+        tries += is_try
         what = (
             str(problem)
             if problem
             else f"{verdict.wrong_count} files are not right: {', '.join(verdict.wrong[:5])}"
         )
-        if tries >= rooms.settings.retry_times:
-            raise RunError(f"{work.key}: not verified after {tries} tries: {what}")
         if look.fingerprint_now(rooms, work) != work.fingerprint:
             raise RunChanged(f"{work.key}: files changed while they were carried")
-        _log.warning("%s: try %d of %d: %s", work.key, tries, rooms.settings.retry_times, what)
-        if problem is None or problem.is_try:
+        if tries >= rooms.settings.retry_times:
+            raise RunError(f"{work.key}: not verified after {tries} tries: {what}")
+        if not is_try:
+            _log.info("%s: %s", work.key, what)
+        else:
+            _log.warning("%s: try %d of %d: %s", work.key, tries, rooms.settings.retry_times, what)
             rooms.clock.sleep(min(_LONGEST_BACK_OFF, 2.0**tries / 2) * random.uniform(0.5, 1.0))
 
 
