@@ -1,0 +1,61 @@
+"""The container's listing is read here, not by the library: it must be what the library says."""
+
+from __future__ import annotations
+
+import hashlib
+import types
+
+import pytest
+from azure.storage.blob import ContainerClient, ContentSettings
+
+from embedded.azurite import Azurite
+from sync_to_azure import lake as lake_module
+from sync_to_azure.errors import StorageUnavailable
+from sync_to_azure.lake import Lake
+
+NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks ", "new\nline", "日本"]
+
+
+def _lake(azurite: Azurite, container: str) -> Lake:
+    settings = types.SimpleNamespace(
+        blob_endpoint=azurite.endpoint, container_name=container, retry_times=1, timeout=60.0
+    )
+    credential = {"account_name": azurite.account, "account_key": azurite.key}
+    return Lake(settings, types.SimpleNamespace(for_sdk=lambda: credential))  # type: ignore[arg-type]
+
+
+def test_a_listing_is_what_the_library_says_page_by_page(
+    azurite: Azurite, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(NAMES * 3):
+        content = name.encode() * number
+        md5 = bytearray(hashlib.md5(content).digest()) if number % 2 else None
+        stub = {"hdi_isfolder": "true"} if number % 5 == 0 else {"Other": "true"}
+        settings = ContentSettings(content_md5=md5)
+        container.upload_blob(f"run/{number}/{name}", content, metadata=stub, content_settings=settings)
+    container.upload_blob("other/run", b"not asked for")
+    expected = {
+        blob.name: (
+            blob.size,
+            blob.content_settings.content_md5 and bytes(blob.content_settings.content_md5),
+            blob.etag,
+            blob.blob_tier,
+            blob.metadata.get("hdi_isfolder") == "true",
+        )
+        for blob in container.list_blobs(name_starts_with="run/", include=["metadata"])
+    }
+    monkeypatch.setattr(lake_module, "_PAGE", 7)
+    listed = list(_lake(azurite, container.container_name).listing("run/"))
+    assert len(listed) == len(expected) == 30
+    assert {
+        each.name: (each.size, each.md5, each.etag, each.tier, each.folder_stub) for each in listed
+    } == expected
+    assert sum(each.folder_stub for each in listed) == 6
+
+
+def test_an_empty_listing_and_a_container_that_is_not_there(
+    azurite: Azurite, container: ContainerClient
+) -> None:
+    assert list(_lake(azurite, container.container_name).listing("run/")) == []
+    with pytest.raises(StorageUnavailable, match="container absent is not there"):
+        list(_lake(azurite, "absent").listing("run/"))
