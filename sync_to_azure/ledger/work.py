@@ -91,6 +91,13 @@ class Work:
         self._insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?)", rows)
         self._connection.execute("CREATE INDEX work.listing_blob ON listing (blob)")
 
+    def listed(self, blob: str) -> Blob | None:
+        """One blob of the listing just taken (its name below DEST/RUN/), or None if it is not there."""
+        row = self._connection.execute(
+            "SELECT blob, size, md5, etag FROM work.listing WHERE blob = ? AND stub = 0", (blob,)
+        ).fetchone()
+        return None if row is None else Blob(*row)
+
     def hold(self, blobs: Iterable[tuple[str, str]]) -> None:
         self._attach()
         self._insert("INSERT OR REPLACE INTO work.hold VALUES (?, ?)", blobs)

@@ -57,6 +57,7 @@ def publication(rooms: Rooms, work: Work) -> None:
                 run.key,
             )
         return
+    work.receipt = receipt
     generation = int(receipt.get("generation") or 1)
     digests = receipt.get("sha256") or {}
     listed, summed = hashlib.sha256(), hashlib.sha256()

@@ -12,7 +12,7 @@ from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, Upload
 from sync_to_azure.hashing import Hashed, Hasher, hash_file
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
-from sync_to_azure.steps import frozen, look
+from sync_to_azure.steps import frozen, look, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
@@ -32,7 +32,7 @@ def until_verified(rooms: Rooms, work: Work) -> Verdict:
         problem = _send_and_hash(rooms, work)
         verdict = rooms.files.verdict(work.run)
         _log_verdict(work, verdict)
-        if verdict.wrong_count <= _given_up(rooms):
+        if verdict.wrong_count <= _given_up(rooms, work):
             if problem is not None and problem.is_try:
                 _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
             return verdict
@@ -77,9 +77,10 @@ def _mark(rooms: Rooms, work: Work) -> None:
         rooms.files.hold((blob, "taken-over") for blob in rooms.files.unpublished_that_differ(work.run))
 
 
-def _given_up(rooms: Rooms) -> int:
-    """Blobs that no try of ours may put right: they are the caller's to flag (the sheet's are the sheet step's)."""
-    return sum(rooms.files.held(code)[0] for code in ("lost", "taken-over", "sheet"))
+def _given_up(rooms: Rooms, work: Work) -> int:
+    """Blobs that no try of ours may put right: they are the caller's to flag (the sheet's is the sheet step's)."""
+    held = sum(rooms.files.held(code)[0] for code in ("lost", "taken-over"))
+    return held + int(sheets.is_lost(rooms, work))
 
 
 def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:

@@ -114,7 +114,7 @@ def _verify_and_publish(
     verdict = carry.until_verified(rooms, work)
     if look.fingerprint_now(rooms, work) != work.fingerprint:
         raise RunChanged(f"{work.key}: files changed while they were carried")
-    sheets.carry(rooms, work, sheet)
+    sheets.recognise(rooms, work, sheet)
     for hold, code in (("lost", "blob-lost"), ("taken-over", "taken-over-differs")):
         count, names = files.held(hold)
         if count:
@@ -127,6 +127,11 @@ def _verify_and_publish(
         return
     if verdict.files == 0:
         wait(rooms, work, Reason("empty", {}))
+        return
+    # Only now: a published run's sheet and its manifest change together.
+    sheets.carry(rooms, work, sheet)
+    if sheets.is_lost(rooms, work):
+        flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
         return
     healed = run.is_published and work.sent_files > 0
     if run.is_published and not adopt.documents_stand(rooms, work):
@@ -256,8 +261,7 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         sheets.place_own(rooms, work, sheet)
         carry.take_listing(rooms, work)
     verdict = files.verdict(run)
-    sheet_row = files.get(run, SHEET_BLOB)
-    of_the_sheet = int(sheet_row is not None and sheet_row.origin == "sheet" and sheet_row.evidence == 0)
+    of_the_sheet = int(sheet is not None and sheets.is_lost(rooms, work))
     if not run.rows_kept or verdict.wrong_count > of_the_sheet:
         names = list(verdict.wrong) or [f"{work.key}.sync"]
         flag(rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names}))

@@ -132,7 +132,17 @@ def _receipt(
     rooms: Rooms, work: Work, verdict: Verdict, counted: _Counted, generation: int, now: float, first: float
 ) -> dict[str, Any]:
     run, settings = work.run, rooms.settings
-    _, noted = rooms.files.uncarried(run, holding_up=False)
+    not_carried: Any
+    if work.folder is None and work.receipt is not None and "not_carried" in work.receipt:
+        # The source is gone: what was said of it when it was there stays true.
+        not_carried = work.receipt["not_carried"]
+    else:
+        _, noted = rooms.files.uncarried(run, holding_up=False)
+        not_carried = {
+            "counts": rooms.files.uncarried_counts(run),
+            "reasons": {kind.value: text for kind, text in _WHY.items()},
+            "entries": [{"path": path, "kind": kind, "detail": detail} for path, kind, detail in noted],
+        }
     sheet = rooms.files.get(run, SHEET_BLOB)
     return {
         "run": run.key,
@@ -142,11 +152,7 @@ def _receipt(
         "bytes": counted.bytes,
         "weakest_evidence": counted.weakest.label,
         "evidence": dict(counted.evidence),
-        "not_carried": {
-            "counts": rooms.files.uncarried_counts(run),
-            "reasons": {kind.value: text for kind, text in _WHY.items()},
-            "entries": [{"path": path, "kind": kind, "detail": detail} for path, kind, detail in noted],
-        },
+        "not_carried": not_carried,
         "extras": verdict.extras,
         "sample_sheet": {
             "from": (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.ledger import Files, Ledger, Run
@@ -135,7 +135,8 @@ class Rooms:
 
 @dataclasses.dataclass(slots=True)
 class Work:
-    """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it."""
+    """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
+    published one where it was read in this pass."""
 
     run: Run
     folder: RunFolder | None
@@ -147,6 +148,7 @@ class Work:
     sent_files: int = 0
     sent_bytes: int = 0
     republish: bool = False
+    receipt: Mapping[str, Any] | None = None
     line: RunLine | None = None
 
     @property

@@ -67,8 +67,11 @@ def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
     """Decide under which blob the run's own SampleSheet.csv stands; a published one gives way first, if it must."""
     if sheet is not None and work.run.is_published and not rooms.settings.dry_run:
         _set_aside(rooms, work, sheet)
-    kept = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
+    kept, standing = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB), rooms.files.get(work.run, SHEET_BLOB)
     if kept is not None and kept.path == _OWN_PATH and kept.generation > 0:
+        work.renamed = {_OWN_PATH: INSTRUMENT_SHEET_BLOB}
+    elif standing is not None and standing.origin == "sheet":
+        # An outside sheet has the place already, even if it was taken away since: the own one is not dropped for it.
         work.renamed = {_OWN_PATH: INSTRUMENT_SHEET_BLOB}
     elif sheet is not None and work.folder is not None and _own_differs(work, sheet):
         work.renamed = {_OWN_PATH: INSTRUMENT_SHEET_BLOB}
@@ -90,6 +93,9 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
         return
     content = rooms.lake().get(work.prefix + SHEET_BLOB)
     if content is None or _md5(content) != own.md5:
+        # Cut off after both blobs were written: the own one stands aside already.
+        content = rooms.lake().get(work.prefix + INSTRUMENT_SHEET_BLOB)
+    if content is None or _md5(content) != own.md5:
         raise RunError(
             f"{work.key}: the published {SHEET_BLOB} is not what its manifest says, so it is not replaced by the sheet"
             " of the sample sheet folder",
@@ -98,7 +104,7 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
     etag = rooms.lake().put(work.prefix + INSTRUMENT_SHEET_BLOB, content, len(content), own.md5, "text/csv")
     moved = dataclasses.replace(own, blob=INSTRUMENT_SHEET_BLOB, evidence=Evidence.VALIDATED, etag=etag)
     outside = _put(rooms, work, sheet)
-    # Both rows in one transaction, after both blobs: a crash before it finds the old row and does this again.
+    # Both rows in one transaction, after both blobs: a crash before it does this again, from the copy.
     rooms.files.put(work.run, [moved, outside])
     work.republish = True
     _log.warning("%s: the instrument's own sample sheet is kept as %s", work.key, INSTRUMENT_SHEET_BLOB)
@@ -106,8 +112,31 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
 
 def _put(rooms: Rooms, work: Work, sheet: Sheet) -> FileRow:
     etag = rooms.lake().put(work.prefix + SHEET_BLOB, sheet.content, sheet.size, sheet.md5, "text/csv")
+    return _row(work, sheet, Evidence.VALIDATED, etag)
+
+
+def _row(work: Work, sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:
     name = work.sheets[0].path.name.encode("utf-8", "backslashreplace")
-    return FileRow(SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, Evidence.VALIDATED, etag)
+    return FileRow(SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, evidence, etag)
+
+
+def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
+    """A sheet that the tool before this one wrote: the same bytes count as carried, others are not overwritten."""
+    if sheet is None or not work.run.taken_over or rooms.files.get(work.run, SHEET_BLOB) is not None:
+        return
+    listed = rooms.files.listed(SHEET_BLOB)
+    if listed is None:
+        return
+    if (listed.size, listed.md5) == (sheet.size, sheet.md5):
+        rooms.files.put(work.run, [_row(work, sheet, Evidence.LISTED, listed.etag)])
+    else:
+        rooms.files.hold([(SHEET_BLOB, "taken-over")])
+
+
+def is_lost(rooms: Rooms, work: Work) -> bool:
+    """The outside sheet's blob is missing or wrong (by the verdict just made, or after ``carry`` could not heal it)."""
+    row = rooms.files.get(work.run, SHEET_BLOB)
+    return row is not None and row.origin == "sheet" and row.evidence is Evidence.NONE
 
 
 def carry(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:

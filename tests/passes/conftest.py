@@ -1,4 +1,4 @@
-"""What tests of whole passes need: a scene (main folder, container, command), a proxy, and exact points to be killed at."""
+"""What tests of whole passes need: a scene (main folder, container, command) and a proxy before the storage."""
 
 from __future__ import annotations
 

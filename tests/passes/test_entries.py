@@ -1,4 +1,4 @@
-"""Every entry under a run is accounted for: carried under its own name, noted with a reason, or told and held up for."""
+"""Every entry under a run is accounted for: carried as it is named, noted with a reason, or told and held up for."""
 
 from __future__ import annotations
 

@@ -1,0 +1,258 @@
+"""The sample sheet: where it stands, what waits for it, and that no sheet is ever lost to another."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+from tests.passes.proxy import Proxy
+from tests.passes.scene import FLAG, Scene, touch_later
+
+OUTSIDE, OWN = b"[Data]\nfrom the laboratory\n", b"[Data]\nfrom the instrument\n"
+SHEET, KEPT = "R/SampleSheet.csv", "R/SampleSheet.instrument.csv"
+
+
+def give_sheet(folder: pathlib.Path, content: bytes = OUTSIDE, name: str = "R.csv") -> None:
+    path = folder / name
+    there = path.exists()
+    path.write_bytes(content)
+    if there:
+        touch_later(path)
+
+
+def test_data_is_carried_and_the_marker_waits_for_the_sheet(scene: Scene) -> None:
+    sheets = scene.sheets()
+    scene.make_run("R")
+    first = scene.run()
+    assert "waiting for R.csv in the sample sheet folder" in first.stderr
+    assert "R/Data/one.bcl" in scene.etags() and not scene.is_published("R")
+    jobs = scene.azcopy_jobs()
+    scene.run()
+    give_sheet(sheets, name="r.CSV")
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE and scene.azcopy_jobs() == jobs
+    _, rows, receipt, _ = scene.documents("R")
+    scene.check_sums("R")
+    [row] = [row for row in rows if row["path"] == "SampleSheet.csv"]
+    assert row["evidence"] == "validated" and row["source"] == "sheet"
+    assert receipt["sample_sheet"] == {"from": "sample sheet folder", "instrument_sheet_kept_as": None}
+
+    before = scene.etags()
+    scene.run()
+    touch_later(sheets / "r.CSV")
+    scene.run()
+    scene.lose_ledger()
+    scene.run("--thorough")
+    assert scene.etags() == before, "only touched: nothing is written"
+
+    give_sheet(sheets, b"another", "r.CSV")
+    scene.run()
+    assert scene.get(SHEET) == b"another" and scene.documents("R")[2]["generation"] == 2
+    scene.check_sums("R")
+
+
+def test_an_own_different_sheet_is_kept_beside(scene: Scene) -> None:
+    give_sheet(scene.sheets())
+    scene.make_run("R", {"SampleSheet.csv": OWN})
+    told = scene.run().stderr
+    assert "is kept as SampleSheet.instrument.csv" in told
+    assert (scene.get(SHEET), scene.get(KEPT)) == (OUTSIDE, OWN)
+    scene.check_sums("R")
+    receipt = scene.documents("R")[2]
+    assert receipt["sample_sheet"]["instrument_sheet_kept_as"] == "SampleSheet.instrument.csv"
+    before = scene.etags()
+    scene.lose_ledger()
+    scene.run("--thorough")
+    assert scene.etags() == before
+
+
+def test_an_own_sheet_that_is_the_same_is_one_blob(scene: Scene) -> None:
+    give_sheet(scene.sheets())
+    scene.make_run("R", {"SampleSheet.csv": OUTSIDE})
+    scene.run()
+    assert KEPT not in scene.etags() and scene.get(SHEET) == OUTSIDE
+    give_sheet(scene.sheets(), b"corrected")
+    scene.run()
+    assert (scene.get(SHEET), scene.get(KEPT)) == (b"corrected", OUTSIDE)
+    scene.check_sums("R")
+
+
+def test_a_sheet_after_publishing_also_when_the_source_is_gone(scene: Scene) -> None:
+    """First the instrument's is kept aside, then the other takes its place."""
+    sheets = scene.sheets()
+    scene.config["sheet-optional"] = "true"
+    scene.config["exclude"] = "*.tmp"
+    for name in ("R", "S"):
+        scene.make_run(name, {"SampleSheet.csv": OWN, "x.tmp": "excluded"})
+    scene.run()
+    assert scene.get(SHEET) == OWN and scene.is_published("R") and scene.is_published("S")
+    shutil.rmtree(scene.main / "S")
+    give_sheet(sheets)
+    give_sheet(sheets, name="S.csv")
+    scene.run()
+    for run in ("R", "S"):
+        assert scene.get(f"{run}/SampleSheet.csv") == OUTSIDE
+        assert scene.get(f"{run}/SampleSheet.instrument.csv") == OWN
+        scene.check_sums(run)
+        assert scene.documents(run)[2]["not_carried"]["counts"] == {"excluded": 1}, run
+    give_sheet(sheets, b"once more", "S.csv")
+    scene.lose_ledger()
+    scene.run()
+    assert scene.get("S/SampleSheet.csv") == b"once more"
+    assert scene.get("S/SampleSheet.instrument.csv") == OWN
+    assert scene.documents("S")[2]["not_carried"]["counts"] == {"excluded": 1}
+    scene.check_sums("S")
+    before = scene.etags()
+    scene.run()
+    assert scene.etags() == before
+
+
+def test_cut_off_between_keeping_aside_and_replacing(scene: Scene, proxy: Proxy) -> None:
+    """Both blobs are written and the ledger knows of neither: it must not stand still there for ever."""
+    sheets = scene.sheets()
+    scene.config["sheet-optional"] = "true"
+    scene.through(proxy).make_run("R", {"SampleSheet.csv": OWN})
+    scene.run()
+    shutil.rmtree(scene.main / "R")
+    scene.make_run("S")
+    give_sheet(sheets)
+
+    def kill(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith("/R/SampleSheet.csv"):
+            process.kill()
+            process.wait()
+
+    proxy.after = kill
+    process = scene.start()
+    process.communicate(timeout=60)
+    assert process.returncode == -9
+    assert (scene.get(SHEET), scene.get(KEPT)) == (OUTSIDE, OWN)
+    proxy.reset()
+    scene.run()
+    assert (scene.get(SHEET), scene.get(KEPT)) == (OUTSIDE, OWN)
+    scene.check_sums("R")
+    assert scene.documents("R")[2]["generation"] == 2
+
+
+def test_own_sheet_is_not_lost_when_the_outside_one_is_withdrawn(scene: Scene, proxy: Proxy) -> None:
+    """The outside sheet was carried, the pass was cut off before it published, and then the sheet is taken away."""
+    sheets = scene.sheets()
+    give_sheet(sheets)
+    scene.through(proxy).make_run("R", {"SampleSheet.csv": OWN})
+
+    def kill(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith("/R.md5"):
+            process.kill()
+            process.wait()
+
+    proxy.before = kill
+    process = scene.start()
+    process.communicate(timeout=60)
+    proxy.reset()
+    (sheets / "R.csv").unlink()
+    scene.run()
+    assert (scene.get(SHEET), scene.get(KEPT)) == (OUTSIDE, OWN)
+    named = {row["path"] for row in scene.documents("R")[1]}
+    assert named >= {"SampleSheet.csv", "SampleSheet.instrument.csv"}
+    scene.check_sums("R")
+
+
+def test_a_flagged_run_keeps_the_sheet_that_its_manifest_names(scene: Scene) -> None:
+    sheets = scene.sheets()
+    give_sheet(sheets)
+    run = scene.make_run("R")
+    scene.run()
+    (run / "dangling").symlink_to("/nowhere")
+    give_sheet(sheets, b"changed")
+    scene.run(expect=1)
+    scene.check_sums("R")
+    (run / "dangling").unlink()
+    scene.run()
+    assert scene.get(SHEET) == b"changed"
+    scene.check_sums("R")
+
+
+def test_an_own_sheet_that_comes_late_is_carried_too(scene: Scene) -> None:
+    sheets = scene.sheets()
+    give_sheet(sheets)
+    run = scene.make_run("R")
+    scene.run()
+    (sheets / "R.csv").unlink()
+    (run / "SampleSheet.csv").write_bytes(OWN)
+    scene.run()
+    assert (scene.get(SHEET), scene.get(KEPT)) == (OUTSIDE, OWN)
+    scene.check_sums("R")
+
+
+def test_a_lost_sheet_blob_is_healed_from_the_sheet_or_flagged(scene: Scene) -> None:
+    sheets = scene.sheets()
+    give_sheet(sheets)
+    run = scene.make_run("R")
+    scene.run()
+    scene.put(SHEET, b"broken")
+    scene.run("--thorough")
+    assert scene.get(SHEET) == OUTSIDE
+    scene.check_sums("R")
+    (sheets / "R.csv").unlink()
+    scene.container.delete_blob(SHEET)
+    (run / "late.txt").write_text("late")
+    told = scene.run("--thorough", expect=1).stderr
+    assert "SampleSheet.csv" in told
+    assert "R/late.txt" not in {f"R/{row['path']}" for row in scene.documents("R")[1]}
+    scene.run("--thorough", expect=0)
+    give_sheet(sheets)
+    scene.run("--thorough")
+    scene.check_sums("R")
+    assert "late.txt" in {row["path"] for row in scene.documents("R")[1]}
+
+
+def test_two_days_without_sheet_or_run_are_told_once(scene: Scene) -> None:
+    sheets = scene.sheets()
+    scene.make_run("NOSHEET")
+    give_sheet(sheets, name="NORUN.csv")
+    first = scene.run()
+    assert "48 h" not in first.output
+    scene.age("NOSHEET", 48 * 3600)
+    scene.age("NORUN", 48 * 3600)
+    told = scene.run(expect=1).stderr
+    assert "NOSHEET has been without its sample sheet for 48 h" in told
+    assert "NORUN.csv has been waiting for its run for 48 h" in told
+    assert "48 h" not in scene.run(expect=0).output
+    scene.make_run("norun", {FLAG: ""})
+    give_sheet(sheets, name="NOSHEET.csv")
+    scene.run()
+    assert scene.is_published("norun") and scene.is_published("NOSHEET")
+    assert scene.get("norun/SampleSheet.csv") == OUTSIDE
+    assert not scene.is_published("NORUN")
+    assert "48 h" not in scene.run().output
+
+
+def test_sheets_that_cannot_be_used_hold_the_marker_and_are_told(scene: Scene) -> None:
+    sheets = scene.sheets()
+    scene.make_run("R")
+    give_sheet(sheets, b"", "R.csv")
+    scene.make_run("TWO")
+    give_sheet(sheets, b"a", "two.csv")
+    give_sheet(sheets, b"b", "Two.csv")
+    told = scene.run(expect=1).stderr
+    assert "R.csv cannot be read: it is empty" in told and "two sample sheets fit this run" in told
+    assert not scene.is_published("R") and not scene.is_published("TWO")
+    scene.run(expect=0)
+    give_sheet(sheets, OUTSIDE, "R.csv")
+    (sheets / "Two.csv").unlink()
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE and scene.get("TWO/SampleSheet.csv") == b"a"
+
+
+def test_the_sheet_of_the_tool_before_is_not_replaced(scene: Scene) -> None:
+    give_sheet(scene.sheets())
+    run = scene.make_run("R")
+    for path in run.rglob("*"):
+        if path.is_file():
+            scene.put(f"R/{path.relative_to(run)}", path.read_bytes())
+    scene.put(SHEET, b"what pipelines have read for years")
+    scene.put("R.sync", b"2020-01-01T00:00:00")
+    before = scene.etags()
+    told = scene.run(expect=1).stderr
+    assert "SampleSheet.csv" in told
+    assert scene.etags() == before
