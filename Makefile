@@ -1,7 +1,7 @@
 # Everything a person types here; `make` alone tells what there is. Paths are relative: the tree may stand anywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap system demo test lint format clean
+.PHONY: help bootstrap system demo test bench lint format clean
 
 PYTHON ?=
 KEEP ?=
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
 	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
+	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
 	@echo 'make lint            formatting, style, types, imports only'
 	@echo 'make format          format the sources'
 	@echo 'make bootstrap       install what these need (each does so by itself)'
@@ -37,6 +38,12 @@ demo: bootstrap
 
 test: bootstrap
 	@.venv/bin/python -m tox run $(ARGS)
+
+# All of them, even if one misses its target; the exit code tells.
+bench: bootstrap
+	@failed=0; for each in first_pass idle_pass memory; do \
+	    .venv/bin/python -u -m benchmarks.$$each $(if $(FOLDER),--folder $(FOLDER)) || failed=1; echo; \
+	done; exit $$failed
 
 lint: $(VENV)
 	@.venv/bin/python -m tox run -e lint

@@ -1,4 +1,4 @@
-"""Stands in for the container in memory.py: lists what AzCopy's stand-in took, takes what is written, holds nothing else.
+"""Stands in for the container in memory.py: lists what AzCopy's stand-in took, takes what is written, holds no more.
 
 A million blobs in Azurite would measure Azurite. The real azure-storage-blob reads these answers; they have the form of
 the service's own (List Blobs of API version 2021 and later). Names come from the list of files, in its order, a page at
