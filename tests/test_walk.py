@@ -216,8 +216,9 @@ sys.path.insert(0, sys.argv[1])
 from sync_to_azure.errors import SyncError
 from sync_to_azure.names import ExcludeRules
 from sync_to_azure.walk import walk
+rules = ExcludeRules(sys.argv[3:])
 try:
-    entries = [(os.fsdecode(e.path), e.kind, e.detail) for e in walk(os.fsencode(sys.argv[2]), ExcludeRules(sys.argv[3:]))]
+    entries = [(os.fsdecode(e.path), e.kind, e.detail) for e in walk(os.fsencode(sys.argv[2]), rules)]
 except SyncError as error:
     entries = [type(error).__name__]
 print(json.dumps(entries))
