@@ -177,7 +177,12 @@ def _settings_of(ctx: click.Context) -> Settings:
         raise ConfigurationError(
             "the current folder does not exist any more; start from another one"
         ) from None
-    return load(given, os.environ, cwd)
+    settings = load(given, os.environ, cwd)
+    # Known now: a child of ours (az, through azure-identity) inherits no secret that is not meant for it.
+    for option in OPTIONS:
+        if option.secret:
+            os.environ.pop(option.variable, None)
+    return settings
 
 
 @settings_command("settings")

@@ -27,6 +27,17 @@ SAS_LIFE = datetime.timedelta(hours=4)
 
 _IMDS = ("169.254.169.254", 80)
 
+_CHOICE = "AZURE_TOKEN_CREDENTIALS"
+_CHOICES = {
+    "": ("WORKLOAD", "MSI", "AZCLI"),
+    "prod": ("WORKLOAD", "MSI"),
+    "dev": ("AZCLI",),
+    "workloadidentitycredential": ("WORKLOAD",),
+    "managedidentitycredential": ("MSI",),
+    "azureclicredential": ("AZCLI",),
+}
+"""azure-identity's own variable, in small letters, for machines with more than one identity."""
+
 
 class Identity(Protocol):
     def for_sdk(self) -> Any:
@@ -51,9 +62,13 @@ class ServicePrincipal:
         if settings.authority_host:
             # A private or sovereign authority is named by the user: nobody else is asked whether it is one.
             extra = {"authority": settings.authority_host, "disable_instance_discovery": True}
-        return ClientSecretCredential(
+        credential = ClientSecretCredential(
             settings.tenant_id or "", settings.application_id or "", settings.secret or "", **extra
         )
+        # Asked now, and kept by the credential: later the storage's client would take a refusal for a bad line and
+        # ask again and again.
+        credential.get_token(SCOPE)
+        return credential
 
     def azcopy_environment(self) -> dict[str, str]:
         settings = self._settings
@@ -106,12 +121,21 @@ class DefaultChain:
         extra: dict[str, Any] = {}
         if self._settings.authority_host:
             extra = {"authority": self._settings.authority_host, "disable_instance_discovery": True}
+        chosen = os.environ.get(_CHOICE, "")
+        if chosen.lower() not in _CHOICES:
+            raise AccessRefused(
+                f"{_CHOICE} is {chosen!r}, which is none of the logins of auth = default",
+                f"unset it, or give one of {', '.join(filter(None, _CHOICES))}",
+            )
+        wanted = _CHOICES[chosen.lower()]
         members: list[tuple[str, Any]] = []
-        if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+        if "WORKLOAD" in wanted and os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
             members.append(("WORKLOAD", identity.WorkloadIdentityCredential(**extra)))
-        if os.environ.get("IDENTITY_ENDPOINT") or os.environ.get("MSI_ENDPOINT") or _imds_answers():
+        if "MSI" in wanted and (
+            os.environ.get("IDENTITY_ENDPOINT") or os.environ.get("MSI_ENDPOINT") or _imds_answers()
+        ):
             members.append(("MSI", identity.ManagedIdentityCredential()))
-        if shutil.which("az"):
+        if "AZCLI" in wanted and shutil.which("az"):
             members.append(("AZCLI", identity.AzureCliCredential()))
         return members
 

@@ -44,6 +44,7 @@ class Lake:
 
         self._endpoint = settings.blob_endpoint
         self._container = settings.container_name
+        self._authority = settings.authority_host or "the login service"
         with self._errors("signing in"):
             self._client = ContainerClient(
                 settings.blob_endpoint,
@@ -153,6 +154,12 @@ class Lake:
         try:
             yield
         except exceptions.ClientAuthenticationError as error:
+            # azure-identity calls it a refusal too when nobody answered where tokens are given.
+            if isinstance(error.__cause__, (exceptions.ServiceRequestError, exceptions.ServiceResponseError)):
+                raise StorageUnavailable(
+                    f"no token could be had while {what}, {self._authority} cannot be reached: {_first_line(error)}",
+                    "check the network, the proxy's certificate (REQUESTS_CA_BUNDLE) and authority-host",
+                ) from error
             raise AccessRefused(
                 f"{self._endpoint} refuses our credentials while {what}: {_first_line(error)}",
                 "check tenant-id, application-id, credentials (expired?), the account's name, and this machine's clock",
