@@ -52,10 +52,13 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
     rooms.ledger.beat(rooms.clock.now())
     found = look.at_main_folder(rooms)
     storage_trouble: SurroundingsError | None = None
-    try:
-        resume.removals(rooms, found)
-    except SurroundingsError as error:
-        storage_trouble = error
+    if found.aside and not rooms.settings.dry_run:
+        try:
+            resume.removals(rooms, found)
+        except SurroundingsError as error:
+            storage_trouble = error
+        # Some may have been put back, and are runs again.
+        found = look.at_main_folder(rooms)
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)
         _add_up(rooms, work, summary)

@@ -218,6 +218,9 @@ def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
 def without_folder(rooms: Rooms, work: Work) -> None:
     """Only a sheet, or only the ledger, knows this run: its folder is not there (yet, or any more)."""
     run, now = work.run, rooms.clock.now()
+    if run.state is State.REMOVING:
+        remove.settle_absent(rooms, work)
+        return
     first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
     if first_look_at_sheet or (run.is_published and (look.sheet_changed(work) or rooms.settings.thorough)):
         in_the_lake_only(rooms, work)

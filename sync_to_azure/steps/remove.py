@@ -78,21 +78,26 @@ def _blocking(rooms: Rooms, work: Work) -> int:
     return sum(count for kind, count in counts.items() if kind != Kind.EMPTY_FOLDER.value)
 
 
-def remove(rooms: Rooms, work: Work) -> None:
-    """Prove once more, move aside, look again, unlink. Whatever differs puts the folder back."""
+def unproved(rooms: Rooms, work: Work) -> str:
+    """Ask the lake once more, reading back what is only ``listed``: why nothing may be unlinked, or an empty string."""
     # What was sent for another run, or for this one before, says nothing of the blobs as they are now.
     rooms.files.clear_try()
     carry.take_listing(rooms, work)
     verdict = rooms.files.verdict(work.run)
     if verdict.is_verified:
         verdict = _read_back_the_weak(rooms, work, verdict)
-    reason = objection(
+    return objection(
         verdict,
         rooms.files.unpublished(work.run),
         _blocking(rooms, work),
         rooms.lake().exists(work.base + ".sync"),
         verdict.weakest,
     )
+
+
+def remove(rooms: Rooms, work: Work) -> None:
+    """Prove once more, move aside, look again, unlink. Whatever differs puts the folder back."""
+    reason = unproved(rooms, work)
     if reason:
         _tell(rooms, f"not-removed:{work.key}", f"{work.key} is not removed: {reason}")
         return
@@ -145,10 +150,9 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
     """From the folder moved aside to the end; also after a crash. Raises nothing for what can only wait."""
     main_folder = os.fsencode(rooms.settings.main_folder)
     folder = os.path.join(main_folder, aside)
-    begun = work.run.reason is not None and work.run.reason.code == "unlinking"
-    if not begun:
+    if not has_begun(work):
         if _differs(rooms, work, folder):
-            _put_back(rooms, work, folder, "it changed before it was removed")
+            put_back(rooms, work, folder, "it changed before it was removed")
             return
         rooms.set_state(work, State.REMOVING, Reason("unlinking", {}))
     else:
@@ -156,10 +160,7 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
     left, problem = _unlink_published(rooms, work, folder)
     problem = _remove_empty_folders(folder) or problem
     if not os.path.lexists(folder):
-        rooms.set_state(work, State.REMOVED, None)
-        rooms.files.forget(work.run)
-        rooms.ledger.set(work.run, rows_kept=0)
-        _log.info("%s: removed from the source", work.key)
+        _removed(rooms, work)
     elif problem and not left:
         _tell(
             rooms,
@@ -167,7 +168,28 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
             f"{work.key}: removal stopped: {problem}; it goes on next time",
         )
     else:
-        _put_back(rooms, work, folder, "entries in it are not in its manifest, or changed")
+        put_back(rooms, work, folder, "entries in it are not in its manifest, or changed")
+
+
+def has_begun(work: Work) -> bool:
+    """Was the first file unlinked (or about to be)? From then on removal only goes forward."""
+    reason = work.run.reason
+    return work.run.state is State.REMOVING and reason is not None and reason.code == "unlinking"
+
+
+def settle_absent(rooms: Rooms, work: Work) -> None:
+    """A run that is being removed and has no folder of its own: its folder stands aside still, or the last of it went
+    just before we were cut off."""
+    aside = os.path.join(os.fsencode(rooms.settings.main_folder), _aside_name(work.key.encode()))
+    if not os.path.lexists(aside):
+        _removed(rooms, work)
+
+
+def _removed(rooms: Rooms, work: Work) -> None:
+    rooms.set_state(work, State.REMOVED, None)
+    rooms.files.forget(work.run)
+    rooms.ledger.set(work.run, rows_kept=0)
+    _log.info("%s: removed from the source", work.key)
 
 
 def _differs(rooms: Rooms, work: Work, folder: bytes) -> bool:
@@ -189,7 +211,7 @@ def _renamed(rooms: Rooms, work: Work) -> dict[bytes, str]:
     return {row.path: row.blob} if row is not None and row.path != row.blob.encode() else {}
 
 
-def _put_back(rooms: Rooms, work: Work, folder: bytes, why: str) -> None:
+def put_back(rooms: Rooms, work: Work, folder: bytes, why: str) -> None:
     """Under its own name the next pass treats it as any published run: new files are added, changed ones flagged."""
     home = os.path.join(os.fsencode(rooms.settings.main_folder), work.run.key.encode())
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import os
 
@@ -17,32 +18,49 @@ _log = logging.getLogger(__name__)
 
 
 def removals(rooms: Rooms, found: Found) -> None:
-    """Go on with each. With the ledger lost, the published manifest says whose they are; unpublished ones go back."""
-    if rooms.settings.dry_run:
-        return
+    """Go on with each, those that ``--only-run`` lets through; one run's trouble stops no other."""
+    settings = rooms.settings
     for aside in found.aside:
         name = aside.removeprefix(os.fsencode(ASIDE_PREFIX))
         key = shown(name)
-        run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
-        path = os.path.join(os.fsencode(rooms.settings.main_folder), aside)
-        work = Work(run, RunFolder(name, path, 0), [], rooms.base(key), rooms.clock.monotonic())
-        if run.state is State.REMOVED or not run.rows_kept or not run.lake_known:
-            try:
-                adopt.publication(rooms, work)
-            except RunError as error:
-                rooms.trouble(f"{key}:failed", str(error))
-                continue
-        if not run.is_published:
-            _back(rooms, work, path, "nothing is published of it")
+        if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
             continue
-        if run.state is not State.REMOVING:
-            rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
-        remove.go_on(rooms, work, aside)
+        run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
+        path = os.path.join(os.fsencode(settings.main_folder), aside)
+        work = Work(run, RunFolder(name, path, 0), [], rooms.base(key), rooms.clock.monotonic())
+        try:
+            _go_on(rooms, work, aside, path)
+        except RunError as error:
+            rooms.trouble(f"{key}:failed", str(error))
+
+
+def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
+    """With the ledger lost, the published manifest says what it is; what is not published goes back. As long as nothing
+    was unlinked, the lake is asked again: it may have been long ago, and ``remove-source`` may be off by now.
+    """
+    run = work.run
+    if run.state is State.REMOVED or not run.rows_kept or not run.lake_known:
+        adopt.publication(rooms, work)
+    if not run.is_published:
+        _back(rooms, work, path, "nothing is published of it")
+        return
+    if not remove.has_begun(work):
+        rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
+        why = "remove-source is off"
+        if rooms.settings.remove_source:
+            why = remove.unproved(rooms, work)
+        if why:
+            remove.put_back(rooms, work, path, why)
+            return
+    remove.go_on(rooms, work, aside)
 
 
 def _back(rooms: Rooms, work: Work, path: bytes, why: str) -> None:
     home = os.path.join(os.fsencode(rooms.settings.main_folder), work.run.key.encode())
     if os.path.lexists(home):
+        if rooms.ledger.tell_once(f"left-behind:{work.key}", rooms.clock.now()):
+            text = f"{shown(path)} cannot be put back: there is a folder {work.key} again; look at both"
+            rooms.trouble(f"{work.key}:left-behind", text, once=True)
         return
     try:
         os.rename(path, home)
