@@ -44,6 +44,7 @@ class Lake:
 
         self._endpoint = settings.blob_endpoint
         self._container = settings.container_name
+        self._answers: list[bytes] = []
         self._authority = settings.authority_host or "the login service"
         with self._errors("signing in"):
             self._client = ContainerClient(
@@ -63,6 +64,8 @@ class Lake:
                 max_single_get_size=_CHUNK,
                 max_chunk_get_size=_CHUNK,
                 user_agent=f"sync_to_azure/{__version__}",
+                # Here, not at the call: of a call the library forgets it as soon as one attempt breaks off.
+                raw_response_hook=self._keep,
             )
 
     def check(self, prefix: str) -> None:
@@ -77,21 +80,25 @@ class Lake:
         The library asks and follows the pages; its own reading of an entry into a BlobProperties costs 0.2 ms, which
         are minutes for a million files. So it is asked for names only, and the same answers are read here.
         """
-        answers: list[bytes] = []
-
-        def keep(answer: Any) -> None:
-            # Called for every attempt; only the last, good one counts.
-            answers[:] = [answer.http_response.body()] if answer.http_response.status_code == 200 else []
-
         with self._errors(f"listing {prefix}"):
             pages = self._client.list_blob_names(
-                name_starts_with=prefix, include=["metadata"], results_per_page=_PAGE, raw_response_hook=keep
+                name_starts_with=prefix, include=["metadata"], results_per_page=_PAGE
             ).by_page()
-            for names in pages:
-                blobs = [blob for answer in answers for blob in _blobs(answer)]
+            while True:
+                self._answers = []
+                names = next(pages, None)
+                if names is None:
+                    return
+                blobs = [blob for answer in self._answers for blob in _blobs(answer)]
                 if len(blobs) != sum(1 for _ in names):
                     raise StorageUnavailable(f"{self._endpoint} answers with a listing that cannot be read")
                 yield from blobs
+
+    def _keep(self, answer: Any) -> None:
+        """Called for every answer of the service: of a listing the last, good one counts."""
+        if "comp=list" in answer.http_request.url:
+            good = answer.http_response.status_code == 200
+            self._answers = [answer.http_response.body()] if good else []
 
     def put(self, name: str, data: bytes | IO[bytes], size: int, md5: bytes, content_type: str) -> str:
         """Write one blob, replacing what stands there; returns its ETag. The service checks every part's MD5."""

@@ -18,7 +18,11 @@ NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks 
 
 def _lake(azurite: Azurite, container: str) -> Lake:
     settings = types.SimpleNamespace(
-        blob_endpoint=azurite.endpoint, container_name=container, retry_times=1, timeout=60.0
+        blob_endpoint=azurite.endpoint,
+        container_name=container,
+        retry_times=1,
+        timeout=60.0,
+        authority_host=None,
     )
     credential = {"account_name": azurite.account, "account_key": azurite.key}
     return Lake(settings, types.SimpleNamespace(for_sdk=lambda: credential))  # type: ignore[arg-type]

@@ -141,6 +141,31 @@ def test_a_sas_without_the_right_to_write(
     assert_no_secret(tmp_path, outcome, [secret.rpartition("sig=")[2]], but=("account.key",))
 
 
+def test_a_line_that_breaks_during_a_listing(
+    run_command: Run,
+    everyday: dict[str, object],
+    main_folder: pathlib.Path,
+    azurite: Azurite,
+    container: Any,
+) -> None:
+    """The library asks once more; what it answers then is what counts."""
+    write_run(main_folder, "a")
+    broken: list[str] = []
+
+    def break_once(request: str) -> None:
+        if "comp=list" in request and "prefix=a/" in request and not broken:
+            broken.append(request)
+            raise ConnectionResetError
+
+    with Proxy(azurite.port) as proxy:
+        config = everyday | {"blob-endpoint": proxy.endpoint, "thorough": "true"}
+        told(run_command(config=config), 0, "a: published")
+        proxy.on_request = break_once
+        outcome = run_command(config=config)
+    told(outcome, 0, "4 of 4 files verified")
+    assert broken and "sending" not in outcome.stderr
+
+
 def test_the_storage_goes_away_in_the_middle(
     run_command: Run,
     everyday: dict[str, object],

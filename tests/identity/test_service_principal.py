@@ -118,7 +118,7 @@ def test_the_token_endpoint_is_not_there(
     told(
         run_command(config=config, environment=trusting),
         3,
-        "the login service cannot be reached",
+        "https://127.0.0.1:9 cannot be reached",
         "authority-host",
     )
 
