@@ -165,6 +165,8 @@ def _cut_summary(line: str) -> Said | None:
     values: dict[str, str] = {}
     for name, value in re.findall(r'\\"(\w+)\\":\\"([^"\\]*)\\"', line):
         values.setdefault(name, value)
+    if not {"JobStatus", "TransfersCompleted"} <= values.keys():
+        return None
     try:
         return Said("EndOfJob", "", _report(values, True))
     except (ValueError, OverflowError):
