@@ -17,6 +17,9 @@ from sync_to_azure.model import FileToSend
 from sync_to_azure.walk import SHARE_GONE
 
 _BLOCK = 1024 * 1024
+_AHEAD = 2048
+"""Files handed out or hashed and not yet taken. While AzCopy runs, work is handed out a few times a second only: with
+small files, fewer would leave the readers idle in between."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def _refused(file: FileToSend, error: OSError) -> Hashed:
 
 
 class Hasher:
-    """A few reader threads behind bounded queues: memory stays flat whatever the number of files.
+    """A few reader threads, never more than ``_AHEAD`` files ahead: memory stays flat whatever the number of files.
 
     Feed it an iterator (advanced in the caller's thread, by ``drain``) and take results as they come. The threads
     are daemons: one that hangs on a dead share cannot keep the process from ending.
@@ -83,11 +86,17 @@ class Hasher:
         self._files = iter(files)
         self._exhausted = False
         self._waiting = 0
-        self._todo: queue.Queue[FileToSend | None] = queue.Queue(maxsize=64 * readers)
+        self._todo: queue.SimpleQueue[FileToSend | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Hashed] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._read, daemon=True) for _ in range(readers)]
-        for thread in self._threads:
+        self._threads: list[threading.Thread] = []
+        self.grow(readers)
+
+    def grow(self, readers: int) -> None:
+        """Read so many files at once from now on, if that is more: what else read the source has ended."""
+        while len(self._threads) < readers:
+            thread = threading.Thread(target=self._read, daemon=True)
+            self._threads.append(thread)
             thread.start()
 
     def _read(self) -> None:
@@ -121,7 +130,7 @@ class Hasher:
             self._feed()
 
     def _feed(self) -> None:
-        while not self._exhausted and not self._todo.full():
+        while not self._exhausted and self._waiting < _AHEAD:
             file = next(self._files, None)
             if file is None:
                 self._exhausted = True
@@ -137,9 +146,6 @@ class Hasher:
     ) -> None:
         self._stop.set()
         for _ in self._threads:
-            try:
-                self._todo.put_nowait(None)
-            except queue.Full:
-                break
+            self._todo.put(None)
         for thread in self._threads:
             thread.join(timeout=2.0)

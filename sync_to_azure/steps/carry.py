@@ -98,6 +98,7 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
                 _upload(rooms, work, count, size, hasher, took)
             except UploadFailed as error:
                 problem = error
+            hasher.grow(rooms.settings.source_readers)
             _finish(rooms, work, hasher, took)
         work.sent_files += count
         work.sent_bytes += size
@@ -126,11 +127,16 @@ def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, too
         rooms.progress(work, progress)
 
     job = Job(work.key, work.root, work.base, listed(), count, size)
+    problem: UploadFailed | None = None
     try:
         rooms.files.sent(uploader.carry(job, tick))
-    finally:
-        # Names that the uploader cannot express are few: the lake writes them itself, checked by the service.
-        rooms.files.sent(_put_directly(rooms, work, direct))
+    except UploadFailed as error:
+        problem = error
+    # Names that the uploader cannot express are few: the lake writes them itself, checked by the service. Not in a
+    # ``finally``: asked to stop, or refused, we begin nothing new.
+    rooms.files.sent(_put_directly(rooms, work, direct))
+    if problem is not None:
+        raise problem
 
 
 def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iterator[Sent]:
