@@ -14,9 +14,8 @@ from collections.abc import Iterator
 
 from azure.storage.blob import ContainerClient, ContentSettings
 
-from sync_to_azure.ledger import Files, Flow, Ledger
+from sync_to_azure.ledger import Files, Flow, Ledger, Run
 from sync_to_azure.ledger.files import FileRow
-from sync_to_azure.ledger.ledger import Run
 from sync_to_azure.model import Evidence, State
 
 

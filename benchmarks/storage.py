@@ -62,7 +62,8 @@ class Storage:
     def page(self, prefix: str, marker: str, most: int) -> bytes:
         """One page of List Blobs; the marker is the place in the list of files."""
         self.lists += 1
-        items, following = [], ""
+        items: list[str] = []
+        following = ""
         if self.carried.exists() and (prefix.startswith(self.prefix) or self.prefix.startswith(prefix)):
             with open(self.carried, "rb") as lines:
                 lines.seek(int(marker or 0))
