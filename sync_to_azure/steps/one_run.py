@@ -274,6 +274,6 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
     if work.republish or (rooms.settings.thorough and not adopt.documents_stand(rooms, work)):
         publish.publish(rooms, work, verdict)
     sheets.note_carried(rooms, work, sheet)
-    rooms.set_state(work, state, Reason("not-there"))
+    rooms.set_state(work, state, Reason("not-there") if state is State.GONE else None)
     files.forget(run)
     rooms.ledger.set(run, rows_kept=0)

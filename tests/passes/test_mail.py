@@ -1,0 +1,296 @@
+"""Mails of whole passes, to a real server on loopback: what is news is mailed once, and that it is over, once."""
+
+from __future__ import annotations
+
+import collections.abc
+import email.message
+import email.policy
+import fcntl
+import os
+import pathlib
+import sqlite3
+import time
+import typing
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from embedded.azurite import Azurite
+from tests.bad_input.faults import SIGNATURE, blobs, stand_in, told, write_run
+
+Run = collections.abc.Callable[..., typing.Any]
+PASSWORD = "hunter2%#x-of-the-mail-server"
+HEADERS = {"From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version"}
+HEADERS |= {"Content-Type", "Content-Transfer-Encoding", "X-Peer", "X-MailFrom", "X-RcptTo"}
+
+
+class Postbox(Controller):
+    """A mail server on any free port; ``mails`` as they came, ``closed`` refuses what is sent."""
+
+    def __init__(self) -> None:
+        self.mails: list[email.message.EmailMessage] = []
+        self.raw: list[bytes] = []
+        self.closed = False
+        super().__init__(
+            self,
+            hostname="127.0.0.1",
+            port=0,
+            authenticator=self._log_in,
+            auth_require_tls=False,
+        )
+
+    def _log_in(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
+    ) -> AuthResult:
+        good = isinstance(data, LoginPassword) and data.password == PASSWORD.encode()
+        return AuthResult(success=good, handled=False)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.closed:
+            return "554 no, thank you"
+        content = typing.cast(bytes, envelope.content)
+        self.raw.append(content)
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        self.mails.append(typing.cast(email.message.EmailMessage, message))
+        return "250 OK"
+
+    def _trigger_server(self) -> None:
+        """The port is known after the bind only."""
+        self.port = typing.cast(typing.Any, self.server).sockets[0].getsockname()[1]
+        typing.cast(typing.Any, super())._trigger_server()
+
+    def take(self) -> email.message.EmailMessage:
+        """The one mail that came since the last look."""
+        (mail,) = self.mails
+        self.mails.clear()
+        return mail
+
+
+@pytest.fixture
+def postbox() -> collections.abc.Iterator[Postbox]:
+    server = Postbox()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def config(everyday: dict[str, object], postbox: Postbox) -> dict[str, object]:
+    return everyday | {
+        "log-recipient": "lab@example.org, Anna Änderson <anna@example.org>",
+        "smtp-host": "127.0.0.1",
+        "smtp-port": postbox.port,
+        "smtp-user": "robot@example.org",
+        "smtp-password": PASSWORD,
+        "smtp-security": "none",
+        "retry-times": 1,
+    }
+
+
+@pytest.fixture
+def state(everyday: dict[str, object]) -> pathlib.Path:
+    return pathlib.Path(str(everyday["state-file"]))
+
+
+@pytest.fixture
+def broken(tmp_path: pathlib.Path) -> pathlib.Path:
+    """An AzCopy that sends nothing."""
+    version = 'if [ "$1" = --version ]; then echo "azcopy version 10.32.2"; else echo "sig=abcdefghijklmn"; exit 1; fi'
+    return stand_in(tmp_path / "broken-azcopy", version)
+
+
+def text(mail: email.message.EmailMessage) -> str:
+    assert set(mail.keys()) <= HEADERS, mail.keys()
+    return str(mail.get_content())
+
+
+def test_from_the_first_error_to_all_is_well(
+    run_command: Run,
+    config: dict[str, object],
+    postbox: Postbox,
+    broken: pathlib.Path,
+    main_folder: pathlib.Path,
+    state: pathlib.Path,
+) -> None:
+    write_run(main_folder, "a"), write_run(main_folder, "waiting", complete=False)
+    failing = config | {"azcopy": broken}
+    told(run_command(config=failing), 1, "it said: sig=***")
+    assert b"abcdefghijklmn" not in b"".join(
+        path.read_bytes() for path in state.parent.glob(f"{state.name}*")
+    )
+    mail = postbox.take()
+    assert "1 run needs you: a (failed)" in mail["Subject"] and mail["To"].count("@") == 2
+    body = text(mail)
+    digest, table, log = body.index("1 thing is wrong:"), body.index("run  "), body.index(" INFO a: sending")
+    assert digest < table < body.index("-" * 72) < log
+    assert "* a: not verified after 1 tries" in body and "Waiting: 1." in body
+    assert "waiting: RTAComplete.txt is missing" in body[table:log]
+    assert PASSWORD not in body and Azurite.key not in body and not SIGNATURE.search(postbox.raw[-1])
+
+    told(run_command(config=failing), 1)
+    assert postbox.mails == [], "the same within a day"
+
+    write_run(main_folder, "b")
+    told(run_command(config=failing), 1)
+    mail = postbox.take()
+    assert "2 runs need you" in mail["Subject"]
+    body = text(mail)
+    assert body.index("* b: not verified") < body.index("* (told before) a: not verified")
+
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE told SET at = at - 25 * 3600 WHERE key LIKE 'mail:%'")
+    connection.close()
+    told(run_command(config=failing), 1)
+    assert "2 things are wrong" in text(postbox.take()), "again after a day"
+
+    told(run_command(config=config), 0, "a: published", "b: published")
+    mail = postbox.take()
+    assert "all is well again" in mail["Subject"] and "Published in this pass: 2." in text(mail)
+    told(run_command(config=config), 0)
+    assert postbox.mails == []
+
+
+def test_a_dry_run_mails_nothing(
+    run_command: Run, config: dict[str, object], postbox: Postbox, tmp_path: pathlib.Path
+) -> None:
+    told(run_command("--dry-run", config=config | {"main-folder": tmp_path / "nowhere"}), 3)
+    assert postbox.mails == []
+
+
+def test_surroundings_that_fail_are_mailed_too(
+    run_command: Run, config: dict[str, object], postbox: Postbox, main_folder: pathlib.Path
+) -> None:
+    write_run(main_folder, "a")
+    told(run_command(config=config | {"container-name": "not-there"}), 3)
+    mail = postbox.take()
+    assert "container not-there is not there" in text(mail)
+    told(run_command(config=config | {"container-name": "not-there"}), 3)
+    assert postbox.mails == []
+
+
+def test_a_mail_that_cannot_be_sent_changes_nothing_and_is_sent_later(
+    run_command: Run,
+    config: dict[str, object],
+    postbox: Postbox,
+    broken: pathlib.Path,
+    main_folder: pathlib.Path,
+) -> None:
+    write_run(main_folder, "a")
+    failing = config | {"azcopy": broken}
+    postbox.closed = True
+    told(run_command(config=failing), 1, "the mail could not be sent", "554 no, thank you")
+    wrong = failing | {"smtp-password": "wrong-" + PASSWORD}
+    outcome = run_command(config=wrong)
+    told(outcome, 1, "refuses the login", "smtp-user and smtp-password")
+    assert PASSWORD not in outcome.output
+    postbox.closed = False
+    told(run_command(config=failing), 1)
+    assert "1 run needs you: a (failed)" in postbox.take()["Subject"]
+
+
+def test_a_hung_pass_is_mailed(
+    run_command: Run, config: dict[str, object], postbox: Postbox, state: pathlib.Path
+) -> None:
+    told(run_command(config=config), 0)
+    (lock,) = state.parent.glob("*.lock")
+    with open(lock, "r+b") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        told(run_command(config=config), 0, "another pass")
+        assert postbox.mails == []
+        with sqlite3.connect(state) as connection:
+            connection.execute("UPDATE flow SET heartbeat = ?", (time.time() - 25 * 3600,))
+        connection.close()
+        told(run_command(config=config), 3)
+        assert "no sign of life for 25 h" in text(postbox.take())
+        told(run_command(config=config), 3)
+        assert postbox.mails == []
+    told(run_command(config=config), 0)
+    assert "all is well again" in postbox.take()["Subject"]
+
+
+def test_names_of_runs_add_no_header_and_no_control_character(
+    run_command: Run,
+    config: dict[str, object],
+    postbox: Postbox,
+    broken: pathlib.Path,
+    main_folder: pathlib.Path,
+) -> None:
+    names = [
+        "x\nBcc: evil@example.org",
+        "x\r\nSubject: y",
+        "=?utf-8?q?odd?=",
+        "\x1b[31mred",
+        "läb (späces), <a@b>",
+    ]
+    for name in names:
+        write_run(main_folder, name)
+    os.mkdir(os.fsencode(main_folder) + b"/\xff\xfe")
+    outcome = run_command(config=config | {"azcopy": broken})
+    told(outcome, 1)
+    mail = postbox.take()
+    assert mail["Bcc"] is None and mail.get_all("Subject") is not None and len(mail.get_all("Subject")) == 1
+    assert "\x1b" not in text(mail) + str(mail["Subject"]) + outcome.output
+    assert "runs need you" in mail["Subject"] and len(mail["Subject"]) <= 120
+    told(run_command(config=config | {"azcopy": broken}), 1)
+    assert postbox.mails == []
+
+
+@pytest.fixture
+def sheetless(
+    run_command: Run,
+    config: dict[str, object],
+    main_folder: pathlib.Path,
+    tmp_path: pathlib.Path,
+    state: pathlib.Path,
+) -> dict[str, object]:
+    """A run that was first seen three days ago, and still has no sheet."""
+    (tmp_path / "sheets").mkdir()
+    write_run(main_folder, "a")
+    config = config | {"samplesheet-folder": tmp_path / "sheets"}
+    told(run_command(config=config), 0)
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE run SET first_seen = first_seen - 3 * 86400")
+    connection.close()
+    return config
+
+
+def test_a_missing_sheet_is_mailed_once_and_is_no_trouble_that_ends(
+    run_command: Run, sheetless: dict[str, object], postbox: Postbox, tmp_path: pathlib.Path
+) -> None:
+    assert postbox.mails == []
+    told(run_command(config=sheetless), 1, "without its sample sheet for 48 h")
+    assert "without its sample sheet for 48 h" in text(postbox.take())
+    told(run_command(config=sheetless), 0)
+    (tmp_path / "sheets" / "a.csv").write_text("[Header]\n", encoding="utf-8")
+    told(run_command(config=sheetless), 0, "a: published")
+    assert postbox.mails == []
+
+
+def test_a_missing_sheet_does_not_hide_that_all_is_well_again(
+    run_command: Run,
+    sheetless: dict[str, object],
+    postbox: Postbox,
+    main_folder: pathlib.Path,
+    container: typing.Any,
+    broken: pathlib.Path,
+    tmp_path: pathlib.Path,
+    state: pathlib.Path,
+) -> None:
+    """A failure is mailed; in the pass that solves it, something is told that is told only once."""
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE run SET first_seen = first_seen + 3 * 86400")
+    connection.close()
+    write_run(main_folder, "b")
+    (tmp_path / "sheets" / "b.csv").write_text("[Header]\n", encoding="utf-8")
+    told(run_command(config=sheetless | {"azcopy": broken}), 1)
+    assert "b (failed)" in postbox.take()["Subject"]
+    with sqlite3.connect(state) as connection:
+        connection.execute("UPDATE run SET first_seen = first_seen - 3 * 86400")
+    connection.close()
+    told(run_command(config=sheetless), 1, "b: published", "without its sample sheet")
+    assert "without its sample sheet" in text(postbox.take())
+    told(run_command(config=sheetless), 0)
+    assert "all is well again" in postbox.take()["Subject"]
+    told(run_command(config=sheetless), 0)
+    assert postbox.mails == [] and "b.sync" in blobs(container)
