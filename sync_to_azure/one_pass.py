@@ -24,6 +24,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.steps import look, one_run, resume
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
+from sync_to_azure.tell.redact import Redactor
 from sync_to_azure.walk import SHARE_GONE
 
 _log = logging.getLogger(__name__)
@@ -101,7 +102,9 @@ def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
     if reason is not None:
         one_run.flag(rooms, work, reason)
         return
-    rooms.set_state(work, State.FAILING, Reason("failed", {"problem": str(error)}))
+    # What AzCopy or the service said goes into the ledger, and from there into tables: without secrets.
+    problem = Redactor(rooms.settings.secret_values())(str(error))
+    rooms.set_state(work, State.FAILING, Reason("failed", {"problem": problem}))
     rooms.trouble(f"{work.key}:failed", str(error))
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import Interrupted, StateUnavailable, SurroundingsError
@@ -69,6 +69,10 @@ class Surroundings:
             self._logs.close()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _forget(sys.stderr)
 
     # State
 
@@ -174,7 +178,7 @@ class Surroundings:
         self._live.clear()
         if summary.runs:
             width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
-            print(table(summary.runs, width), flush=True)
+            self._print(self._redact(table(summary.runs, width)))
         _log.info(
             "pass ended: %d published, %d waiting, %d with nothing to do, %d troubles",
             summary.published,
@@ -185,6 +189,15 @@ class Surroundings:
         self._mail(summary)
         codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
         return max(codes, default=0)
+
+    def _print(self, text: str) -> None:
+        """Names need not fit the terminal's encoding; and that nobody reads any more must not cost us the mail."""
+        encoding = sys.stdout.encoding or "utf-8"
+        try:
+            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        except OSError as error:
+            _log.warning("the table of runs cannot be written: %s", error.strerror)
+            _forget(sys.stdout)
 
     def _mail(self, summary: Summary) -> None:
         settings = self.settings
@@ -222,9 +235,15 @@ class Surroundings:
         except mail.MailFailed as error:
             _log.error("the mail could not be sent: %s", error)
             return
-        lasting = any(not trouble.once for trouble in summary.troubles)
+        # What is told only once ends nothing: a trouble that was mailed before is still owed its "all is well again".
+        lasting = not due.all_well and (was_open or any(not trouble.once for trouble in summary.troubles))
         try:
             if ledger is not None:
                 ledger.note_mailed(due.keys, now, lasting)
         except sqlite3.Error as error:
             _log.warning("the state file does not take what was mailed: %s", error)
+
+
+def _forget(stream: TextIO) -> None:
+    """Nobody reads it any more: without this Python tries again at its end, complains, and changes our exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

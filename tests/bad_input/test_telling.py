@@ -96,5 +96,14 @@ def test_nobody_reads_the_output(
     process = start_command(config=everyday)
     process.stdout.close()
     process.stderr.close()
-    process.wait(timeout=60)
+    assert process.wait(timeout=60) == 0
     assert "run.sync" in blobs(container)
+
+
+def test_a_terminal_that_knows_only_ascii(
+    run_command: Run, everyday: dict[str, object], main_folder: pathlib.Path
+) -> None:
+    write_run(main_folder, "läb")
+    outcome = run_command(config=everyday, environment={"PYTHONIOENCODING": "ascii"})
+    told(outcome, 0, "l\\xe4b: published")
+    assert "l\\xe4b" in outcome.stdout
