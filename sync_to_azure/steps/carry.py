@@ -89,9 +89,10 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
     count, size = files.to_send(run)
     problem: UploadFailed | None = None
     if count:
-        rooms.uploader()
+        uploader = rooms.uploader()
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
-        meanwhile = files.without_md5(run) if rooms.hashes_meanwhile else iter(())
+        apart = rooms.hashes_meanwhile and not uploader.computes_md5
+        meanwhile = files.without_md5(run) if apart else iter(())
         with Hasher(work.root, meanwhile, rooms.hash_readers) as hasher:
             took = _Hashes(rooms, work)
             try:

@@ -54,6 +54,8 @@ class AzCopyUploader:
         self._files_at_once = files_at_once
         self._executable = ""
 
+    computes_md5 = False
+
     def prepare(self) -> None:
         found = self._find()
         try:
