@@ -43,8 +43,10 @@ def run(settings: Settings, clock: Clock | None = None) -> int:
                 _log.warning("another pass over %s is running; nothing done", settings.main_folder)
                 return 0
             around.with_ledger(lambda rooms: over_all_runs(rooms, summary), summary)
-        except SurroundingsError as error:
+        except (SurroundingsError, ConfigurationError) as error:
             around.surroundings_failed(error, summary)
+        except Exception as error:
+            around.failed_within(error, summary)
         return around.tell(summary)
 
 
@@ -76,6 +78,8 @@ def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None
             _without_storage(rooms, work)
     except RunChanged as error:
         one_run.changed_meanwhile(rooms, work, error)
+        # Did one run change, or did the share go and take all runs with it?
+        look.at_main_folder(rooms)
     except RunError as error:
         _run_failed(rooms, work, error)
     except SurroundingsError as error:

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, TextIO
 
 from sync_to_azure.clock import Clock
-from sync_to_azure.errors import Interrupted, StateUnavailable, SurroundingsError
+from sync_to_azure.errors import Interrupted, StateUnavailable, SyncError
 from sync_to_azure.ledger import Files, Flow, Ledger, Lock
 from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside
 from sync_to_azure.model import Summary, Trouble
@@ -169,9 +169,15 @@ class Surroundings:
 
     # Telling
 
-    def surroundings_failed(self, error: SurroundingsError, summary: Summary) -> None:
+    def surroundings_failed(self, error: SyncError, summary: Summary) -> None:
         _log.error("%s", error)
         summary.troubles.append(Trouble(f"surroundings:{type(error).__name__}", str(error), error.exit_code))
+
+    def failed_within(self, error: Exception, summary: Summary) -> None:
+        """A fault of ours: told in full where the log goes, and in the mail."""
+        text = f"internal error: {type(error).__name__}: {error}"
+        _log.error("%s, please report it", text, exc_info=error)
+        summary.troubles.append(Trouble("internal-error", text, 1))
 
     def tell(self, summary: Summary) -> int:
         """Table, mail; the exit code of the pass."""

@@ -1,4 +1,4 @@
-"""A source that moves while it is carried: nothing failed, nothing is published, and the next pass carries what is there.
+"""A source that moves while it is carried: nothing failed or is published; the next pass carries what is there.
 
 AzCopy is the real one, with a change just before it starts or just after it ended; or the change falls together with
 its first request, which a proxy before the server sees.

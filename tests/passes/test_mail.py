@@ -9,6 +9,8 @@ import fcntl
 import os
 import pathlib
 import sqlite3
+import subprocess
+import sys
 import time
 import typing
 
@@ -167,6 +169,36 @@ def test_surroundings_that_fail_are_mailed_too(
     assert "container not-there is not there" in text(mail)
     told(run_command(config=config | {"container-name": "not-there"}), 3)
     assert postbox.mails == []
+
+
+def test_a_main_folder_that_became_a_file_is_mailed_too(
+    run_command: Run, config: dict[str, object], postbox: Postbox, tmp_path: pathlib.Path
+) -> None:
+    """Wrong configuration that only the pass can find: nobody reads what cron's command says on standard error."""
+    (tmp_path / "file").touch()
+    told(run_command(config=config | {"main-folder": tmp_path / "file"}), 2, "is not a folder")
+    assert f"main folder {tmp_path / 'file'} is not a folder" in text(postbox.take())
+
+
+def test_a_fault_of_ours_is_mailed_in_full(
+    start_command: typing.Any, config: dict[str, object], postbox: Postbox
+) -> None:
+    """Made by breaking a room of the pass: there is none to be had for real."""
+    code = (
+        "import sys; from sync_to_azure import cli, one_pass\n"
+        "def broken(*_): raise KeyError('what')\n"
+        "one_pass.over_all_runs = broken; sys.exit(cli.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--config-file", start_command._file(config)],
+        capture_output=True,
+        text=True,
+        env=start_command.clean_environment(),
+        cwd=start_command.home,
+    )
+    assert done.returncode == 1
+    body = text(postbox.take())
+    assert "internal error: KeyError: 'what'" in body and "Traceback (most recent call last)" in body
 
 
 def test_a_mail_that_cannot_be_sent_changes_nothing_and_is_sent_later(
