@@ -118,15 +118,15 @@ class Option:
             or (self.most is not None and value > self.most)
         )
         if wrong:
-            why = dict(self.refused).get(text.strip().lower())
-        raise ValueError(why or f"{self.shown(text)} is not accepted: give {self.accepted}")
+            raise ValueError(f"{self.shown(text)} is not accepted: give {self.accepted}")
         return int(text) if whole else value
 
     def _choice(self, text: str) -> str:
         for choice in self.choices:
             if choice.lower() == text.strip().lower():
                 return choice
-        raise ValueError(f"{self.shown(text)} is not accepted: give {self.accepted}")
+        why = dict(self.refused).get(text.strip().lower())
+        raise ValueError(why or f"{self.shown(text)} is not accepted: give {self.accepted}")
 
     @property
     def accepted(self) -> str:

@@ -2,7 +2,8 @@
 
 A few readers take files in the order of their names (a network share is read sequentially); each buffer that they fill
 is hashed and sent as it is. Small files go as one Put Blob, larger ones as Put Blocks, each with its MD5; the file's
-own MD5 comes from the same buffers. A file that is not as the walk saw it, before or after it was read, is not committed.
+own MD5 comes from the same buffers. A file that is not as the walk saw it, before or after it was read, is not
+committed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -63,12 +65,14 @@ class NativeUploader:
                 while not session.offer(file):
                     yield from session.results(0.1)
                     tick(session.at)
+                    session.raise_if_still()
                 yield from session.results(0.0)
                 tick(session.at)
             session.no_more()
             while not session.finished:
                 yield from session.results(0.2)
                 tick(session.at)
+                session.raise_if_still()
         session.raise_what_failed()
 
 
@@ -91,6 +95,9 @@ class _Session:
         self._through = 0
         self._count_lock = threading.Lock()
         self._failures: list[SyncError] = []
+        self._timeout = settings.timeout
+        self._last_at = Tick(0, 0)
+        self._last_moved = time.monotonic()
         self._failed = 0
         for _ in range(_BUFFERS):
             self._buffers.put(bytearray(blocks.BLOCK))
@@ -144,6 +151,16 @@ class _Session:
                 _log.warning(
                     "%s: %s changed while it was read; it is not committed", self._job.run, file.blob
                 )
+
+    def raise_if_still(self) -> None:
+        """Nothing moved for long, though each call has its own limit: a share that hangs while it is read."""
+        now = time.monotonic()
+        if self.at != self._last_at:
+            self._last_at, self._last_moved = self.at, now
+        elif now - self._last_moved > 2 * self._timeout:
+            raise UploadFailed(
+                f"nothing moved for {2 * self._timeout:g} s", "check the share and the network"
+            )
 
     def raise_what_failed(self) -> None:
         """What no try can put right first, so that it is told; else UploadFailed."""
