@@ -36,13 +36,11 @@ def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None
     """Read one file below ``root``; the size and mtime must be as given, before and after. A symlink
     in its place is not followed."""
     try:
-        handle = os.open(
-            os.path.join(root, file.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        )
+        handle = open_to_read(root, file)
     except OSError as error:
         return _refused(file, error)
     try:
-        if not _as_seen(os.fstat(handle), file):
+        if not as_seen(os.fstat(handle), file):
             return Hashed(file, None, "changed")
         digest = hashlib.md5(usedforsecurity=False)
         left = file.size
@@ -52,7 +50,7 @@ def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None
             digest.update(block)
             if stop is not None and stop.is_set():
                 return Hashed(file, None, "stopped")
-        if not _as_seen(os.fstat(handle), file):
+        if not as_seen(os.fstat(handle), file):
             return Hashed(file, None, "changed")
     except OSError as error:
         return _refused(file, error)
@@ -61,13 +59,24 @@ def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None
     return Hashed(file, digest.digest())
 
 
-def _as_seen(status: os.stat_result, file: FileToSend) -> bool:
+def as_seen(status: os.stat_result, file: FileToSend) -> bool:
+    """Is it still the plain file, of the size and mtime, that the walk saw?"""
     return stat.S_ISREG(status.st_mode) and status.st_size == file.size and mtime_ns(status) == file.mtime_ns
 
 
+def open_to_read(root: bytes, file: FileToSend) -> int:
+    """A handle for reading; a symlink in the file's place is not followed, a fifo does not block. Raises OSError."""
+    path = os.path.join(root, file.path)
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def is_gone_or_replaced(error: OSError) -> bool:
+    """ENXIO is what opening a socket gives: it took the file's place."""
+    return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
+
+
 def _refused(file: FileToSend, error: OSError) -> Hashed:
-    # ENXIO is what opening a socket gives: it took the file's place.
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+    if is_gone_or_replaced(error):
         return Hashed(file, None, "changed", "it is gone or replaced")
     if error.errno in SHARE_GONE:
         return Hashed(file, None, "share", str(error.strerror))

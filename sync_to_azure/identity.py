@@ -7,9 +7,12 @@ Nothing here is written down; secrets leave this room only to the SDK and to AzC
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import shutil
 import socket
+import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 SCOPE = "https://storage.azure.com/.default"
 SAS_LIFE = datetime.timedelta(hours=4)
 """A SAS of ours is good for so long; a longer AzCopy job is stopped in time and goes on under a new one."""
+
+_TOKEN_MARGIN = 300.0
+_SAS_SHARE = 0.8
 
 _IMDS = ("169.254.169.254", 80)
 
@@ -225,3 +231,45 @@ def identity_for(settings: "Settings") -> Identity:
         )
     made: Identity = kinds[settings.auth](settings)
     return made
+
+
+class Signer:
+    """Signs calls that do not go through the SDK: a bearer token, or a SAS; each renewed before it runs out.
+
+    Used by many threads. Raises AccessRefused when no token is to be had.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        credential = identity.for_sdk()
+        self._credential = credential if hasattr(credential, "get_token") else None
+        self._lock = threading.Lock()
+        self._signature: tuple[str, dict[str, str]] = ("", {})
+        self._good_until = 0.0
+
+    def signature(self) -> tuple[str, dict[str, str]]:
+        """(query to append, headers to send)."""
+        with self._lock:
+            if time.time() >= self._good_until:
+                self._signature, self._good_until = self._new()
+            return self._signature
+
+    def renew(self) -> None:
+        """The service called it stale."""
+        with self._lock:
+            self._good_until = 0.0
+
+    def _new(self) -> tuple[tuple[str, dict[str, str]], float]:
+        if self._credential is None:
+            query, life = self._identity.azcopy_query()
+            return (query, {}), time.time() + life * _SAS_SHARE if life is not None else math.inf
+        from azure.core.exceptions import AzureError
+
+        try:
+            token = self._credential.get_token(SCOPE)
+        except AzureError as error:
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+            advice = "check tenant-id, application-id, credentials and the network"
+            raise AccessRefused(f"no token: {text}", advice) from error
+        good_until = max(token.expires_on - _TOKEN_MARGIN, time.time() + 10)
+        return ("", {"Authorization": f"Bearer {token.token}"}), good_until

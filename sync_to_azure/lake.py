@@ -143,6 +143,12 @@ class Lake:
         if rest:
             yield rest
 
+    def uncommitted_blocks(self, name: str) -> list[tuple[str, int]]:
+        """(id, size) of blocks that an upload left behind. Raises BlobMissing if nothing of that name is there."""
+        with self._errors(f"looking for blocks of {name}", name):
+            _, uncommitted = self._client.get_blob_client(name).get_block_list("uncommitted")
+            return [(block.id, block.size) for block in uncommitted]
+
     def md5_of(self, name: str, etag: str) -> bytes:
         """Read one version of a blob back and hash it: the strongest evidence."""
         digest = hashlib.md5(usedforsecurity=False)

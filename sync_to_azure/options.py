@@ -49,6 +49,7 @@ class Option:
     default: str | None = None
     placeholder: str = ""
     choices: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
     least: float | None = None
     above: float | None = None
     most: float | None = None
@@ -124,7 +125,8 @@ class Option:
         for choice in self.choices:
             if choice.lower() == text.strip().lower():
                 return choice
-        raise ValueError(f"{self.shown(text)} is not accepted: give {self.accepted}")
+        why = dict(self.refused).get(text.strip().lower())
+        raise ValueError(why or f"{self.shown(text)} is not accepted: give {self.accepted}")
 
     @property
     def accepted(self) -> str:
@@ -238,6 +240,48 @@ OPTIONS: tuple[Option, ...] = (
         "service-principal default sas account-key",
     ),
     _text("authority-host", "identity", "Host that gives tokens, in sovereign clouds.", "URL"),
+    _choice(
+        "uploader",
+        "carrying",
+        "What carries the bytes. azcopy: Microsoft's program. native: our own, one read of each file, every byte"
+        " checked by the service.",
+        "azcopy native",
+        "azcopy",
+    ),
+    _choice(
+        "verify",
+        "carrying",
+        "The least evidence with which a run is published: listed (size and MD5 in the listing), validated (the"
+        " service checked every byte as it came; what it did not check is read back), read-back (all is downloaded"
+        " and hashed).",
+        "listed validated read-back",
+        "validated",
+    ),
+    Option(
+        "access-tier",
+        Type.CHOICE,
+        "carrying",
+        "Tier of the blobs of a run; without it, the account's default. (Not archive: an archived blob can be neither"
+        " read nor overwritten.)",
+        choices=("hot", "cool", "cold"),
+        refused=(
+            (
+                "archive",
+                "archive is refused: an archived blob can be neither read nor overwritten, so nothing could be verified"
+                " or healed; let a lifecycle rule of the account move old runs there",
+            ),
+        ),
+    ),
+    Option(
+        "concurrency",
+        Type.INTEGER,
+        "carrying",
+        "Requests of the native uploader that are under way at once.",
+        "16",
+        "REQUESTS",
+        least=1,
+        most=256,
+    ),
     _path(
         "azcopy",
         "carrying",

@@ -30,6 +30,15 @@ class Files(Plan):
                 [(md5, run.id, file.blob, file.size, file.mtime_ns) for file, md5 in rows],
             )
 
+    def learn_md5s(self, run: Run) -> None:
+        """Take over the MD5s that an uploader computed from the very bytes that it sent."""
+        with self._ledger.transaction() as connection:
+            connection.execute(
+                "UPDATE file SET md5 = s.md5 FROM work.sent s WHERE file.run_id = ? AND s.blob = file.blob"
+                " AND file.md5 IS NULL AND s.md5 IS NOT NULL",
+                (run.id,),
+            )
+
     def set_mtimes(self, run: Run, files: Iterable[FileToSend]) -> None:
         """Published files that were only touched: hashed again and found the same."""
         with self._ledger.transaction() as connection:
@@ -87,6 +96,18 @@ class Files(Plan):
             extras=int(extras),
             weakest=Evidence(int(total[3] or 0)),
         )
+
+    def weaker(self, run: Run, least: Evidence) -> tuple[int, int]:
+        """Files and bytes of which the evidence is weaker than ``least``."""
+        row = self._connection.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence < ?",
+            (run.id, int(least)),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def each_weaker(self, run: Run, least: Evidence) -> Iterator[FileRow]:
+        query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND f.evidence < {int(least)}"
+        return map(file_row, self._pages(query, run))
 
     def set_evidence(self, run: Run, blob: str, etag: str, evidence: Evidence) -> None:
         with self._ledger.transaction() as connection:

@@ -98,6 +98,11 @@ class Work:
         ).fetchone()
         return None if row is None else Blob(*row)
 
+    def correct_listing(self, blob: str, md5: bytes) -> None:
+        """What was read back counts more than what the listing says."""
+        with self._ledger.transaction() as connection:
+            connection.execute("UPDATE work.listing SET md5 = ? WHERE blob = ?", (md5, blob))
+
     def hold(self, blobs: Iterable[tuple[str, str]]) -> None:
         self._attach()
         self._insert("INSERT OR REPLACE INTO work.hold VALUES (?, ?)", blobs)

@@ -40,6 +40,10 @@ class Settings:
     secret: str | None = dataclasses.field(repr=False)
     auth: str
     authority_host: str | None
+    uploader: str
+    verify: str
+    access_tier: str | None
+    concurrency: int
     azcopy: str | None
     azcopy_logs: Path | None
     azcopy_log_level: str

@@ -12,7 +12,7 @@ from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, Upload
 from sync_to_azure.hashing import Hashed, Hasher, hash_file
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
-from sync_to_azure.steps import frozen, look, sheets
+from sync_to_azure.steps import frozen, look, read_back, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
@@ -22,10 +22,20 @@ _log = logging.getLogger(__name__)
 _LONGEST_BACK_OFF = 60.0
 _BATCH = 500
 
+_WHY_READ_BACK = {
+    "listed": "",
+    "validated": "because the service did not check them as they came (AzCopy's larger files, blobs that others wrote);"
+    " --uploader native spares that for what it sends",
+    "read-back": "because verify = read-back asks for it",
+}
 
-def until_verified(rooms: Rooms, work: Work) -> Verdict:
-    """Raises RunChanged when the source moved meanwhile, RunError when all tries failed."""
-    take_listing(rooms, work)
+
+def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
+    """``listed``: a listing was just taken (and maybe corrected). Raises RunChanged when the source moved meanwhile,
+    RunError when all tries failed."""
+    if not listed:
+        take_listing(rooms, work)
+    least = Evidence.from_label(rooms.settings.verify)
     tries, wrong_before = 0, sys.maxsize
     while True:
         _mark(rooms, work)
@@ -35,7 +45,12 @@ def until_verified(rooms: Rooms, work: Work) -> Verdict:
         if verdict.wrong_count <= _given_up(rooms, work):
             if problem is not None and problem.is_try:
                 _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
-            return verdict
+            misread = read_back.until(rooms, work, least, _WHY_READ_BACK[rooms.settings.verify])
+            if not misread:
+                return rooms.files.verdict(work.run)
+            problem = UploadFailed(
+                f"{len(misread)} blobs hold other bytes than their MD5 says: {', '.join(misread[:5])}"
+            )
         # A new start that got nothing further is a try: a file that takes longer than a SAS lives would go on for ever.
         is_try = problem is None or problem.is_try or verdict.wrong_count >= wrong_before
         wrong_before = verdict.wrong_count
@@ -89,9 +104,10 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
     count, size = files.to_send(run)
     problem: UploadFailed | None = None
     if count:
-        rooms.uploader()
+        uploader = rooms.uploader()
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
-        meanwhile = files.without_md5(run) if rooms.hashes_meanwhile else iter(())
+        apart = rooms.hashes_meanwhile and not uploader.computes_md5
+        meanwhile = files.without_md5(run) if apart else iter(())
         with Hasher(work.root, meanwhile, rooms.hash_readers) as hasher:
             took = _Hashes(rooms, work)
             try:
@@ -102,6 +118,7 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
             _finish(rooms, work, hasher, took)
         work.sent_files += count
         work.sent_bytes += size
+    files.learn_md5s(run)
     _hash(rooms, work, files.without_md5(run))
     if count:
         take_listing(rooms, work)

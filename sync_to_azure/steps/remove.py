@@ -11,13 +11,13 @@ import stat
 from collections.abc import Sequence
 
 from sync_to_azure.clock import mtime_ns
-from sync_to_azure.errors import RunError
+
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, Progress, State
 from sync_to_azure.names import ASIDE_PREFIX, INSTRUMENT_SHEET_BLOB
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
-from sync_to_azure.steps import carry, look
+from sync_to_azure.steps import carry, look, publish, read_back
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -85,7 +85,11 @@ def unproved(rooms: Rooms, work: Work) -> str:
     carry.take_listing(rooms, work)
     verdict = rooms.files.verdict(work.run)
     if verdict.is_verified:
-        verdict = _read_back_the_weak(rooms, work, verdict)
+        wrong = read_back.until(rooms, work, Evidence.VALIDATED, "before the source is removed")
+        if wrong:
+            _heal(rooms, work)
+            return f"{len(wrong)} blobs held other bytes than their MD5 said; they were sent again"
+        verdict = rooms.files.verdict(work.run)
     return objection(
         verdict,
         rooms.files.unpublished(work.run),
@@ -93,6 +97,15 @@ def unproved(rooms: Rooms, work: Work) -> str:
         rooms.lake().exists(work.base + ".sync"),
         verdict.weakest,
     )
+
+
+def _heal(rooms: Rooms, work: Work) -> None:
+    """The source is still here: blobs that were read back wrong are sent again from it, if it matches the manifest."""
+    work.renamed = _renamed(rooms, work)
+    look.into_ledger(rooms, work)
+    verdict = carry.until_verified(rooms, work, listed=True)
+    if verdict.is_verified:
+        publish.publish(rooms, work, verdict)
 
 
 def remove(rooms: Rooms, work: Work) -> None:
@@ -121,29 +134,6 @@ def remove(rooms: Rooms, work: Work) -> None:
 
 def _aside_name(name: bytes) -> bytes:
     return os.fsencode(ASIDE_PREFIX) + name
-
-
-def _read_back_the_weak(rooms: Rooms, work: Work, verdict: Verdict) -> Verdict:
-    """What is only ``listed`` (AzCopy's larger files) is downloaded and hashed before its source may go."""
-    weak = done = 0
-    for row in rooms.files.rows(work.run):
-        if row.evidence >= Evidence.VALIDATED:
-            continue
-        weak += 1
-        if weak == 1:
-            _log.info(
-                "%s: reading back what the service did not check, before the source is removed", work.key
-            )
-        found = rooms.lake().md5_of(work.prefix + row.blob, row.etag)
-        rooms.progress(work, Progress(work.key, "reading back", weak, 0, done, 0))
-        if found != row.md5:
-            raise RunError(
-                f"{work.key}: blob {row.blob} does not hold the bytes of its listed MD5; the source is kept",
-                "remove the blob or its MD5 and run with --thorough: it is sent again",
-            )
-        done += row.size
-        rooms.files.set_evidence(work.run, row.blob, row.etag, Evidence.READ_BACK)
-    return rooms.files.verdict(work.run) if weak else verdict
 
 
 def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:

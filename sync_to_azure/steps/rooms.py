@@ -71,6 +71,11 @@ class Rooms:
         return self._identity
 
     def uploader(self) -> "Uploader":
+        if self._uploader is None and self.settings.uploader == "native":
+            from sync_to_azure.identity import Signer
+            from sync_to_azure.uploaders.native import NativeUploader
+
+            self._uploader = NativeUploader(self.settings, Signer(self.identity()), self.lake())
         if self._uploader is None:
             from sync_to_azure.uploaders.azcopy import AzCopyUploader
 

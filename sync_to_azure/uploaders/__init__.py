@@ -38,6 +38,10 @@ class Tick:
 
 
 class Uploader(Protocol):
+    @property
+    def computes_md5(self) -> bool:
+        """True if every Sent comes with the MD5 of the bytes that were sent: then nobody else need read the file."""
+
     def prepare(self) -> None:
         """Is everything there that is needed? Raises ToolUnavailable. Called once a pass, before the first job."""
 

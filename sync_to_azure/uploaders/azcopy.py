@@ -42,7 +42,7 @@ _REFUSED = re.compile(
 
 
 class AzCopyUploader:
-    """See the package's promises. Files up to 8 MiB come out ``validated``, larger ones ``listed`` (docs/design.md)."""
+    """See the package's promises. Up to 256 MiB files come out ``validated``, larger ``listed`` (docs/design.md)."""
 
     def __init__(
         self, settings: "Settings", identity: "Identity", clock: Clock, jobs: Path, files_at_once: int
@@ -53,6 +53,8 @@ class AzCopyUploader:
         self._jobs = jobs
         self._files_at_once = files_at_once
         self._executable = ""
+
+    computes_md5 = False
 
     def prepare(self) -> None:
         found = self._find()
@@ -101,9 +103,10 @@ class AzCopyUploader:
             list_file = folder / "files.txt"
             sizes = self._write_list(list_file, job)
             problem = self._run(job, folder, list_file, len(sizes), tick) if sizes else None
+            put_blob = azcopy_words.put_blob_mib(os.environ)
             with open(list_file, "rb") as lines:
                 for line, size in zip(lines, sizes, strict=True):
-                    small = size <= azcopy_words.PUT_BLOB_MIB * 1024 * 1024
+                    small = size <= put_blob * 1024 * 1024
                     yield Sent(line[:-1].decode(), Evidence.VALIDATED if small else Evidence.LISTED)
             if problem is not None:
                 raise problem
@@ -133,6 +136,8 @@ class AzCopyUploader:
             settings.azcopy_log_level,
             settings.cap_mbps,
             uses_token=bool(login),
+            put_blob=azcopy_words.put_blob_mib(os.environ),
+            tier=settings.access_tier,
         )
         last: azcopy_words.Report | None = None
         words: deque[str] = deque(maxlen=20)
@@ -152,7 +157,7 @@ class AzCopyUploader:
                         failures.update(dict.fromkeys(last.failures[: 5 - len(failures)]))
                     elif said.text.strip() and (said.kind in ("Error", "odd") or _REFUSED.search(said.text)):
                         words.append(said.text.strip())
-                tick(Tick(last.completed, last.bytes_done) if last else Tick(0, 0))
+                tick(Tick(last.completed, last.bytes_shown) if last else Tick(0, 0))
                 if last is not None and last.final:
                     if told_end is None:
                         told_end = now

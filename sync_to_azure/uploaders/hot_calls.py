@@ -1,0 +1,238 @@
+"""The three calls that carry bytes (Put Blob, Put Block, Put Block List) over a lean HTTP layer.
+
+Promises: a call is repeated when that can help (network, 408, 429, 5xx, a body that the service found damaged), with
+ ``Retry-After`` obeyed, jitter and a limit; it fails at once when it cannot (lease, policy, rights, container gone).
+Each call can be repeated by its nature: the same bytes under the same name. TLS is verified; proxies of the environment
+are used. Everything that carries no bytes goes through azure-storage-blob.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import hashlib
+import logging
+import os
+import random
+import re
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import quote, urlsplit
+
+import urllib3
+
+from sync_to_azure import __version__
+from sync_to_azure.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
+
+from sync_to_azure.uploaders.blocks import encoded
+
+if TYPE_CHECKING:
+    from sync_to_azure.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+API_VERSION = "2023-11-03"
+"""Put Block with 4,000 MiB and Content-MD5 are in it; sovereign clouds and Azurite have it."""
+
+_REPEATABLE = frozenset({408, 429, 500, 502, 503, 504})
+_LONGEST_WAIT = 120.0
+
+
+class Signer(Protocol):
+    """How a call is signed: a query to append and headers to send; ``renew`` after the service called it stale."""
+
+    def signature(self) -> tuple[str, Mapping[str, str]]: ...
+
+    def renew(self) -> None: ...
+
+
+class Pace:
+    """``cap-mbps`` (megabits a second) over all senders together: each waits for its bytes' turn."""
+
+    def __init__(self, cap_mbps: float | None) -> None:
+        self._rate = cap_mbps * 1e6 / 8 if cap_mbps else 0.0
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def wait(self, size: int, stop: threading.Event) -> None:
+        if not self._rate:
+            return
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._free_at)
+            self._free_at = start + size / self._rate
+        stop.wait(max(0.0, start - now))
+
+
+class HotCalls:
+    """Used by many threads at once. ``stop`` ends waits; a stopped call raises UploadFailed."""
+
+    def __init__(
+        self,
+        settings: "Settings",
+        signer: Signer,
+        connections: int,
+        stop: threading.Event,
+        moved: Callable[[int], None],
+    ) -> None:
+        self._base = f"{settings.blob_endpoint}/{settings.container_name}/"
+        self._container = settings.container_name
+        self._tier = settings.access_tier
+        self._tries = settings.retry_times
+        self._signer = signer
+        self._stop = stop
+        self._moved = moved
+        self._pace = Pace(settings.cap_mbps)
+        self._pool = _pool(settings.blob_endpoint, connections, settings.timeout)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes) -> None:
+        headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
+        self._call(blob, "", headers, body)
+
+    def put_block(self, blob: str, identity: str, body: "memoryview | bytes", md5: bytes) -> None:
+        self._call(
+            blob,
+            f"comp=block&blockid={quote(encoded(identity), safe='')}",
+            {"Content-MD5": _base64(md5)},
+            body,
+        )
+
+    def put_block_list(self, blob: str, body: bytes, md5: bytes) -> None:
+        checked = hashlib.md5(body, usedforsecurity=False).digest()
+        headers = {
+            "x-ms-blob-content-md5": _base64(md5),
+            "Content-MD5": _base64(checked),
+        } | self._of_new_blobs()
+        self._call(blob, "comp=blocklist", headers, body)
+
+    def _of_new_blobs(self) -> dict[str, str]:
+        headers = {"x-ms-blob-content-type": "application/octet-stream"}
+        if self._tier:
+            headers["x-ms-access-tier"] = self._tier.capitalize()
+        return headers
+
+    def _call(self, blob: str, query: str, headers: Mapping[str, str], body: "memoryview | bytes") -> None:
+        """One call, repeated as far as that can help."""
+        renewed = False
+        attempt = 0
+        while True:
+            attempt += 1
+            self._pace.wait(len(body), self._stop)
+            if self._stop.is_set():
+                raise UploadFailed("stopped")
+            wait = 0.0
+            try:
+                status, code, retry_after = self._once(blob, query, headers, body)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                problem = f"{type(error).__name__}: {_without_query(str(error))}"
+            else:
+                if status in (200, 201):
+                    self._moved(len(body))
+                    return
+                problem = f"{status} {code}"
+                if code in ("AuthenticationFailed", "InvalidAuthenticationInfo") and not renewed:
+                    # A token or SAS may have run out under a long file: once anew, without losing a try.
+                    renewed = True
+                    attempt -= 1
+                    self._signer.renew()
+                    continue
+                if code in ("Md5Mismatch", "InvalidMd5", "Crc64Mismatch"):
+                    _log.warning(
+                        "%s: the service found %d bytes damaged on the way; sent again", blob, len(body)
+                    )
+                elif status not in _REPEATABLE:
+                    raise self._final(blob, status, code)
+                wait = retry_after
+            if attempt >= self._tries:
+                raise UploadFailed(f"{blob}: {problem}, after {attempt} tries")
+            back_off = min(_LONGEST_WAIT, max(wait, min(30.0, 0.5 * 2.0**attempt) * random.uniform(0.5, 1.0)))
+            _log.debug("%s: %s; again in %.1f s", blob, problem, back_off)
+            self._stop.wait(back_off)
+
+    def _once(
+        self, blob: str, query: str, headers: Mapping[str, str], body: "memoryview | bytes"
+    ) -> tuple[int, str, float]:
+        signature, signed = self._signer.signature()
+        queries = "&".join(part for part in (query, signature) if part)
+        url = self._base + quote(blob, safe="/~") + (f"?{queries}" if queries else "")
+        every = {
+            "x-ms-version": API_VERSION,
+            "x-ms-date": email.utils.formatdate(usegmt=True),
+            "User-Agent": f"sync_to_azure/{__version__}",
+            "Content-Length": str(len(body)),
+            "Content-Type": "application/octet-stream",
+        }
+        answer = self._pool.request(
+            "PUT",
+            url,
+            body=cast(Any, body),
+            headers=every | dict(headers) | dict(signed),
+            retries=False,
+            redirect=False,
+        )
+        code = answer.headers.get("x-ms-error-code", "")
+        if not code and answer.status >= 400:
+            found = re.search(rb"<Code>([A-Za-z0-9]+)</Code>", answer.data)
+            code = found[1].decode() if found else (answer.reason or "")
+        return answer.status, code, _seconds(answer.headers.get("Retry-After"))
+
+    def _final(self, blob: str, status: int, code: str) -> Exception:
+        if status in (401, 403):
+            return AccessRefused(
+                f"the service refuses us ({status} {code}) while writing {blob}",
+                "check the role assignments, the key or SAS (expired?), this machine's clock",
+            )
+        if status == 404:
+            return StorageUnavailable(f"container {self._container} is gone ({code})", "create it")
+        return BlobRefused(f"{blob}: the service refuses for good ({status} {code})", _ADVICE.get(code, ""))
+
+
+_ADVICE = {
+    "LeaseIdMissing": "somebody holds a lease on this blob: break it, or wait",
+    "BlobImmutableDueToPolicy": "an immutability policy protects this blob: it cannot be replaced before it ends",
+    "BlobArchived": "the blob is in the archive tier: rehydrate it first",
+}
+
+
+def _pool(endpoint: str, connections: int, timeout: float) -> "urllib3.PoolManager":
+    """Connections that are kept open, through the proxy of the environment if one is set for this host."""
+    parts = urlsplit(endpoint)
+    common: dict[str, Any] = {
+        "num_pools": 2,
+        "maxsize": connections,
+        "block": True,
+        "timeout": urllib3.Timeout(connect=min(20.0, timeout), read=timeout),
+        "ca_certs": os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
+    }
+    if common["ca_certs"] is None and parts.scheme == "https":
+        import certifi
+
+        common["ca_certs"] = certifi.where()
+    host = parts.hostname or ""
+    proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme)
+    if proxy:
+        return urllib3.ProxyManager(proxy, **common)
+    return urllib3.PoolManager(**common)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """``Retry-After`` in seconds; as a date or absent: 0."""
+    try:
+        return min(_LONGEST_WAIT, max(0.0, float(retry_after or 0)))
+    except ValueError:
+        return 0.0
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+def _without_query(text: str) -> str:
+    """Errors of the HTTP layer name the address, and with it a SAS."""
+    return re.sub(r"\?[^\s'\")]*", "?…", text)
