@@ -149,3 +149,25 @@ def test_source_is_not_touched(scene: Scene, destination: str) -> None:
         *(f"{base}/{name}" for name in ("Data/one.bcl", "RunInfo.xml", FLAG, "a/b/c.txt")),
     }
     scene.check_sums(base)
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(scene: Scene) -> None:
+    run = scene.make_run("R", {"SampleSheet.csv": "own"})
+    told = scene.run("--dry-run").output
+    assert "would be carried: 4 files" in told
+    assert scene.etags() == {} and scene.azcopy_jobs() == 0
+    scene.run()
+    scene.config["remove-source"] = "true"
+    before, folder = scene.etags(), tree(run)
+    (scene.sheets() / "R.csv").write_text("outside")
+    (run / "late.txt").write_text("late")
+    assert "would be carried: " in scene.run("--dry-run", "--thorough").output
+    assert scene.etags() == before and tree(run).keys() == folder.keys() | {"late.txt"}
+
+
+def test_only_the_runs_that_are_asked_for(scene: Scene) -> None:
+    for name in ("A1", "A2", "B1"):
+        scene.make_run(name)
+    scene.run("--only-run", "A*")
+    assert scene.is_published("A1") and scene.is_published("A2")
+    assert not [name for name in scene.etags() if name.startswith("B")]
