@@ -46,7 +46,7 @@ class Uploader(Protocol):
         """Is everything there that is needed? Raises ToolUnavailable. Called once a pass, before the first job."""
 
     def can_carry(self, file: FileToSend) -> bool:
-        """False for a file whose name or mapping this uploader cannot express; it is written by the lake itself."""
+        """False for a file whose name, mapping or size this uploader cannot take; the lake writes it itself."""
 
     def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
         """Send. Raises UploadFailed when trying again may help; AccessRefused and the like when it will not."""

@@ -93,7 +93,13 @@ class AzCopyUploader:
         raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
 
     def can_carry(self, file: FileToSend) -> bool:
-        return file.path == file.blob.encode() and azcopy_words.can_be_listed(file.path)
+        """Exactly at the bound of a Put Blob AzCopy 10.32 panics, and with it the whole job ("chunk cannot be whole
+        file where there is more than one chunk")."""
+        return (
+            file.path == file.blob.encode()
+            and azcopy_words.can_be_listed(file.path)
+            and file.size != azcopy_words.put_blob_mib(os.environ) * 1024 * 1024
+        )
 
     def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
         self._look_at_space(job)

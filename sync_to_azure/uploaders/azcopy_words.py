@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,10 +33,13 @@ _TRUSTED = (
 
 def put_blob_mib(ours: Mapping[str, str]) -> int:
     """The bound of a Put Blob within AzCopy's memory: a body must fit into three quarters of its buffers, which an
-    administrator may have made smaller (AZCOPY_BUFFER_GB)."""
+    administrator may have made smaller (AZCOPY_BUFFER_GB; what is no number AzCopy itself complains about).
+    """
     try:
         buffers = float(ours.get("AZCOPY_BUFFER_GB") or _BUFFER_GB)
     except ValueError:
+        buffers = _BUFFER_GB
+    if not math.isfinite(buffers):
         buffers = _BUFFER_GB
     return max(1, min(PUT_BLOB_MIB, int(buffers * 1024 * _BUFFER_SHARE)))
 
@@ -106,7 +110,7 @@ def environment(
         if not name.startswith("SYNC_TO_AZURE_") and not name.startswith(login_names)
     }
     kept.setdefault("AZCOPY_CONCURRENT_FILES", str(files_at_once))
-    kept.setdefault("AZCOPY_BUFFER_GB", f"{_BUFFER_GB:g}")
+    kept["AZCOPY_BUFFER_GB"] = kept.get("AZCOPY_BUFFER_GB") or f"{_BUFFER_GB:g}"
     return kept | {
         "AZCOPY_JOB_PLAN_LOCATION": plans,
         "AZCOPY_LOG_LOCATION": logs,

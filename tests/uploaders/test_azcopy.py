@@ -20,7 +20,7 @@ from sync_to_azure.clock import Clock
 from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
 from sync_to_azure.identity import AccountKey
 from sync_to_azure.model import Evidence, FileToSend, Sent
-from sync_to_azure.uploaders import Job, Tick
+from sync_to_azure.uploaders import Job, Tick, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 
 
@@ -33,6 +33,7 @@ class Settings:
     container_name: str = "container"
     azcopy_log_level: str = "INFO"
     cap_mbps: float | None = None
+    access_tier: str | None = None
     timeout: float = 300.0
     storage_account: str = Azurite.account
     secret: str = Azurite.key
@@ -128,6 +129,7 @@ def test_files_arrive_with_their_md5_and_the_evidence_that_can_be_given(
     azcopy: pathlib.Path,
     jobs: pathlib.Path,
     tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     contents = {
         name: name.encode() * 3
@@ -154,8 +156,11 @@ def test_files_arrive_with_their_md5_and_the_evidence_that_can_be_given(
             "\u2028",
         )
     }
-    limit = 8 * 1024 * 1024
-    contents |= {"empty": b"", "at the limit": os.urandom(limit), "above": os.urandom(limit + 1)}
+    monkeypatch.setenv("AZCOPY_BUFFER_GB", "0.02")  # a small bound, so that a small file is above it
+    limit = azcopy_words.put_blob_mib(os.environ) * 1024 * 1024
+    assert limit == 14 * 1024 * 1024
+    contents |= {"empty": b"", "below": os.urandom(limit - 1), "above": os.urandom(limit + 1)}
+    contents |= {"at the limit, where it panics": bytes(limit)}
     settings = Settings(str(azcopy), azurite.endpoint, container.container_name)
     made = uploader(settings, jobs)
     job = job_of(tmp_path / "run", contents)
@@ -176,7 +181,8 @@ def test_files_arrive_with_their_md5_and_the_evidence_that_can_be_given(
             hashlib.md5(contents[file.blob]).digest(),
             "BlockBlob",
         )
-    assert {file.blob for file in files} - {file.blob for file in listable} == {"{"}
+    left_out = {file.blob for file in files} - {file.blob for file in listable}
+    assert left_out == {"{", "at the limit, where it panics"}
     assert list(jobs.glob("job-*")) == []
 
 

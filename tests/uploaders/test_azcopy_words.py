@@ -42,7 +42,7 @@ def test_the_address_is_quoted_and_the_source_is_not() -> None:
         b"/main/r\xffn",
         "https://a.blob.core.windows.net/c/a%20b/100%25/%C3%BC%23%3F?sv=1&sig=x%3D",
     ]
-    assert {"--put-md5", "--put-blob-size-mb=8", "--overwrite=true", "--from-to=LocalBlob"} <= set(said)
+    assert {"--put-md5", "--put-blob-size-mb=256", "--overwrite=true", "--from-to=LocalBlob"} <= set(said)
 
 
 def test_a_token_goes_only_where_it_is_trusted() -> None:
@@ -76,11 +76,41 @@ def test_the_environment_has_this_login_only_and_none_of_our_settings() -> None:
         "PATH": "/bin",
         "AZCOPY_CONCURRENCY_VALUE": "7",
         "AZCOPY_CONCURRENT_FILES": "3",
+        "AZCOPY_BUFFER_GB": "1",
         "AZCOPY_AUTO_LOGIN_TYPE": "SPN",
         "AZCOPY_JOB_PLAN_LOCATION": "/p",
         "AZCOPY_LOG_LOCATION": "/l",
         "AZCOPY_DISABLE_SYSLOG": "true",
     }
+
+
+@pytest.mark.parametrize(
+    ("buffers", "bound"),
+    [
+        (None, 256),
+        ("", 256),
+        ("1", 256),
+        ("64", 256),
+        ("0.25", 179),
+        ("0.02", 14),
+        ("0.001", 1),
+        ("0", 1),
+        ("-3", 1),
+        ("lots", 256),
+        ("nan", 256),
+        ("inf", 256),
+        ("1e400", 256),
+    ],
+)
+def test_a_put_blob_fits_into_the_memory_that_an_administrator_gives(buffers: str | None, bound: int) -> None:
+    ours = {} if buffers is None else {"AZCOPY_BUFFER_GB": buffers}
+    assert azcopy_words.put_blob_mib(ours) == bound
+    assert azcopy_words.environment(ours, {}, "/p", "/l", 3)["AZCOPY_BUFFER_GB"] == (buffers or "1")
+
+
+def test_a_tier_is_given_only_if_there_is_one() -> None:
+    assert "--block-blob-tier=Cool" in argv(tier="cool")
+    assert not [each for each in argv() if str(each).startswith("--block-blob-tier")]
 
 
 @pytest.mark.parametrize(
