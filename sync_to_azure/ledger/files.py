@@ -98,15 +98,17 @@ class Files(Plan):
         )
 
     def weaker(self, run: Run, least: Evidence) -> tuple[int, int]:
-        """Files and bytes of which the evidence is weaker than ``least``."""
+        """Files and bytes that are proved, but more weakly than ``least``."""
         row = self._connection.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence < ?",
-            (run.id, int(least)),
+            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence BETWEEN 1 AND ?",
+            (run.id, int(least) - 1),
         ).fetchone()
         return int(row[0]), int(row[1])
 
     def each_weaker(self, run: Run, least: Evidence) -> Iterator[FileRow]:
-        query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND f.evidence < {int(least)}"
+        query = (
+            f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND f.evidence BETWEEN 1 AND {int(least) - 1}"
+        )
         return map(file_row, self._pages(query, run))
 
     def set_evidence(self, run: Run, blob: str, etag: str, evidence: Evidence) -> None:

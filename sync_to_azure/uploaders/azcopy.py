@@ -146,7 +146,7 @@ class AzCopyUploader:
             tier=settings.access_tier,
         )
         last: azcopy_words.Report | None = None
-        words: deque[str] = deque(maxlen=20)
+        words: deque[str] = deque(maxlen=200)
         failures: dict[str, None] = {}  # each is told in one report only, and the last one tells none
         started = moved = self._clock.monotonic()
         told_end: float | None = None
@@ -206,7 +206,9 @@ class AzCopyUploader:
                 f"AzCopy is refused: {_shortened(refusal)}",
                 "check credentials (may they write?), role assignments and the clock",
             )
-        said = f"; it said: {_shortened(words[-1])}" if words else ""
+        # Of a Go panic its own line tells what happened; what follows is a stack.
+        telling = [word for word in words if word.startswith(("panic:", "fatal error:"))] or words[-1:]
+        said = f"; it said: {_shortened(telling[0])}" if telling else ""
         return UploadFailed(f"{'; '.join(found)}{said} (logs: {folder / 'logs'})")
 
     def _environment(self, login: dict[str, str], folder: Path) -> dict[str, str]:

@@ -100,6 +100,7 @@ def test_a_wrong_blob_is_not_healed_from_a_source_that_became_another(scene: Sce
 def test_evidence_falls_with_another_etag(scene: Scene) -> None:
     """The same MD5 in the listing, other bytes below it: only the listing vouches for that blob now."""
     run = scene.make_run("R")
+    scene.config["verify"] = "listed"
     scene.run()
     scene.put("R/RunInfo.xml", b"<rum/>", md5_of=b"<run/>")
     (run / "late.txt").write_text("late")
@@ -113,6 +114,11 @@ def test_evidence_falls_with_another_etag(scene: Scene) -> None:
         FLAG: "validated",
     }
     assert receipt["weakest_evidence"] == "listed"
+    # Asked for more than the listing's word, the pass reads it back, finds other bytes, and sends the good ones.
+    del scene.config["verify"]
+    assert "RunInfo.xml holds other bytes than its MD5 says" in scene.run("--thorough").stderr
+    assert scene.get("R/RunInfo.xml") == b"<run/>"
+    assert scene.documents("R")[2]["weakest_evidence"] == "validated"
 
 
 def test_extras_and_folder_stubs_never_block_and_are_counted(scene: Scene) -> None:
@@ -163,7 +169,7 @@ def test_blobs_of_the_tool_before_are_recognised_and_never_overwritten(scene: Sc
     assert replaced == {"SAME.sync", "PART.sync"}
     assert scene.azcopy_jobs() == 1, "only the file that was missing is sent"
     _, rows, receipt, _ = scene.documents("SAME")
-    assert {row["evidence"] for row in rows} == {"listed"} and receipt["weakest_evidence"] == "listed"
+    assert {row["evidence"] for row in rows} == {"read-back"} and receipt["weakest_evidence"] == "read-back"
     assert {row["path"]: row["evidence"] for row in scene.documents("PART")[1]}["extra.txt"] == "validated"
     scene.check_sums("PART")
     assert scene.get("OTHER.sync") == b"2020-01-01T00:00:00" and "OTHER.json" not in after

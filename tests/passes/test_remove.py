@@ -18,9 +18,10 @@ def test_a_proved_run_is_removed_and_stays_known(scene: Scene, proxy: Proxy) -> 
     for name in ("R", "S"):
         (sheets / f"{name}.csv").write_text("sheet")
     scene.through(proxy).config["remove-source"] = "true"
-    scene.make_run("R", {"large.raw": os.urandom(8 * MIB + 1), "SampleSheet.csv": "own", "odd\nname": "x"})
+    scene.config["verify"] = "listed"
+    scene.make_run("R", {"large.raw": os.urandom(71 * MIB + 1), "SampleSheet.csv": "own", "odd\nname": "x"})
     (scene.main / "R" / "Empty" / "Deep").mkdir(parents=True)
-    scene.run()
+    scene.run(environment={"AZCOPY_BUFFER_GB": "0.1"})
     assert list(scene.main.iterdir()) == []
     scene.check_sums("R")
     assert (
@@ -84,13 +85,16 @@ def test_nothing_is_removed_without_proof(scene: Scene) -> None:
 
 def test_a_listed_md5_is_not_enough(scene: Scene) -> None:
     """Two runs with a file of one name: what was sent for the first proves nothing of the second."""
+    scene.config["verify"] = "listed"
     scene.make_run("B", {"large.raw": os.urandom(8 * MIB + 1)})
     scene.run()
     scene.put("B/RunInfo.xml", b"<rum/>", md5_of=b"<run/>")
     scene.make_run("A")
     scene.config["remove-source"] = "true"
     told = scene.run(expect=1).stderr
-    assert "blob RunInfo.xml does not hold the bytes of its listed MD5; the source is kept" in told
+    assert "B: blob RunInfo.xml holds other bytes than its MD5 says" in told
+    assert "B is not removed: 1 blobs held other bytes than their MD5 said; they were sent again" in told
+    assert scene.get("B/RunInfo.xml") == b"<run/>"
     assert not (scene.main / "A").exists()
     assert (scene.main / "B" / "RunInfo.xml").read_text() == "<run/>"
 
