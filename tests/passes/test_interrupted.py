@@ -24,13 +24,13 @@ STEPS = {
     "starting AzCopy": ("subprocess.Popen", "--list-of-files", 1),
     "hashing": ("open", "R/Data/L001/2.bcl", 1),
     "listing after AzCopy": ("http.client.send", "prefix=R%2F", 2),
+    "reading back": ("http.client.send", "GET /devstoreaccount1/{container}/R/large.raw", 1),
     "looking again": ("os.scandir", "R/Data/L001", 2),
     "sheet": ("http.client.send", "PUT /devstoreaccount1/{container}/R/SampleSheet.csv", 1),
     "before .md5": ("http.client.send", "PUT /devstoreaccount1/{container}/R.md5", 1),
     "before .files.jsonl": ("http.client.send", "PUT /devstoreaccount1/{container}/R.files.jsonl", 1),
     "before .json": ("http.client.send", "PUT /devstoreaccount1/{container}/R.json", 1),
     "before .sync": ("http.client.send", "PUT /devstoreaccount1/{container}/R.sync", 1),
-    "reading back": ("http.client.send", "GET /devstoreaccount1/{container}/R/large.raw", 1),
     "before the rename": ("os.rename", "removing-R", 1),
     "before the first unlink": ("os.remove", "0.bcl", 1),
     "between unlinks": ("os.remove", "2.bcl", 2),
@@ -41,7 +41,7 @@ STEPS = {
 def source(scene: Scene) -> dict[str, bytes]:
     run = scene.make_run("R", {**FILES, "large.raw": LARGE, "SampleSheet.csv": "own"})
     (scene.sheets() / "R.csv").write_text("outside")
-    scene.config |= {"remove-source": "true", "source-readers": 2}
+    scene.config |= {"remove-source": "true", "source-readers": 2, "verify": "read-back"}
     return tree(run)
 
 
