@@ -43,8 +43,10 @@ setup(
     install_requires=[
         "azure-identity>=1.19,<2",
         "azure-storage-blob>=12.24,<13",
+        "certifi>=2024.2.2",
         "click>=8.1.7,<9",
         "coloredlogs>=15.0.1,<16",
+        "urllib3>=2.2,<3",
     ],
     extras_require={
         "test": TEST,
