@@ -75,7 +75,7 @@ def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None
         if storage_trouble is None:
             one_run.step(rooms, work)
         else:
-            _without_storage(rooms, work)
+            _without_storage(rooms, work, storage_trouble)
     except RunChanged as error:
         one_run.changed_meanwhile(rooms, work, error)
         # Did one run change, or did the share go and take all runs with it?
@@ -117,7 +117,8 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
     if isinstance(error, StateUnavailable):
         return error
     _log.warning("%s: %s", work.key, error)
-    rooms.set_state(work, State.FAILING if not work.run.is_published else work.run.state, Reason("storage"))
+    reason = Reason("storage", {"problem": error.message})
+    rooms.set_state(work, State.FAILING if not work.run.is_published else work.run.state, reason)
     look.at_main_folder(rooms)
     try:
         rooms.storage_answers()
@@ -133,12 +134,16 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
     return None
 
 
-def _without_storage(rooms: Rooms, work: Work) -> None:
+def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> None:
     """The storage is out of reach: only what needs none is looked at, so that waiting runs are still told."""
     if work.folder is None or work.run.is_published or look.nothing_new(rooms, work):
         return
     missing = look.missing_flags(rooms, work)
-    reason = look.waiting_for_flags(rooms, work, missing) if missing else Reason("storage")
+    reason = (
+        look.waiting_for_flags(rooms, work, missing)
+        if missing
+        else Reason("storage", {"problem": trouble.message})
+    )
     rooms.set_state(work, State.WAITING if missing else work.run.state, reason)
 
 

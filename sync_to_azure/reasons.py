@@ -62,7 +62,7 @@ _WORDS = {
     "failed": "{problem}",
     "vanished": "its folder vanished before it was carried",
     "not-there": "its folder is not there any more; it was published before",
-    "storage": "not tried: the storage is unavailable",
+    "storage": "not carried in this pass: {problem}",
     "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
     "removal-later": "published; removal waits: {problem}",
     "dry-run": "would be carried: {files} files",

@@ -38,6 +38,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
     least = Evidence.from_label(rooms.settings.verify)
     tries, wrong_before = 0, sys.maxsize
     while True:
+        misread: list[str] = []
         _mark(rooms, work)
         problem = _send_and_hash(rooms, work)
         verdict = rooms.files.verdict(work.run)
@@ -64,6 +65,8 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
             raise RunChanged(f"{work.key}: files changed while they were carried")
         if tries >= rooms.settings.retry_times:
             raise RunError(f"{work.key}: not verified after {tries} tries: {what}")
+        if not misread:
+            rooms.files.doubt_md5s(work.run)
         if not is_try:
             _log.info("%s: %s", work.key, what)
         else:

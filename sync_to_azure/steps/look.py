@@ -43,7 +43,7 @@ def at_main_folder(rooms: Rooms) -> Found:
         )
     if known is None:
         ledger.set_mount(*mount)
-    if not found.runs and not found.aside:
+    if not found.runs and not found.aside and not ledger.runs():
         _log.warning("main folder %s holds no runs", settings.main_folder)
     for stray in found.strays:
         if ledger.tell_once(f"stray:{stray}", now):

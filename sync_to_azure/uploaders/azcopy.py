@@ -255,12 +255,23 @@ class AzCopyUploader:
         raise StateUnavailable(f"no job folder can be made in {self._jobs}")
 
     def _prune(self) -> None:
-        """Folders of failed jobs go after two weeks; only folders of ours, never the rest of azcopy-logs."""
+        """Folders of failed jobs go after two weeks, the plans of killed ones at once; only folders of ours, never the
+        rest of azcopy-logs."""
         oldest = self._clock.now() - _KEEP_FAILED_DAYS * 86400
         with contextlib.suppress(OSError):
             for folder in self._jobs.glob(f"{_JOB_PREFIX}*"):
-                if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < oldest:
+                if not folder.is_dir() or folder.is_symlink():
+                    continue
+                if folder.stat().st_mtime < oldest:
                     shutil.rmtree(folder, ignore_errors=True)
+                elif not _runs(folder.name):
+                    shutil.rmtree(folder / "plans", ignore_errors=True)
+
+
+def _runs(job: str) -> bool:
+    """Does the process that made this job folder (job-TIME-PID-NUMBER-RUN) still run?"""
+    found = re.match(rf"{_JOB_PREFIX}[0-9T]+-([0-9]+)-", job)
+    return found is None or os.path.exists(f"/proc/{found[1]}")
 
 
 def _shortened(words: str) -> str:

@@ -65,6 +65,7 @@ def reusable(leftovers: Iterable[Leftover]) -> tuple[frozenset[tuple[str, int]],
 
 
 def block_list(ids: Iterable[str]) -> bytes:
-    """The body of Put Block List: these uncommitted blocks, in this order."""
-    parts = "".join(f"<Uncommitted>{encoded(each)}</Uncommitted>" for each in ids)
+    """The body of Put Block List: these blocks, in this order. ``Latest``, so that it can be repeated when its answer
+    was lost: the blocks are committed then, and none is uncommitted."""
+    parts = "".join(f"<Latest>{encoded(each)}</Latest>" for each in ids)
     return f'<?xml version="1.0" encoding="utf-8"?><BlockList>{parts}</BlockList>'.encode()

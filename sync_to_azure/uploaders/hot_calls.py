@@ -1,7 +1,7 @@
 """The three calls that carry bytes (Put Blob, Put Block, Put Block List) over a lean HTTP layer.
 
 Promises: a call is repeated when that can help (network, 408, 429, 5xx, a body that the service found damaged), with
- ``Retry-After`` obeyed, jitter and a limit; it fails at once when it cannot (lease, policy, rights, container gone).
+``Retry-After`` obeyed, jitter and a limit; it fails at once when it cannot (lease, policy, rights, container gone).
 Each call can be repeated by its nature: the same bytes under the same name. TLS is verified; proxies of the environment
 are used. Everything that carries no bytes goes through azure-storage-blob.
 """
@@ -9,24 +9,27 @@ are used. Everything that carries no bytes goes through azure-storage-blob.
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
 import hashlib
 import logging
 import os
 import random
 import re
+import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+import certifi
 import urllib3
 
 from sync_to_azure import __version__
 from sync_to_azure.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
-
 from sync_to_azure.uploaders.blocks import encoded
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ API_VERSION = "2023-11-03"
 
 _REPEATABLE = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_WAIT = 120.0
+_PIECE = 256 * 1024
+"""The limit on a connection's silence holds for each piece of a body: for the whole of one, a slow line would be taken
+for a dead one."""
 
 
 class Signer(Protocol):
@@ -68,7 +74,8 @@ class Pace:
 
 
 class HotCalls:
-    """Used by many threads at once. ``stop`` ends waits; a stopped call raises UploadFailed."""
+    """Used by many threads at once. ``stop`` ends waits; a stopped call raises UploadFailed. ``moved`` is told bytes
+    of blobs that are through, and 0 as a sign of life."""
 
     def __init__(
         self,
@@ -86,10 +93,15 @@ class HotCalls:
         self._stop = stop
         self._moved = moved
         self._pace = Pace(settings.cap_mbps)
-        self._pool = _pool(settings.blob_endpoint, connections, settings.timeout)
+        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._pool = _pool(settings.blob_endpoint, connections, settings.timeout, self._open)
 
     def close(self) -> None:
+        """Call it when ``stop`` is set: what is on its way is cut off, so that nothing arrives after our end."""
         self._pool.clear()
+        for connection in list(self._open):
+            with contextlib.suppress(AttributeError, OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes) -> None:
         headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
@@ -109,7 +121,7 @@ class HotCalls:
             "x-ms-blob-content-md5": _base64(md5),
             "Content-MD5": _base64(checked),
         } | self._of_new_blobs()
-        self._call(blob, "comp=blocklist", headers, body)
+        self._call(blob, "comp=blocklist", headers, body, counts=False)
 
     def _of_new_blobs(self) -> dict[str, str]:
         headers = {"x-ms-blob-content-type": "application/octet-stream"}
@@ -117,7 +129,14 @@ class HotCalls:
             headers["x-ms-access-tier"] = self._tier.capitalize()
         return headers
 
-    def _call(self, blob: str, query: str, headers: Mapping[str, str], body: "memoryview | bytes") -> None:
+    def _call(
+        self,
+        blob: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: "memoryview | bytes",
+        counts: bool = True,
+    ) -> None:
         """One call, repeated as far as that can help."""
         renewed = False
         attempt = 0
@@ -132,8 +151,8 @@ class HotCalls:
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 problem = f"{type(error).__name__}: {_without_query(str(error))}"
             else:
-                if status in (200, 201):
-                    self._moved(len(body))
+                if status == 201:
+                    self._moved(len(body) if counts else 0)
                     return
                 problem = f"{status} {code}"
                 if code in ("AuthenticationFailed", "InvalidAuthenticationInfo") and not renewed:
@@ -171,7 +190,7 @@ class HotCalls:
         answer = self._pool.request(
             "PUT",
             url,
-            body=cast(Any, body),
+            body=cast(Any, self._pieces(body)),
             headers=every | dict(headers) | dict(signed),
             retries=False,
             redirect=False,
@@ -182,6 +201,14 @@ class HotCalls:
             code = found[1].decode() if found else (answer.reason or "")
         return answer.status, code, _seconds(answer.headers.get("Retry-After"))
 
+    def _pieces(self, body: "memoryview | bytes") -> Iterator[memoryview]:
+        view = memoryview(body)
+        for start in range(0, len(view), _PIECE):
+            if self._stop.is_set():
+                raise UploadFailed("stopped")
+            yield view[start : start + _PIECE]
+            self._moved(0)
+
     def _final(self, blob: str, status: int, code: str) -> Exception:
         if status in (401, 403):
             return AccessRefused(
@@ -190,6 +217,13 @@ class HotCalls:
             )
         if status == 404:
             return StorageUnavailable(f"container {self._container} is gone ({code})", "create it")
+        if status < 400 or status == 407 or code == "ContainerBeingDeleted":
+            return StorageUnavailable(
+                f"no service answers while writing {blob}: {status} {code}",
+                "check blob-endpoint, and the proxy if there is one",
+            )
+        if code in ("InvalidBlockList", "InvalidBlobOrBlock"):
+            return UploadFailed(f"{blob}: blocks that were sent are gone ({status} {code})", "sent again")
         return BlobRefused(f"{blob}: the service refuses for good ({status} {code})", _ADVICE.get(code, ""))
 
 
@@ -200,25 +234,42 @@ _ADVICE = {
 }
 
 
-def _pool(endpoint: str, connections: int, timeout: float) -> "urllib3.PoolManager":
-    """Connections that are kept open, through the proxy of the environment if one is set for this host."""
+def _pool(
+    endpoint: str, connections: int, timeout: float, opened: "weakref.WeakSet[Any]"
+) -> "urllib3.PoolManager":
+    """Connections that are kept open, through the proxy of the environment if one is set for this host. Each stands in
+    ``opened`` as long as it lives."""
     parts = urlsplit(endpoint)
+    trusted = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
     common: dict[str, Any] = {
         "num_pools": 2,
         "maxsize": connections,
         "block": True,
         "timeout": urllib3.Timeout(connect=min(20.0, timeout), read=timeout),
-        "ca_certs": os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
+        "ca_cert_dir" if os.path.isdir(trusted) else "ca_certs": trusted,
     }
-    if common["ca_certs"] is None and parts.scheme == "https":
-        import certifi
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
+        made = urllib3.PoolManager(**common)
+    else:
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        about = urlsplit(proxy)
+        login = f"{unquote(about.username or '')}:{unquote(about.password or '')}"
+        headers = urllib3.make_headers(proxy_basic_auth=login) if about.username else None
+        made = urllib3.ProxyManager(proxy, proxy_headers=headers, **common)
+    made.pool_classes_by_scheme = {
+        scheme: type(kind.__name__, (kind,), {"ConnectionCls": _noted(cast(Any, kind).ConnectionCls, opened)})
+        for scheme, kind in made.pool_classes_by_scheme.items()
+    }
+    return made
 
-        common["ca_certs"] = certifi.where()
-    host = parts.hostname or ""
-    proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme)
-    if proxy:
-        return urllib3.ProxyManager(proxy, **common)
-    return urllib3.PoolManager(**common)
+
+def _noted(kind: Any, opened: "weakref.WeakSet[Any]") -> Any:
+    def connect(self: Any) -> None:
+        opened.add(self)
+        kind.connect(self)
+
+    return type(kind.__name__, (kind,), {"connect": connect})
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -8,6 +8,7 @@ committed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -22,6 +23,7 @@ from sync_to_azure.errors import (
     BlobMissing,
     BlobRefused,
     RunError,
+    SourceUnavailable,
     SurroundingsError,
     SyncError,
     UploadFailed,
@@ -30,6 +32,7 @@ from sync_to_azure.hashing import as_seen, is_gone_or_replaced, open_to_read
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, blocks
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer
+from sync_to_azure.walk import SHARE_GONE
 
 if TYPE_CHECKING:
     from sync_to_azure.lake import Lake
@@ -37,9 +40,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SMALL = 1024 * 1024
+_SMALL = 128 * 1024
+"""Up to this size a file has a buffer of its own; larger ones take turns at those below: freed megabytes of many threads
+are not given back to the system (300 MB were seen)."""
+
 _BUFFERS = 12
-"""Buffers of one block each (96 MiB in all) for all files above 1 MiB; with fewer in flight than requests allowed,
+"""Buffers of one block each (96 MiB in all) for all larger files; with fewer in flight than requests allowed,
 large files still fill a 10 Gb/s line, and memory stays below AzCopy's sixth."""
 
 
@@ -95,8 +101,9 @@ class _Session:
         self._through = 0
         self._count_lock = threading.Lock()
         self._failures: list[SyncError] = []
+        self._refused: BlobRefused | None = None
         self._timeout = settings.timeout
-        self._last_at = Tick(0, 0)
+        self._signs = self._last_signs = 0
         self._last_moved = time.monotonic()
         self._failed = 0
         for _ in range(_BUFFERS):
@@ -104,7 +111,6 @@ class _Session:
         readers = [threading.Thread(target=self._read, daemon=True) for _ in range(settings.source_readers)]
         senders = [threading.Thread(target=self._send, daemon=True) for _ in range(settings.concurrency)]
         self._threads = readers + senders
-        self._readers = len(readers)
         for thread in self._threads:
             thread.start()
 
@@ -145,6 +151,9 @@ class _Session:
                 raise outcome
             elif isinstance(outcome, SyncError):
                 self._failed += 1
+                if isinstance(outcome, BlobRefused):
+                    _log.error("%s: %s", self._job.run, outcome)
+                    self._refused = self._refused or outcome
                 if len(self._failures) < 5:
                     self._failures.append(outcome)
             else:
@@ -155,8 +164,8 @@ class _Session:
     def raise_if_still(self) -> None:
         """Nothing moved for long, though each call has its own limit: a share that hangs while it is read."""
         now = time.monotonic()
-        if self.at != self._last_at:
-            self._last_at, self._last_moved = self.at, now
+        if self._signs != self._last_signs:
+            self._last_signs, self._last_moved = self._signs, now
         elif now - self._last_moved > 2 * self._timeout:
             raise UploadFailed(
                 f"nothing moved for {2 * self._timeout:g} s", "check the share and the network"
@@ -166,9 +175,8 @@ class _Session:
         """What no try can put right first, so that it is told; else UploadFailed."""
         if not self._failed:
             return
-        for failure in self._failures:
-            if isinstance(failure, BlobRefused):
-                raise failure
+        if self._refused is not None:
+            raise self._refused
         told = "; ".join(str(failure) for failure in self._failures)
         raise UploadFailed(f"{self._failed} files were not sent: {told}")
 
@@ -185,13 +193,16 @@ class _Session:
                     each.put_nowait(None)
                 except queue.Full:
                     pass
-        for thread in self._threads:
-            thread.join(timeout=1.0)
         self._calls.close()
+        # A reader that hangs on a dead share cannot be ended: it is a daemon, and sends nothing any more.
+        deadline = time.monotonic() + 2.0
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _moved(self, size: int) -> None:
         with self._count_lock:
             self._bytes += size
+            self._signs += 1
 
     # The threads' side
 
@@ -202,15 +213,8 @@ class _Session:
                 return
             try:
                 self._read_file(file)
-            except OSError as error:
-                self._done.put((file, RunError(f"{file.blob} cannot be read: {error.strerror}")))
-            except SyncError as error:
-                self._done.put((file, error))
             except Exception as error:
-                _log.error("%s: internal error, please report it", file.blob, exc_info=error)
-                self._done.put(
-                    (file, UploadFailed(f"{file.blob}: internal error: {type(error).__name__}: {error}"))
-                )
+                self._done.put((file, _as_ours(file.blob, error)))
 
     def _read_file(self, file: FileToSend) -> None:
         try:
@@ -236,29 +240,29 @@ class _Session:
             body: memoryview | bytes = _read_whole(handle, file.size)
         else:
             buffer = self._buffer()
-            body = memoryview(buffer)[: _fill(handle, memoryview(buffer)[: file.size])]
+            body = self._filled(handle, buffer, file.size)
         if len(body) != file.size or not as_seen(os.fstat(handle), file):
-            if buffer is not None:
-                self._buffers.put(buffer)
+            self._give_back(buffer)
             self._done.put((file, None))
             return
 
         def send() -> None:
+            outcome: Sent | SyncError
             try:
                 md5 = hashlib.md5(body, usedforsecurity=False).digest()
                 self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
-                self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5)))
-            except SyncError as error:
-                self._done.put((file, error))
-            finally:
-                if buffer is not None:
-                    self._buffers.put(buffer)
+                outcome = Sent(file.blob, Evidence.VALIDATED, md5)
+            except Exception as error:
+                outcome = _as_ours(file.blob, error)
+            self._give_back(buffer)
+            self._done.put((file, outcome))
 
         self._task(send)
 
     def _read_large(self, file: FileToSend, handle: int) -> None:
         """Blocks go out while the next are read; the list of blocks is written when all are there."""
-        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         blob = f"{self._job.destination}/{file.blob}"
         size = blocks.block_size(file.size)
         there = self._leftovers(blob)
@@ -268,7 +272,7 @@ class _Session:
         while read < file.size and parts.error is None:
             wanted = min(size, file.size - read)
             buffer = self._buffer() if size == blocks.BLOCK else self._large_buffer(wanted)
-            body = memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted])]
+            body = self._filled(handle, buffer, wanted)
             whole.update(body)
             read += len(body)
             parts.begin(number)
@@ -296,7 +300,7 @@ class _Session:
         parts: "_Parts",
     ) -> Callable[[], None]:
         def send() -> None:
-            error: SyncError | None = None
+            problem: SyncError | None = None
             try:
                 md5 = hashlib.md5(body, usedforsecurity=False).digest()
                 identity = blocks.block_id(number, md5)
@@ -305,14 +309,10 @@ class _Session:
                     self._moved(len(body))
                 else:
                     self._calls.put_block(blob, identity, body, md5)
-            except SyncError as caught:
-                error = caught
-            finally:
-                if len(buffer) == blocks.BLOCK:
-                    self._buffers.put(buffer)
-                else:
-                    self._large.release()
-                parts.end(error)
+            except Exception as error:
+                problem = _as_ours(blob, error)
+            self._give_back(buffer)
+            parts.end(problem)
 
         return send
 
@@ -325,7 +325,9 @@ class _Session:
         ours, foreign = blocks.reusable(blocks.Leftover(identity, size) for identity, size in left)
         if foreign:
             _log.info("%s: blocks that another tool left are cleared", blob)
-            self._calls.put_blob(blob, b"", hashlib.md5(b"", usedforsecurity=False).digest())
+            # An empty list drops them all; a Put Blob need not.
+            empty = hashlib.md5(usedforsecurity=False).digest()
+            self._calls.put_block_list(blob, blocks.block_list([]), empty)
             return frozenset()
         return ours
 
@@ -343,6 +345,22 @@ class _Session:
             if self._large.acquire(timeout=0.2):
                 return bytearray(max(size, blocks.BLOCK + 1))
         raise UploadFailed("stopped")
+
+    def _filled(self, handle: int, buffer: bytearray, wanted: int) -> memoryview:
+        """The next ``wanted`` bytes, fewer at the file's end. A buffer that cannot be filled goes back at once."""
+        try:
+            return memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted])]
+        except OSError:
+            self._give_back(buffer)
+            raise
+
+    def _give_back(self, buffer: bytearray | None) -> None:
+        if buffer is None:
+            return
+        if len(buffer) == blocks.BLOCK:
+            self._buffers.put(buffer)
+        else:
+            self._large.release()
 
     def _task(self, task: Callable[[], None]) -> None:
         while not self._stop.is_set():
@@ -386,6 +404,17 @@ class _Parts:
                 self._changed.wait(0.2)
         if stop.is_set():
             raise UploadFailed("stopped")
+
+
+def _as_ours(blob: str, error: Exception) -> SyncError:
+    """A thread that died of an error would leave the pass waiting for its file, so each becomes one of ours."""
+    if isinstance(error, SyncError):
+        return error
+    if isinstance(error, OSError):
+        kind = SourceUnavailable if error.errno in SHARE_GONE else RunError
+        return kind(f"{blob} cannot be read: {error.strerror}")
+    _log.error("%s: internal error, please report it", blob, exc_info=error)
+    return UploadFailed(f"{blob}: internal error: {type(error).__name__}: {error}")
 
 
 def _read_whole(handle: int, size: int) -> bytes:

@@ -173,3 +173,21 @@ def test_only_the_runs_that_are_asked_for(scene: Scene) -> None:
     scene.run("--only-run", "A*")
     assert scene.is_published("A1") and scene.is_published("A2")
     assert not [name for name in scene.etags() if name.startswith("B")]
+
+
+def test_a_file_rewritten_under_its_size_and_time_is_hashed_anew(scene: Scene) -> None:
+    """Its MD5 was kept from a pass that could send nothing; what AzCopy then sends is another content."""
+    run = scene.make_run("R")
+    real, broken = scene.config["azcopy"], scene.folder / "broken-azcopy"
+    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "azcopy version 10.32.2" && exit 0\nexit 1\n')
+    broken.chmod(0o755)
+    scene.config["azcopy"] = broken
+    scene.run(expect=1)
+    file = run / "Data" / "one.bcl"
+    status = file.stat()
+    file.write_text("two")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    scene.config["azcopy"] = real
+    scene.run()
+    assert scene.get("R/Data/one.bcl") == b"two"
+    scene.check_sums("R")
