@@ -16,12 +16,29 @@ class Reason:
     parameters: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @property
+    def advice(self) -> str:
+        """What a person does about it, or an empty string where nothing is to be done."""
+        return _ADVICE.get(self.code, "")
+
+    @property
     def text(self) -> str:
         words = _WORDS.get(self.code)
         if words is None:
             return self.code
         values = {key: _value(key, value) for key, value in self.parameters.items()}
         return words.format_map(_Forgiving(values))
+
+
+_ADVICE = {
+    "uncarried": "rename, repair or exclude them",
+    "bad-run-name": "nothing of it is carried before",
+    "changed-after-verification": "put the verified files back (they are in the lake), or rename the run's folder to"
+    " have it carried as another run; docs/operations.md",
+    "blob-lost": "restore the blobs or the source; docs/operations.md",
+    "taken-over-differs": "compare them, and move away what is wrong; docs/operations.md",
+    "other-main-folder": "give one of the two flows another destination or container-name",
+    "left-behind": "look at both folders",
+}
 
 
 class _Forgiving(dict[str, str]):

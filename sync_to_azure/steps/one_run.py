@@ -177,7 +177,8 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
 def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
     """A person should look. It is news once; as long as it lasts, it is known trouble."""
     news = rooms.set_state(work, State.FLAGGED, reason)
-    rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", exit_code=1, new=news)
+    advice = f" ({reason.advice})" if reason.advice else ""
+    rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}", exit_code=1, new=news)
 
 
 def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
