@@ -9,28 +9,23 @@ are used. Everything that carries no bytes goes through azure-storage-blob.
 from __future__ import annotations
 
 import base64
-import contextlib
 import email.utils
 import hashlib
 import logging
-import os
 import random
 import re
-import socket
 import threading
 import time
-import urllib.request
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import quote, unquote, urlsplit
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote, urlsplit
 
-import certifi
 import urllib3
 
 from sync_to_azure import __version__
 from sync_to_azure.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
 from sync_to_azure.uploaders.blocks import encoded
+from sync_to_azure.uploaders.http_lines import lines_to
 
 if TYPE_CHECKING:
     from sync_to_azure.settings import Settings
@@ -42,9 +37,6 @@ API_VERSION = "2023-11-03"
 
 _REPEATABLE = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_WAIT = 120.0
-_PIECE = 256 * 1024
-"""The limit on a connection's silence holds for each piece of a body: for the whole of one, a slow line would be taken
-for a dead one."""
 
 
 class Signer(Protocol):
@@ -85,7 +77,7 @@ class HotCalls:
         stop: threading.Event,
         moved: Callable[[int], None],
     ) -> None:
-        self._base = f"{settings.blob_endpoint}/{settings.container_name}/"
+        self._base = f"{urlsplit(settings.blob_endpoint).path}/{settings.container_name}/"
         self._container = settings.container_name
         self._tier = settings.access_tier
         self._tries = settings.retry_times
@@ -93,15 +85,12 @@ class HotCalls:
         self._stop = stop
         self._moved = moved
         self._pace = Pace(settings.cap_mbps)
-        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._pool = _pool(settings.blob_endpoint, connections, settings.timeout, self._open)
+        self._dated = (0, "")
+        self._lines = lines_to(settings.blob_endpoint, connections, settings.timeout)
 
     def close(self) -> None:
         """Call it when ``stop`` is set: what is on its way is cut off, so that nothing arrives after our end."""
-        self._pool.clear()
-        for connection in list(self._open):
-            with contextlib.suppress(AttributeError, OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+        self._lines.close()
 
     def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes) -> None:
         headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
@@ -179,35 +168,33 @@ class HotCalls:
     ) -> tuple[int, str, float]:
         signature, signed = self._signer.signature()
         queries = "&".join(part for part in (query, signature) if part)
-        url = self._base + quote(blob, safe="/~") + (f"?{queries}" if queries else "")
+        target = self._base + quote(blob, safe="/~") + (f"?{queries}" if queries else "")
         every = {
             "x-ms-version": API_VERSION,
-            "x-ms-date": email.utils.formatdate(usegmt=True),
+            "x-ms-date": self._date(),
             "User-Agent": f"sync_to_azure/{__version__}",
-            "Content-Length": str(len(body)),
             "Content-Type": "application/octet-stream",
         }
-        answer = self._pool.request(
-            "PUT",
-            url,
-            body=cast(Any, self._pieces(body)),
-            headers=every | dict(headers) | dict(signed),
-            retries=False,
-            redirect=False,
-        )
+        answer = self._lines.put(target, every | dict(headers) | dict(signed), body, self._alive)
         code = answer.headers.get("x-ms-error-code", "")
         if not code and answer.status >= 400:
-            found = re.search(rb"<Code>([A-Za-z0-9]+)</Code>", answer.data)
-            code = found[1].decode() if found else (answer.reason or "")
-        return answer.status, code, _seconds(answer.headers.get("Retry-After"))
+            found = re.search(rb"<Code>([A-Za-z0-9]+)</Code>", answer.body)
+            code = found[1].decode() if found else answer.reason
+        return answer.status, code, _seconds(answer.headers.get("retry-after"))
 
-    def _pieces(self, body: "memoryview | bytes") -> Iterator[memoryview]:
-        view = memoryview(body)
-        for start in range(0, len(view), _PIECE):
-            if self._stop.is_set():
-                raise UploadFailed("stopped")
-            yield view[start : start + _PIECE]
-            self._moved(0)
+    def _date(self) -> str:
+        """Made once a second."""
+        now = int(time.time())
+        second, text = self._dated
+        if second != now:
+            text = email.utils.formatdate(now, usegmt=True)
+            self._dated = (now, text)
+        return text
+
+    def _alive(self) -> None:
+        if self._stop.is_set():
+            raise UploadFailed("stopped")
+        self._moved(0)
 
     def _final(self, blob: str, status: int, code: str) -> Exception:
         if status in (401, 403):
@@ -232,44 +219,6 @@ _ADVICE = {
     "BlobImmutableDueToPolicy": "an immutability policy protects this blob: it cannot be replaced before it ends",
     "BlobArchived": "the blob is in the archive tier: rehydrate it first",
 }
-
-
-def _pool(
-    endpoint: str, connections: int, timeout: float, opened: "weakref.WeakSet[Any]"
-) -> "urllib3.PoolManager":
-    """Connections that are kept open, through the proxy of the environment if one is set for this host. Each stands in
-    ``opened`` as long as it lives."""
-    parts = urlsplit(endpoint)
-    trusted = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
-    common: dict[str, Any] = {
-        "num_pools": 2,
-        "maxsize": connections,
-        "block": True,
-        "timeout": urllib3.Timeout(connect=min(20.0, timeout), read=timeout),
-        "ca_cert_dir" if os.path.isdir(trusted) else "ca_certs": trusted,
-    }
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
-        made = urllib3.PoolManager(**common)
-    else:
-        proxy = proxy if "://" in proxy else f"http://{proxy}"
-        about = urlsplit(proxy)
-        login = f"{unquote(about.username or '')}:{unquote(about.password or '')}"
-        headers = urllib3.make_headers(proxy_basic_auth=login) if about.username else None
-        made = urllib3.ProxyManager(proxy, proxy_headers=headers, **common)
-    made.pool_classes_by_scheme = {
-        scheme: type(kind.__name__, (kind,), {"ConnectionCls": _noted(cast(Any, kind).ConnectionCls, opened)})
-        for scheme, kind in made.pool_classes_by_scheme.items()
-    }
-    return made
-
-
-def _noted(kind: Any, opened: "weakref.WeakSet[Any]") -> Any:
-    def connect(self: Any) -> None:
-        opened.add(self)
-        kind.connect(self)
-
-    return type(kind.__name__, (kind,), {"connect": connect})
 
 
 def _seconds(retry_after: str | None) -> float:
