@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sync_to_azure.clock import Clock
-from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
+from sync_to_azure.errors import (
+    AccessRefused,
+    StateUnavailable,
+    StorageUnavailable,
+    ToolUnavailable,
+    UploadFailed,
+)
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_words
 from sync_to_azure.uploaders.process import Child, run_briefly
@@ -208,6 +214,11 @@ class AzCopyUploader:
             )
         # Of a Go panic its own line tells what happened; what follows is a stack.
         telling = [word for word in words if word.startswith(("panic:", "fatal error:"))] or words[-1:]
+        if report is not None and not report.completed and report.failures:
+            if all(each.endswith("(error 404)") for each in report.failures):
+                # Only a container can be missing where blobs are written.
+                container = self._settings.container_name
+                raise StorageUnavailable(f"AzCopy finds no container {container}", "create it")
         said = f"; it said: {_shortened(telling[0])}" if telling else ""
         return UploadFailed(f"{'; '.join(found)}{said} (logs: {folder / 'logs'})")
 

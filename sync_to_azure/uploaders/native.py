@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SMALL = 128 * 1024
-"""Up to this size a file has a buffer of its own; larger ones take turns at those below: freed megabytes of many threads
-are not given back to the system (300 MB were seen)."""
+"""Up to this size a file has a buffer of its own; larger ones take turns at those below: what many threads free is not
+given back to the system (300 MB were seen)."""
 
 _BUFFERS = 12
 """Buffers of one block each (96 MiB in all) for all larger files; with fewer in flight than requests allowed,

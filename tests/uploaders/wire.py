@@ -1,4 +1,4 @@
-"""What tests of uploaders stand on: settings, jobs, and a line to the storage on which requests can be seen and spoilt."""
+"""What tests of uploaders stand on: settings, jobs, and a line to the storage on which requests can be spoilt."""
 
 from __future__ import annotations
 
