@@ -164,8 +164,7 @@ class _Line:
 
     def cut(self) -> None:
         """From another thread: whoever waits here is woken."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        _cut(self._socket)
 
     def exchange(self, head: bytes, body: "memoryview | bytes", alive: Callable[[], None]) -> Answer:
         try:
@@ -297,8 +296,7 @@ class Proxied:
     def close(self) -> None:
         self._pool.clear()
         for connection in list(self._open):
-            with contextlib.suppress(AttributeError, OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+            _cut(connection.sock)
 
 
 def _noted(kind: Any, opened: "weakref.WeakSet[Any]") -> Any:
@@ -307,3 +305,10 @@ def _noted(kind: Any, opened: "weakref.WeakSet[Any]") -> Any:
         kind.connect(self)
 
     return type(kind.__name__, (kind,), {"connect": connect})
+
+
+def _cut(line: Any) -> None:
+    """The plain socket's own ``shutdown``: that of a TLS socket first forgets its TLS, and a thread that is sending
+    would send its next piece, token and all, in the clear."""
+    with contextlib.suppress(OSError, TypeError):
+        socket.socket.shutdown(line, socket.SHUT_RDWR)

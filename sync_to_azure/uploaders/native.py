@@ -1,16 +1,19 @@
 """Our own uploader: one read of each file, every byte checked by the service as it comes, memory flat.
 
-A few readers take files in the order of their names (a network share is read sequentially); each buffer that they fill
-is hashed and sent as it is. Small files go as one Put Blob, larger ones as Put Blocks, each with its MD5; the file's
-own MD5 comes from the same buffers. A file that is not as the walk saw it, before or after it was read, is not
-committed.
+Files are read in the order of their names (a network share is read sequentially), never more than ``source-readers``
+at once. A small file is read, hashed and sent by one thread: handing it from one to another costs more than its own
+work. Of larger ones, readers fill buffers that others hash and send: up to 8 MiB as one Put Blob, above as Put Blocks,
+each with its MD5; the file's own MD5 comes from the same buffers. A file that is not as the walk saw it, before or
+after it was read, is not committed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
+import mmap
 import os
 import queue
 import threading
@@ -49,6 +52,15 @@ _BUFFERS = 12
 large files still fill a 10 Gb/s line, and memory stays below AzCopy's sixth."""
 
 
+_AHEAD = 512
+"""Files handed out and not yet back: so many that the caller need not wake for each."""
+
+_GATHER = 0.005
+"""Seconds that results are let gather for, once one is there."""
+
+_TICK = 0.1
+
+
 class NativeUploader:
     """See the package's promises. Everything that it sent is ``validated``, and its MD5 known."""
 
@@ -70,16 +82,18 @@ class NativeUploader:
             for file in job.files:
                 while not session.offer(file):
                     yield from session.results(0.1)
-                    tick(session.at)
-                    session.raise_if_still()
-                yield from session.results(0.0)
-                tick(session.at)
+                    session.tell(tick)
+                session.tell(tick)
             session.no_more()
             while not session.finished:
                 yield from session.results(0.2)
-                tick(session.at)
-                session.raise_if_still()
+                session.tell(tick)
+            tick(session.at)
         session.raise_what_failed()
+
+
+_Buffer = mmap.mmap | bytearray
+"""Memory of its own from the system, taken when it is touched and given back with it."""
 
 
 class _Session:
@@ -90,9 +104,12 @@ class _Session:
         self._lake = lake
         self._stop = threading.Event()
         self._calls = HotCalls(settings, signer, settings.concurrency, self._stop, self._moved)
-        self._files: queue.Queue[FileToSend | None] = queue.Queue(maxsize=4 * settings.source_readers)
-        self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=2 * settings.concurrency)
-        self._buffers: queue.LifoQueue[bytearray] = queue.LifoQueue()
+        # Neither grows: files waiting are at most _AHEAD, blocks waiting have a buffer each.
+        self._files: queue.SimpleQueue[FileToSend | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._reading = threading.Semaphore(settings.source_readers)
+        # None: one that was not needed yet.
+        self._buffers: queue.LifoQueue[_Buffer | None] = queue.LifoQueue()
         self._large = threading.Semaphore(2)
         self._done: queue.SimpleQueue[tuple[FileToSend, Sent | SyncError | None]] = queue.SimpleQueue()
         self._waiting = 0
@@ -104,10 +121,10 @@ class _Session:
         self._refused: BlobRefused | None = None
         self._timeout = settings.timeout
         self._signs = self._last_signs = 0
-        self._last_moved = time.monotonic()
+        self._last_moved = self._last_tick = time.monotonic()
         self._failed = 0
         for _ in range(_BUFFERS):
-            self._buffers.put(bytearray(blocks.BLOCK))
+            self._buffers.put(None)
         readers = [threading.Thread(target=self._read, daemon=True) for _ in range(settings.source_readers)]
         senders = [threading.Thread(target=self._send, daemon=True) for _ in range(settings.concurrency)]
         self._threads = readers + senders
@@ -125,11 +142,13 @@ class _Session:
         return self._closed and self._waiting == 0
 
     def offer(self, file: FileToSend) -> bool:
-        try:
-            self._files.put_nowait(file)
-        except queue.Full:
+        if self._waiting >= _AHEAD:
             return False
         self._waiting += 1
+        if file.size <= _SMALL:
+            self._tasks.put(functools.partial(self._carry_small, file))
+        else:
+            self._files.put(file)
         return True
 
     def no_more(self) -> None:
@@ -142,7 +161,9 @@ class _Session:
                 file, outcome = self._done.get(timeout=wait) if wait else self._done.get_nowait()
             except queue.Empty:
                 return
-            wait = 0.0
+            if wait:
+                wait = 0.0
+                time.sleep(_GATHER)
             self._waiting -= 1
             if isinstance(outcome, Sent):
                 self._through += 1
@@ -160,6 +181,14 @@ class _Session:
                 _log.warning(
                     "%s: %s changed while it was read; it is not committed", self._job.run, file.blob
                 )
+
+    def tell(self, tick: Callable[[Tick], None]) -> None:
+        """Ten times a second."""
+        now = time.monotonic()
+        if now - self._last_tick >= _TICK:
+            self._last_tick = now
+            tick(self.at)
+            self.raise_if_still()
 
     def raise_if_still(self) -> None:
         """Nothing moved for long, though each call has its own limit: a share that hangs while it is read."""
@@ -188,11 +217,8 @@ class _Session:
     ) -> None:
         self._stop.set()
         for _ in self._threads:
-            for each in (self._files, self._tasks):
-                try:
-                    each.put_nowait(None)
-                except queue.Full:
-                    pass
+            self._files.put(None)
+            self._tasks.put(None)
         self._calls.close()
         # A reader that hangs on a dead share cannot be ended: it is a daemon, and sends nothing any more.
         deadline = time.monotonic() + 2.0
@@ -216,31 +242,61 @@ class _Session:
             except Exception as error:
                 self._done.put((file, _as_ours(file.blob, error)))
 
-    def _read_file(self, file: FileToSend) -> None:
+    def _carry_small(self, file: FileToSend) -> None:
+        outcome: Sent | SyncError | None = None
         try:
-            handle = open_to_read(self._job.source, file)
+            body = self._read_small(file)
+            if body is not None:
+                outcome = self._put_whole(file, body)
+        except Exception as error:
+            outcome = _as_ours(file.blob, error)
+        self._done.put((file, outcome))
+
+    def _read_small(self, file: FileToSend) -> bytes | None:
+        with self._reading:
+            handle = self._opened(file)
+            if handle is None:
+                return None
+            try:
+                if not as_seen(os.fstat(handle), file):
+                    return None
+                body = _read_whole(handle, file.size)
+                return body if len(body) == file.size and as_seen(os.fstat(handle), file) else None
+            finally:
+                os.close(handle)
+
+    def _put_whole(self, file: FileToSend, body: "memoryview | bytes") -> Sent:
+        md5 = hashlib.md5(body, usedforsecurity=False).digest()
+        self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
+        return Sent(file.blob, Evidence.VALIDATED, md5)
+
+    def _opened(self, file: FileToSend) -> int | None:
+        """None: it is gone, or something else took its place."""
+        try:
+            return open_to_read(self._job.source, file)
         except OSError as error:
-            if not is_gone_or_replaced(error):
-                raise
+            if is_gone_or_replaced(error):
+                return None
+            raise
+
+    def _read_file(self, file: FileToSend) -> None:
+        handle = self._opened(file)
+        if handle is None:
             self._done.put((file, None))
             return
         try:
             if not as_seen(os.fstat(handle), file):
                 self._done.put((file, None))
             elif file.size <= blocks.SINGLE_PUT:
-                self._read_small(file, handle)
+                self._read_middling(file, handle)
             else:
                 self._read_large(file, handle)
         finally:
             os.close(handle)
 
-    def _read_small(self, file: FileToSend, handle: int) -> None:
-        buffer: bytearray | None = None
-        if file.size <= _SMALL:
-            body: memoryview | bytes = _read_whole(handle, file.size)
-        else:
-            buffer = self._buffer()
-            body = self._filled(handle, buffer, file.size)
+    def _read_middling(self, file: FileToSend, handle: int) -> None:
+        buffer = self._buffer()
+        body = self._filled(handle, buffer, file.size)
         if len(body) != file.size or not as_seen(os.fstat(handle), file):
             self._give_back(buffer)
             self._done.put((file, None))
@@ -249,15 +305,13 @@ class _Session:
         def send() -> None:
             outcome: Sent | SyncError
             try:
-                md5 = hashlib.md5(body, usedforsecurity=False).digest()
-                self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
-                outcome = Sent(file.blob, Evidence.VALIDATED, md5)
+                outcome = self._put_whole(file, body)
             except Exception as error:
                 outcome = _as_ours(file.blob, error)
             self._give_back(buffer)
             self._done.put((file, outcome))
 
-        self._task(send)
+        self._tasks.put(send)
 
     def _read_large(self, file: FileToSend, handle: int) -> None:
         """Blocks go out while the next are read; the list of blocks is written when all are there."""
@@ -276,7 +330,7 @@ class _Session:
             whole.update(body)
             read += len(body)
             parts.begin(number)
-            self._task(self._block_sender(blob, number, body, buffer, there, parts))
+            self._tasks.put(self._block_sender(blob, number, body, buffer, there, parts))
             number += 1
             if len(body) < wanted:
                 break
@@ -295,7 +349,7 @@ class _Session:
         blob: str,
         number: int,
         body: memoryview,
-        buffer: bytearray,
+        buffer: "_Buffer",
         there: frozenset[tuple[str, int]],
         parts: "_Parts",
     ) -> Callable[[], None]:
@@ -331,10 +385,10 @@ class _Session:
             return frozenset()
         return ours
 
-    def _buffer(self) -> bytearray:
+    def _buffer(self) -> "_Buffer":
         while not self._stop.is_set():
             try:
-                return self._buffers.get(timeout=0.2)
+                return self._buffers.get(timeout=0.2) or mmap.mmap(-1, blocks.BLOCK)
             except queue.Empty:
                 continue
         raise UploadFailed("stopped")
@@ -346,30 +400,20 @@ class _Session:
                 return bytearray(max(size, blocks.BLOCK + 1))
         raise UploadFailed("stopped")
 
-    def _filled(self, handle: int, buffer: bytearray, wanted: int) -> memoryview:
+    def _filled(self, handle: int, buffer: "_Buffer", wanted: int) -> memoryview:
         """The next ``wanted`` bytes, fewer at the file's end. A buffer that cannot be filled goes back at once."""
         try:
-            return memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted])]
+            with self._reading:
+                return memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted])]
         except OSError:
             self._give_back(buffer)
             raise
 
-    def _give_back(self, buffer: bytearray | None) -> None:
-        if buffer is None:
-            return
+    def _give_back(self, buffer: "_Buffer") -> None:
         if len(buffer) == blocks.BLOCK:
             self._buffers.put(buffer)
         else:
             self._large.release()
-
-    def _task(self, task: Callable[[], None]) -> None:
-        while not self._stop.is_set():
-            try:
-                self._tasks.put(task, timeout=0.2)
-                return
-            except queue.Full:
-                continue
-        raise UploadFailed("stopped")
 
     def _send(self) -> None:
         while not self._stop.is_set():

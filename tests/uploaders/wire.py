@@ -179,6 +179,8 @@ class WireHandler(http.server.BaseHTTPRequestHandler):
             request = Request(
                 self.command, urllib.parse.unquote(self.path), dict(self.headers.items()), self._body()
             )
+            if len(request.body) < int(self.headers.get("Content-Length") or 0):
+                raise ConnectionResetError("whoever sent it is gone")
             self.wire.seen.append(request)
             what = self.wire.act(request)
             if isinstance(what, Answer):
