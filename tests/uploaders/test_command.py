@@ -140,6 +140,27 @@ def test_a_kill_in_the_middle_of_a_large_file_costs_only_the_blocks_on_their_way
     scene.check_sums("A")
 
 
+def test_a_file_that_the_lake_writes_and_that_changes_meanwhile_is_not_called_validated(
+    scene: Scene, azurite: Azurite
+) -> None:
+    """Its MD5 was computed before: what came then stands under another's MD5."""
+    name = "new\nline"
+    run = scene.make_run("A", {name: b"1" * 9 * MEBIBYTE})
+
+    def act(request: Request) -> None:
+        if request.kind == "PUT block" and (run / name).read_bytes()[:1] == b"1":
+            (run / name).write_bytes(b"2" * 9 * MEBIBYTE)
+
+    with Wire(azurite.port) as wire:
+        wire.act = act
+        scene.config["blob-endpoint"] = wire.endpoint
+        scene.run_command(config=scene.config)
+        assert not scene.is_published("A")
+        assert evidence(scene).get(name, 0) <= 1
+        scene.run()
+    assert scene.get(f"A/{name}") == b"2" * 9 * MEBIBYTE
+
+
 @BOTH
 def test_tiers(uploader: str, scene: Scene) -> None:
     scene.config["uploader"] = uploader
