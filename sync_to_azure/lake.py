@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import io
 import logging
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
@@ -44,7 +43,7 @@ class Lake:
 
         self._endpoint = settings.blob_endpoint
         self._container = settings.container_name
-        self._answers: list[bytes] = []
+        self._answers: list[Any] = []
         self._authority = settings.authority_host or "the login service"
         with self._errors("signing in"):
             self._client = ContainerClient(
@@ -98,7 +97,7 @@ class Lake:
         """Called for every answer of the service: of a listing the last, good one counts."""
         if "comp=list" in answer.http_request.url:
             good = answer.http_response.status_code == 200
-            self._answers = [answer.http_response.body()] if good else []
+            self._answers = [answer] if good else []
 
     def put(self, name: str, data: bytes | IO[bytes], size: int, md5: bytes, content_type: str) -> str:
         """Write one blob, replacing what stands there; returns its ETag. The service checks every part's MD5."""
@@ -222,12 +221,13 @@ class Lake:
         )
 
 
-def _blobs(answer: bytes) -> Iterator[Blob]:
-    """The entries of one answer to List Blobs, read as they come: its tree would be 30 MB."""
-    for _, element in ElementTree.iterparse(io.BytesIO(answer)):
-        if element.tag == "Blob":
-            yield _blob(element)
-            element.clear()
+def _blobs(answer: Any) -> Iterator[Blob]:
+    """The entries of one answer to List Blobs. The library read it into a tree and keeps that with the answer; if it
+    ever does not, it is read here."""
+    tree = answer.context.get("deserialized_data")
+    if not isinstance(tree, ElementTree.Element):
+        tree = ElementTree.fromstring(answer.http_response.body())
+    return map(_blob, tree.iter("Blob"))
 
 
 def _blob(element: ElementTree.Element) -> Blob:
