@@ -1,7 +1,7 @@
 # Everything a person types here; `make` alone tells what there is. Paths are relative: the tree may stand anywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap system demo test bench lint format clean
+.PHONY: help bootstrap system demo test bench bench-uploaders lint format clean
 
 PYTHON ?=
 KEEP ?=
@@ -15,6 +15,7 @@ help:
 	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
 	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
+	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
 	@echo 'make lint            formatting, style, types, imports only'
 	@echo 'make format          format the sources'
 	@echo 'make bootstrap       install what these need (each does so by itself)'
@@ -44,6 +45,11 @@ bench: bootstrap
 	@failed=0; for each in first_pass idle_pass memory; do \
 	    .venv/bin/python -u -m benchmarks.$$each $(if $(FOLDER),--folder $(FOLDER)) || failed=1; echo; \
 	done; exit $$failed
+
+# PARTS="reads killed" measures these again; FOLDER as above.
+bench-uploaders: bootstrap
+	@bash embedded/bootstrap bench
+	@.venv/bin/python -u -m benchmarks.uploaders $(if $(FOLDER),--folder $(FOLDER)) $(PARTS)
 
 lint: $(VENV)
 	@.venv/bin/python -m tox run -e lint
