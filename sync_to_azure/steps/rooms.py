@@ -14,6 +14,7 @@ from sync_to_azure.model import Progress, RunLine, State, Trouble
 from sync_to_azure.names import ExcludeRules
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder, SheetFile
+from sync_to_azure.tell.redact import Redactor
 
 if TYPE_CHECKING:
     from sync_to_azure.identity import Identity
@@ -42,6 +43,7 @@ class Rooms:
         self.clock = clock
         self.ledger = ledger
         self.files = files
+        self.redact = Redactor(settings.secret_values())
         self.rules = ExcludeRules(settings.exclude)
         self.pass_started = clock.now()
         self.troubles: list[Trouble] = []
@@ -135,6 +137,13 @@ class Rooms:
         event: str | None = None,
         **columns: object,
     ) -> bool:
+        """The ledger is a sink as a log is: what AzCopy or a service said goes into it without secrets."""
+        if reason is not None:
+            clean = {
+                key: self.redact(value) if isinstance(value, str) else value
+                for key, value in reason.parameters.items()
+            }
+            reason = Reason(reason.code, clean)
         return self.ledger.set_state(work.run, state, reason, self.clock.now(), event, **columns)
 
 
