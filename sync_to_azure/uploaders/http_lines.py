@@ -105,6 +105,8 @@ class Direct:
             self._closed = True
             for line in list(self._open):
                 line.cut()
+        while self._idle:
+            self._idle.pop().close()
 
     def _head(self, target: str, headers: Mapping[str, str], length: int) -> bytes:
         lines = [f"PUT {target} HTTP/1.1\r\nHost: {self._named}\r\nContent-Length: {length}\r\n"]

