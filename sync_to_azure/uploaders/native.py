@@ -47,8 +47,8 @@ _SMALL = 128 * 1024
 """Up to this size a file has a buffer of its own; larger ones take turns at those below: what many threads free is not
 given back to the system (300 MB were seen)."""
 
-_BUFFERS = 12
-"""Buffers of one block each (96 MiB in all) for all larger files; with fewer in flight than requests allowed,
+_BUFFERS = 10
+"""Buffers of one block each (80 MiB in all) for all larger files; with fewer in flight than requests allowed,
 large files still fill a 10 Gb/s line, and memory stays below AzCopy's sixth."""
 
 
