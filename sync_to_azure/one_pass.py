@@ -108,8 +108,16 @@ def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
         return
     # What AzCopy or the service said goes into the ledger, and from there into tables: without secrets.
     problem = Redactor(rooms.settings.secret_values())(str(error))
-    rooms.set_state(work, State.FAILING, Reason("failed", {"problem": problem}))
+    rooms.set_state(work, _failing(work), Reason("failed", {"problem": problem}))
     rooms.trouble(f"{work.key}:failed", str(error))
+
+
+def _failing(work: Work) -> State:
+    """A run whose folder is not there stays what it is: an empty main folder must not look like a lost share."""
+    if work.folder is not None:
+        return State.FAILING
+    without_folder = (State.EXPECTED, State.REMOVED, State.GONE)
+    return work.run.state if work.run.state in without_folder else State.GONE
 
 
 def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> SurroundingsError | None:
@@ -118,7 +126,7 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
         return error
     _log.warning("%s: %s", work.key, error)
     reason = Reason("storage", {"problem": error.message})
-    rooms.set_state(work, State.FAILING if not work.run.is_published else work.run.state, reason)
+    rooms.set_state(work, _failing(work) if not work.run.is_published else work.run.state, reason)
     look.at_main_folder(rooms)
     try:
         rooms.storage_answers()

@@ -67,6 +67,8 @@ _WORDS = {
     "no-sheet-yet": "carried and verified; waiting for {sheet} in the sample sheet folder (or --sheet-optional)",
     "sheet-ambiguous": "two sample sheets fit this run: {sheets}; keep one",
     "sheet-unreadable": "its sample sheet {sheet} cannot be read: {problem}",
+    "sheet-in-the-way": "{sheet} is not carried: the run's own sheet cannot be kept as {blob}, a published file of"
+    " the run has that name",
     "no-run-yet": "its sample sheet is there, its folder is not (yet)",
     "empty": "waiting: the folder holds no file to carry",
     "uncarried": "{count} entries cannot be carried and hold publishing up: {names}",

@@ -44,7 +44,12 @@ def publication(rooms: Rooms, work: Work) -> None:
         theirs = str((receipt.get("source") or {}).get("main_folder"))
         if theirs != str(rooms.settings.main_folder):
             raise OtherMainFolder(work.key, theirs)
-    if marker is None:
+    if marker is None and run.is_published and not run.rows_kept and receipt is None:
+        raise RunError(
+            f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
+            "restore them",
+        )
+    if marker is None and (not run.is_published or run.rows_kept):
         # Never published, or cut off before the marker: what stands there is no claim of ours.
         rooms.ledger.set(run, lake_known=1, taken_over=0)
         return
@@ -73,7 +78,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         ) from error
     wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
     # A publishing that was cut off between its blobs: every line is true, the set is written again.
-    work.republish = wanted != (listed.hexdigest(), summed.hexdigest())
+    work.republish = marker is None or wanted != (listed.hexdigest(), summed.hexdigest())
     rooms.ledger.set(
         run,
         lake_known=1,
@@ -87,6 +92,15 @@ def publication(rooms: Rooms, work: Work) -> None:
     )
     rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
+
+
+def is_overtaken(rooms: Rooms, work: Work) -> bool:
+    """Has more been published than the ledger knows? By another machine, or by us before the ledger was set back."""
+    run, lake = work.run, rooms.lake()
+    receipt = documents.parse_receipt(lake.get(work.base + ".json") or b"")
+    if run.is_published:
+        return receipt is not None and int(receipt.get("generation") or 1) > run.generation
+    return (receipt is not None or not run.taken_over) and lake.get(work.base + ".sync") is not None
 
 
 def documents_stand(rooms: Rooms, work: Work) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import random
 import sys
 from collections.abc import Iterable, Iterator
+from typing import IO, cast
 
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, UploadFailed
 from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file, open_to_read
@@ -166,15 +168,33 @@ def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iter
             continue
         try:
             with open(open_to_read(work.root, file), "rb") as handle:
+                read = _Read(handle)
                 rooms.lake().put(
-                    work.prefix + file.blob, handle, file.size, hashed.md5, "application/octet-stream"
+                    work.prefix + file.blob,
+                    cast(IO[bytes], read),
+                    file.size,
+                    hashed.md5,
+                    "application/octet-stream",
                 )
-                if not as_seen(os.fstat(handle.fileno()), file):
+                if not as_seen(os.fstat(handle.fileno()), file) or read.digest.digest() != hashed.md5:
                     # Hashed before it was sent: other bytes may stand under its MD5.
                     continue
         except OSError:
             continue
         yield Sent(file.blob, Evidence.VALIDATED, hashed.md5)
+
+
+class _Read:
+    """A file that tells the MD5 of what was read of it."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self.digest = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._handle.read(size)
+        self.digest.update(data)
+        return data
 
 
 def _hash(rooms: Rooms, work: Work, files: Iterator[FileToSend]) -> None:

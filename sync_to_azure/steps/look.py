@@ -34,7 +34,7 @@ def at_main_folder(rooms: Rooms) -> Found:
             f" {mount[1]} ({mount[0]}) instead of {known[1]} ({known[0]})",
             f"mount the share; if it was really moved, delete the state file {ledger.path} (costs time, no data)",
         )
-    here = [run for run in ledger.runs().values() if run.state not in _NOT_HERE]
+    here = [run for run in ledger.runs().values() if not _known_gone(run)]
     if not found.runs and not found.aside and here:
         raise SourceUnavailable(
             f"main folder {settings.main_folder} is empty, but {len(here)} runs were there before ({here[0].key} …)",
@@ -49,6 +49,11 @@ def at_main_folder(rooms: Rooms) -> Found:
         if ledger.tell_once(f"stray:{stray}", now):
             _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)
     return found
+
+
+def _known_gone(run: Run) -> bool:
+    flagged_since = run.reason is not None and bool(run.reason.parameters.get("source_gone"))
+    return run.state in _NOT_HERE or (run.state is State.FLAGGED and flagged_since)
 
 
 def works(rooms: Rooms, found: Found) -> Iterator[Work]:

@@ -60,7 +60,8 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     if not run.is_published and not decision.ready:
         wait(rooms, work, decision.reason)
         return
-    if not run.lake_known:
+    if not run.lake_known or not run.is_published:
+        # Asked each time: a ledger that was set back, or another machine, must not make us send over what is published.
         adopt.publication(rooms, work)
         before = dict(work.renamed)
         sheets.place_own(rooms, work, sheet)
@@ -79,6 +80,11 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         return
     if not needs_the_lake(rooms, work, sheet, changed):
         settle(rooms, work, changed)
+        return
+    if run.is_published and adopt.is_overtaken(rooms, work):
+        _log.warning("%s: more of it was published than we knew; its manifest is read anew", work.key)
+        rooms.ledger.set(run, lake_known=0)
+        carry_and_publish(rooms, work)
         return
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
 
@@ -176,6 +182,8 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
 
 def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
     """A person should look. It is news once; as long as it lasts, it is known trouble."""
+    if work.folder is None:
+        reason = Reason(reason.code, {**reason.parameters, "source_gone": True})
     news = rooms.set_state(work, State.FLAGGED, reason)
     advice = f" ({reason.advice})" if reason.advice else ""
     rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}", exit_code=1, new=news)
@@ -223,7 +231,9 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         remove.settle_absent(rooms, work)
         return
     first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
-    if first_look_at_sheet or (run.is_published and (look.sheet_changed(work) or rooms.settings.thorough)):
+    if first_look_at_sheet or (
+        run.is_published and (look.sheet_changed(work) or not run.lake_known or rooms.settings.thorough)
+    ):
         in_the_lake_only(rooms, work)
     if run.is_published:
         solved = run.state is not State.FLAGGED or (
@@ -276,5 +286,5 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         publish.publish(rooms, work, verdict)
     sheets.note_carried(rooms, work, sheet)
     rooms.set_state(work, state, Reason("not-there") if state is State.GONE else None)
-    files.forget(run)
     rooms.ledger.set(run, rows_kept=0)
+    files.forget(run)

@@ -13,11 +13,11 @@ from typing import Any
 
 from sync_to_azure import __version__
 from sync_to_azure.clock import iso
-from sync_to_azure.errors import StateUnavailable
+from sync_to_azure.errors import RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
-from sync_to_azure.steps import documents
+from sync_to_azure.steps import adopt, documents
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -37,7 +37,14 @@ class _Document:
 def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     """Write the four blobs. A crash between them leaves ``lake_known`` at 0, so the next pass asks the lake first."""
     run, now = work.run, rooms.clock.now()
-    rooms.set_state(work, State.VERIFIED, None, lake_known=0)
+    if adopt.is_overtaken(rooms, work):
+        rooms.ledger.set(run, lake_known=0)
+        raise RunError(
+            f"{run.key} was published by somebody else while we carried it; the next pass reads what is there",
+            "do two machines carry this main folder?",
+        )
+    gone = work.folder is None
+    rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None, lake_known=0)
     generation = run.generation + 1
     counts: Counter[str] = Counter()
     summary = _Counted(counts)
@@ -61,8 +68,8 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     rooms.files.freeze(run, generation)
     rooms.set_state(
         work,
-        State.PUBLISHED,
-        None,
+        run.state if gone else State.PUBLISHED,
+        run.reason if gone else None,
         event="published" if generation == 1 else "published-again",
         lake_known=1,
         taken_over=0,

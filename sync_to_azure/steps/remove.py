@@ -176,9 +176,9 @@ def settle_absent(rooms: Rooms, work: Work) -> None:
 
 
 def _removed(rooms: Rooms, work: Work) -> None:
-    rooms.set_state(work, State.REMOVED, None)
+    # The word that no rows are kept comes before they go: without it, none of them would look like all of them.
+    rooms.set_state(work, State.REMOVED, None, rows_kept=0)
     rooms.files.forget(work.run)
-    rooms.ledger.set(work.run, rows_kept=0)
     _log.info("%s: removed from the source", work.key)
 
 

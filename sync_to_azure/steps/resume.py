@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import logging
 import os
 
-from sync_to_azure.errors import RunError
+from sync_to_azure.errors import RunError, SourceUnavailable, StateUnavailable
 from sync_to_azure.model import State
 from sync_to_azure.names import ASIDE_PREFIX, shown
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import Found, RunFolder
 from sync_to_azure.steps import adopt, remove
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.walk import SHARE_GONE
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,12 @@ def removals(rooms: Rooms, found: Found) -> None:
             _go_on(rooms, work, aside, path)
         except RunError as error:
             rooms.trouble(f"{key}:failed", str(error))
+        except OSError as error:
+            if error.errno in SHARE_GONE:
+                raise SourceUnavailable(f"{shown(path)}: {error.strerror}") from error
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StateUnavailable(f"no space left: {error}") from error
+            rooms.trouble(f"{key}:failed", f"{key}: its removal cannot go on: {error}")
 
 
 def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
@@ -39,7 +47,7 @@ def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
     was unlinked, the lake is asked again: it may have been long ago, and ``remove-source`` may be off by now.
     """
     run = work.run
-    if run.state is State.REMOVED or not run.rows_kept or not run.lake_known:
+    if run.state is State.REMOVED or not (run.rows_kept and run.lake_known and run.is_published):
         adopt.publication(rooms, work)
     if not run.is_published:
         _back(rooms, work, path, "nothing is published of it")

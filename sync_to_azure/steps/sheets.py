@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import stat
 
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import RunError
@@ -21,6 +22,14 @@ _log = logging.getLogger(__name__)
 
 _OWN_PATH = SHEET_BLOB.encode()
 _LARGEST = 64 * 1024 * 1024
+
+
+class OwnSheetInTheWay(RunError):
+    """Its own SampleSheet.csv would have to stand where a published file of the run stands already."""
+
+    def __init__(self, run: str) -> None:
+        self.reason = Reason("sheet-in-the-way", {"blob": INSTRUMENT_SHEET_BLOB, "sheet": f"{run}.csv"})
+        super().__init__(f"{run}: {self.reason.text}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,8 +88,11 @@ def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
 
 def _own_differs(work: Work, sheet: Sheet) -> bool:
     try:
-        with open(os.path.join(work.root, _OWN_PATH), "rb") as handle:
-            return handle.read(_LARGEST + 1) != sheet.content
+        # A fifo in its place must not block us; what is no plain file is the walk's to tell.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(os.path.join(work.root, _OWN_PATH), flags), "rb") as handle:
+            plain = stat.S_ISREG(os.fstat(handle.fileno()).st_mode)
+            return plain and handle.read(_LARGEST + 1) != sheet.content
     except OSError:
         return False
 
@@ -91,6 +103,9 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
     own = rooms.files.get(work.run, SHEET_BLOB)
     if own is None or own.origin == "sheet" or own.generation == 0 or own.md5 == sheet.md5:
         return
+    aside = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
+    if aside is not None and aside.generation > 0 and aside.md5 != own.md5:
+        raise OwnSheetInTheWay(work.key)
     content = rooms.lake().get(work.prefix + SHEET_BLOB)
     if content is None or _md5(content) != own.md5:
         # Cut off after both blobs were written: the own one stands aside already.
