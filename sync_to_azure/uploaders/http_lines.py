@@ -1,7 +1,7 @@
 """Connections to one host on which bodies are put: urllib3's pool, directly or through the proxy of the environment.
 
-What is added: a body goes out in pieces, with a sign of life for each (the limit on a line's silence holds for a
-piece; for the whole of a body, a slow line would be taken for a dead one), and all lines can be cut from another thread.
+What is added: a body goes out in pieces, with a sign of life for each (the limit on a line's silence holds for a piece;
+for the whole of a body, a slow line would be taken for a dead one), and all lines can be cut from another thread.
 """
 
 from __future__ import annotations
