@@ -31,13 +31,13 @@ def picture(results: dict[str, Result]) -> str:
     ]
     x = 16.0
     for which, colour in _COLOURS.items():
-        note = " (and verifies, publishes)" if which in (NATIVE, WITH_AZCOPY) else " (upload only)"
+        note = " (with proof)" if which in (NATIVE, WITH_AZCOPY) else " (upload only)"
         label = (
             TITLES[which].replace("sync_to_azure ", "").replace(", 16 threads of upload_blob", ", 16 threads")
         )
         text.append(f'<rect x="{x:.0f}" y="40" width="12" height="12" fill="{colour}"/>')
         text.append(f'<text x="{x + 17:.0f}" y="51" fill="#222">{label}{note}</text>')
-        x += 17 + 6.4 * len(label + note) + 14
+        x += 17 + 5.6 * len(label + note) + 12
     for number, (what, key) in enumerate(
         (("Wall time", "wall"), ("Processor time", "cpu"), ("Peak memory", "peak"))
     ):
@@ -78,12 +78,12 @@ def _panel(
         shares = {which: found / medians[AZCOPY] for which, found in medians.items()}
         if key != "peak":
             shares[NATIVE] = statistics.median(results[name][f"{key} ratios"])
+        target = {"wall": CASES[name].wall, "cpu": CASES[name].cpu}.get(key, MOST_MEMORY / medians[AZCOPY])
         for place, (which, colour) in enumerate(_COLOURS.items()):
             if which in shares:
-                text += _bar(
-                    left, top + place * _BAR, width, shares[which], colour, _amount(key, medians[which])
-                )
-        target = {"wall": CASES[name].wall, "cpu": CASES[name].cpu}.get(key, MOST_MEMORY / medians[AZCOPY])
+                amount = _amount(key, medians[which])
+                after = target if which == NATIVE else 0.0
+                text += _bar(left, top + place * _BAR, width, shares[which], colour, amount, after)
         x = left + width * min(target, _SCALE) / _SCALE
         line = f'x1="{x:.1f}" y1="{top - 2}" x2="{x:.1f}" y2="{top + _BAR + 1}"'
         text.append(f'<line {line} stroke="#b3261e" stroke-width="2.5"/>')
@@ -96,10 +96,13 @@ def _amount(key: str, found: float) -> str:
     return f"{found:.1f} s" if found >= 10 else f"{found:.2f} s"
 
 
-def _bar(left: float, y: float, width: float, share: float, colour: str, amount: str) -> list[str]:
+def _bar(
+    left: float, y: float, width: float, share: float, colour: str, amount: str, after: float
+) -> list[str]:
+    """``after``: a share that the amount must not cover."""
     length = width * min(share, _SCALE) / _SCALE
     inside = length > width * 0.75
-    x = left + length - 4 if inside else left + length + 5
+    x = left + length - 4 if inside else left + max(length, width * min(after, _SCALE) / _SCALE) + 5
     anchor, dark = ("end", "#ffffff") if inside else ("start", "#222")
     if inside and colour in ("#c9ced6", "#8fc7b1"):
         dark = "#222"
