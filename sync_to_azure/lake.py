@@ -148,6 +148,30 @@ class Lake:
             _, uncommitted = self._client.get_blob_client(name).get_block_list("uncommitted")
             return [(block.id, block.size) for block in uncommitted]
 
+    def clear_leftovers(self, name: str) -> bool:
+        """Drop blocks that an upload left behind, whose ids may be of another length: they make every new block fail
+        until the service forgets them, a week later. Only for a blob that is about to be written: it may be empty then.
+        """
+        from azure.core import MatchConditions
+
+        with self._errors(f"looking for blocks of {name}", name):
+            blob = self._client.get_blob_client(name)
+            try:
+                committed, uncommitted = blob.get_block_list("all")
+                if not uncommitted:
+                    return False
+            except Exception as error:
+                if getattr(error, "status_code", None) == 404:
+                    return False
+                raise
+            condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
+            if committed or blob.exists():
+                etag = blob.get_blob_properties().etag
+                condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            # An empty list drops them all.
+            blob.commit_block_list([], **condition)
+            return True
+
     def md5_of(self, name: str, etag: str) -> bytes:
         """Read one version of a blob back and hash it: the strongest evidence."""
         digest = hashlib.md5(usedforsecurity=False)

@@ -18,11 +18,13 @@ from sync_to_azure.steps import frozen, look, read_back, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
+from sync_to_azure.uploaders.azcopy_words import put_blob_mib
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_BACK_OFF = 60.0
 _BATCH = 500
+_LAKE_IN_BLOCKS = 4 * 1024 * 1024
 
 _WHY_READ_BACK = {
     "listed": "",
@@ -134,10 +136,13 @@ def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, too
     uploader = rooms.uploader()
     started = rooms.clock.monotonic()
     direct: list[FileToSend] = []
+    in_blocks = put_blob_mib(os.environ) * 1024 * 1024
 
     def listed() -> Iterator[FileToSend]:
         for file in rooms.files.each_to_send(work.run):
             if uploader.can_carry(file):
+                if not uploader.computes_md5 and file.size > in_blocks:
+                    _clear_leftovers(rooms, work, file)
                 yield file
             else:
                 direct.append(file)
@@ -166,6 +171,8 @@ def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iter
         hashed = hash_file(work.root, file)
         if hashed.md5 is None:
             continue
+        if file.size > _LAKE_IN_BLOCKS:
+            _clear_leftovers(rooms, work, file)
         try:
             with open(open_to_read(work.root, file), "rb") as handle:
                 read = _Read(handle)
@@ -182,6 +189,11 @@ def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iter
         except OSError:
             continue
         yield Sent(file.blob, Evidence.VALIDATED, hashed.md5)
+
+
+def _clear_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> None:
+    if rooms.lake().clear_leftovers(work.prefix + file.blob):
+        _log.info("%s: blocks that an upload of %s left are cleared", work.key, file.blob)
 
 
 class _Read:
