@@ -97,7 +97,12 @@ def publication(rooms: Rooms, work: Work) -> None:
 def is_overtaken(rooms: Rooms, work: Work) -> bool:
     """Has more been published than the ledger knows? By another machine, or by us before the ledger was set back."""
     run, lake = work.run, rooms.lake()
-    receipt = documents.parse_receipt(lake.get(work.base + ".json") or b"")
+    text = lake.get(work.base + ".json") or b""
+    if documents.is_newer(text):
+        raise RunError(
+            f"{work.base}.json was written by a newer version of sync_to_azure", "use that version"
+        )
+    receipt = documents.parse_receipt(text)
     if run.is_published:
         return receipt is not None and int(receipt.get("generation") or 1) > run.generation
     return (receipt is not None or not run.taken_over) and lake.get(work.base + ".sync") is not None

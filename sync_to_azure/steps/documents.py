@@ -102,5 +102,14 @@ def parse_receipt(text: bytes) -> dict[str, Any] | None:
     return values if counts and groups else None
 
 
+def is_newer(text: bytes) -> bool:
+    """Is it a receipt of a schema that we do not know yet? It is never written over."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and _is_count(values.get("schema")) and values["schema"] > SCHEMA
+
+
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**63

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -288,6 +289,15 @@ def test_blocks_that_another_tool_left_where_the_lake_writes(scene: Scene) -> No
     scene.make_run("R", {name: os.urandom(SIZE)})
     scene.run()
     scene.check_sums("R")
+
+
+def test_a_receipt_of_a_newer_version_is_not_written_over(scene: Scene) -> None:
+    scene.make_run("R")
+    scene.run()
+    newer = json.dumps(json.loads(scene.get("R.json")) | {"schema": 99, "generation": 5}).encode()
+    scene.put("R.json", newer)
+    assert "newer version" in scene.run("--thorough", expect=1).stderr
+    assert scene.get("R.json") == newer
 
 
 def test_a_file_that_changes_under_its_time_while_the_lake_writes_it(scene: Scene) -> None:
