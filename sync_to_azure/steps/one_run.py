@@ -51,6 +51,8 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
             wait(rooms, work, look.waiting_for_flags(rooms, work, missing))
             return
     sheet, sheet_problem = sheets.read(work)
+    if sheet_problem is not None and run.is_published:
+        tell_sheet_problem(rooms, work, sheet_problem)
     files.clear_try()
     if run.is_published and not run.rows_kept:
         adopt.publication(rooms, work)
@@ -217,11 +219,15 @@ def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
     reason = work.run.reason
     now = rooms.clock.now()
     if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
-        if rooms.ledger.tell_once(f"{reason.code}:{work.key}", now):
-            rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
+        tell_sheet_problem(rooms, work, reason)
     elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
         text = f"{work.key} has been without its sample sheet for 48 h; without it, it is not published"
         rooms.trouble(f"{work.key}:no-sheet", text, once=True)
+
+
+def tell_sheet_problem(rooms: Rooms, work: Work, reason: Reason) -> None:
+    if rooms.ledger.tell_once(f"{reason.code}:{work.key}", rooms.clock.now()):
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
 
 
 def without_folder(rooms: Rooms, work: Work) -> None:

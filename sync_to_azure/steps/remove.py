@@ -44,6 +44,9 @@ def wanted(rooms: Rooms, work: Work) -> bool:
     """Cheap: is there anything to try? What stands in the way is told once, without asking the storage."""
     if not rooms.settings.remove_source or work.folder is None or work.run.state is not State.PUBLISHED:
         return False
+    if work.run.reason is not None and work.run.reason.code != "removal-later":
+        # Not at rest: files that came later are not carried yet.
+        return False
     main_folder = rooms.settings.main_folder
     if os.statvfs(main_folder).f_flag & os.ST_RDONLY:
         _tell(

@@ -181,3 +181,16 @@ def test_a_folder_left_aside_is_proved_anew(scene: Scene) -> None:
     assert list(scene.main.iterdir()) == []
     for name in ("OFF", "WRONG", "RIGHT", "NEVER"):
         scene.check_sums(name)
+
+
+def test_additions_that_are_not_quiet_yet_are_no_reason_to_complain(scene: Scene) -> None:
+    run = scene.make_run("R")
+    scene.run()
+    (run / "late.txt").write_text("late")
+    scene.config |= {"completion-delay": 3600, "remove-source": "true"}
+    told = scene.run().output
+    assert "new files are there, quiet since" in told and "not removed" not in told
+    assert run.is_dir()
+    scene.config["completion-delay"] = 0
+    scene.run()
+    assert not run.exists() and scene.get("R/late.txt") == b"late"

@@ -256,3 +256,15 @@ def test_the_sheet_of_the_tool_before_is_not_replaced(scene: Scene) -> None:
     told = scene.run(expect=1).stderr
     assert "SampleSheet.csv" in told
     assert scene.etags() == before
+
+
+def test_a_second_sheet_for_a_published_run_is_told_once(scene: Scene) -> None:
+    sheets = scene.sheets()
+    (sheets / "r.csv").write_text("sheet")
+    scene.make_run("R")
+    scene.run()
+    assert scene.is_published("R")
+    (sheets / "r.CSV").write_text("another")
+    assert "two sample sheets fit this run" in scene.run(expect=1).stderr
+    assert "two sample sheets" not in scene.run().stderr
+    assert scene.get("R/SampleSheet.csv") == b"sheet"
