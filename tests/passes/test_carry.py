@@ -191,3 +191,11 @@ def test_a_file_rewritten_under_its_size_and_time_is_hashed_anew(scene: Scene) -
     scene.run()
     assert scene.get("R/Data/one.bcl") == b"two"
     scene.check_sums("R")
+
+
+def test_a_time_in_the_future_is_told_once_and_holds_nothing_up(scene: Scene) -> None:
+    run = scene.make_run("R")
+    os.utime(run / "RunInfo.xml", (2_208_988_800, 2_208_988_800))  # 2040
+    assert "lies in the future" in scene.run().stderr
+    assert scene.is_published("R")
+    assert "lies in the future" not in scene.run("--thorough").stderr
