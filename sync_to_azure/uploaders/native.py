@@ -13,10 +13,8 @@ import contextlib
 import functools
 import hashlib
 import logging
-import mmap
 import os
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +33,9 @@ from sync_to_azure.errors import (
 from sync_to_azure.hashing import as_seen, is_gone_or_replaced, open_to_read
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, blocks
+from sync_to_azure.uploaders.buffers import Buffer, Buffers, read_whole
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer
+from sync_to_azure.uploaders.threads import Cores, Parts
 from sync_to_azure.walk import SHARE_GONE
 
 if TYPE_CHECKING:
@@ -47,11 +47,6 @@ _log = logging.getLogger(__name__)
 _SMALL = 128 * 1024
 """Up to this size a file has a buffer of its own; larger ones take turns at those below: what many threads free is not
 given back to the system (300 MB were seen)."""
-
-_BUFFERS = 10
-"""Buffers of one block each (80 MiB in all) for all larger files; with fewer in flight than requests allowed,
-large files still fill a 10 Gb/s line, and memory stays below AzCopy's sixth."""
-
 
 _AHEAD = 512
 """Files handed out and not yet back: so many that the caller need not wake for each."""
@@ -93,10 +88,6 @@ class NativeUploader:
         session.raise_what_failed()
 
 
-_Buffer = mmap.mmap | bytearray
-"""Memory of its own from the system, taken when it is touched and given back with it."""
-
-
 class _Session:
     """The threads and buffers of one job. Only ``carry``'s thread calls its public methods."""
 
@@ -105,14 +96,12 @@ class _Session:
         self._lake = lake
         self._stop = threading.Event()
         self._calls = HotCalls(settings, signer, settings.concurrency, self._stop, self._moved)
-        self._cores = _Cores()
+        self._cores = Cores()
         # Neither grows: files waiting are at most _AHEAD, blocks waiting have a buffer each.
         self._files: queue.SimpleQueue[FileToSend | None] = queue.SimpleQueue()
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._reading = threading.Semaphore(settings.source_readers)
-        # None: one that was not needed yet.
-        self._buffers: queue.LifoQueue[_Buffer | None] = queue.LifoQueue()
-        self._large = threading.Semaphore(2)
+        self._buffers = Buffers(self._stop, self._reading)
         self._done: queue.SimpleQueue[tuple[FileToSend, Sent | SyncError | None]] = queue.SimpleQueue()
         self._waiting = 0
         self._closed = False
@@ -125,8 +114,6 @@ class _Session:
         self._signs = self._last_signs = 0
         self._last_moved = self._last_tick = time.monotonic()
         self._failed = 0
-        for _ in range(_BUFFERS):
-            self._buffers.put(None)
         readers = [threading.Thread(target=self._read, daemon=True) for _ in range(settings.source_readers)]
         senders = [threading.Thread(target=self._send, daemon=True) for _ in range(settings.concurrency)]
         self._threads = readers + senders
@@ -265,7 +252,7 @@ class _Session:
             try:
                 if not as_seen(os.fstat(handle), file):
                     return None
-                body = _read_whole(handle, file.size)
+                body = read_whole(handle, file.size)
                 return body if len(body) == file.size and as_seen(os.fstat(handle), file) else None
             finally:
                 os.close(handle)
@@ -300,10 +287,10 @@ class _Session:
             os.close(handle)
 
     def _read_middling(self, file: FileToSend, handle: int) -> None:
-        buffer = self._buffer()
-        body = self._filled(handle, buffer, file.size)
+        buffer = self._buffers.take(blocks.BLOCK, file.size)
+        body = self._buffers.filled(handle, buffer, file.size)
         if len(body) != file.size or not as_seen(os.fstat(handle), file):
-            self._give_back(buffer)
+            self._buffers.give_back(buffer)
             self._done.put((file, None))
             return
 
@@ -314,7 +301,7 @@ class _Session:
                 outcome = self._put_whole(file, body)
             except Exception as error:
                 outcome = _as_ours(file.blob, error)
-            self._give_back(buffer)
+            self._buffers.give_back(buffer)
             self._done.put((file, outcome))
 
         self._tasks.put(send)
@@ -327,12 +314,12 @@ class _Session:
         size = blocks.block_size(file.size)
         there = self._leftovers(blob)
         whole = hashlib.md5(usedforsecurity=False)
-        parts = _Parts()
+        parts = Parts()
         number = read = 0
         while read < file.size and parts.error is None:
             wanted = min(size, file.size - read)
-            buffer = self._buffer() if size == blocks.BLOCK else self._large_buffer(wanted)
-            body = self._filled(handle, buffer, wanted)
+            buffer = self._buffers.take(size, wanted)
+            body = self._buffers.filled(handle, buffer, wanted)
             whole.update(body)
             read += len(body)
             parts.begin(number)
@@ -355,9 +342,9 @@ class _Session:
         blob: str,
         number: int,
         body: memoryview,
-        buffer: "_Buffer",
+        buffer: Buffer,
         there: frozenset[tuple[str, int]],
-        parts: "_Parts",
+        parts: Parts,
     ) -> Callable[[], None]:
         def send() -> None:
             self._cores.apart()
@@ -372,7 +359,7 @@ class _Session:
                     self._calls.put_block(blob, identity, body, md5)
             except Exception as error:
                 problem = _as_ours(blob, error)
-            self._give_back(buffer)
+            self._buffers.give_back(buffer)
             parts.end(problem)
 
         return send
@@ -392,93 +379,12 @@ class _Session:
             return frozenset()
         return ours
 
-    def _buffer(self) -> "_Buffer":
-        while not self._stop.is_set():
-            try:
-                return self._buffers.get(timeout=0.2) or mmap.mmap(-1, blocks.BLOCK)
-            except queue.Empty:
-                continue
-        raise UploadFailed("stopped")
-
-    def _large_buffer(self, size: int) -> bytearray:
-        """Blocks above 8 MiB (files above 400 GB): two at a time, of their own size."""
-        while not self._stop.is_set():
-            if self._large.acquire(timeout=0.2):
-                return bytearray(max(size, blocks.BLOCK + 1))
-        raise UploadFailed("stopped")
-
-    def _filled(self, handle: int, buffer: "_Buffer", wanted: int) -> memoryview:
-        """The next ``wanted`` bytes, fewer at the file's end. A buffer that cannot be filled goes back at once."""
-        try:
-            with self._reading:
-                return memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted])]
-        except OSError:
-            self._give_back(buffer)
-            raise
-
-    def _give_back(self, buffer: "_Buffer") -> None:
-        if len(buffer) == blocks.BLOCK:
-            self._buffers.put(buffer)
-        else:
-            self._large.release()
-
     def _send(self) -> None:
         while not self._stop.is_set():
             task = self._tasks.get()
             if task is None:
                 return
             task()
-
-
-class _Cores:
-    """Threads that carry small files share one core. Python runs one of them at a time anyway; on several cores they
-    hand its lock to and fro with each of the dozen system calls a file, which doubled wall and processor time (20,000
-    files of 10 KB: 10 s instead of 5). Hashing of large buffers needs no lock, and has all cores."""
-
-    def __init__(self) -> None:
-        self._all = os.sched_getaffinity(0)
-        self._one = {random.choice(sorted(self._all))}
-        self._here = threading.local()
-
-    def together(self) -> None:
-        """The calling thread, from now on."""
-        self._use(self._one)
-
-    def apart(self) -> None:
-        self._use(self._all)
-
-    def _use(self, cores: set[int]) -> None:
-        if getattr(self._here, "cores", self._all) is not cores:
-            self._here.cores = cores
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(0, cores)
-
-
-class _Parts:
-    """The blocks of one file that are on their way."""
-
-    def __init__(self) -> None:
-        self.ids: dict[int, str] = {}
-        self.error: SyncError | None = None
-        self._open = 0
-        self._changed = threading.Condition()
-
-    def begin(self, number: int) -> None:
-        with self._changed:
-            self._open += 1
-
-    def end(self, error: SyncError | None) -> None:
-        with self._changed:
-            self._open -= 1
-            self.error = self.error or error
-            self._changed.notify_all()
-
-    def wait(self, stop: threading.Event) -> None:
-        with self._changed:
-            while self._open and not stop.is_set():
-                self._changed.wait(0.2)
-        if stop.is_set():
-            raise UploadFailed("stopped")
 
 
 def _as_ours(blob: str, error: Exception) -> SyncError:
@@ -490,21 +396,3 @@ def _as_ours(blob: str, error: Exception) -> SyncError:
         return kind(f"{blob} cannot be read: {error.strerror}")
     _log.error("%s: internal error, please report it", blob, exc_info=error)
     return UploadFailed(f"{blob}: internal error: {type(error).__name__}: {error}")
-
-
-def _read_whole(handle: int, size: int) -> bytes:
-    """``size`` bytes and one more try, so that a file that grew is noticed by its length."""
-    parts = []
-    left = size + 1
-    while left and (part := os.read(handle, left)):
-        parts.append(part)
-        left -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _fill(handle: int, view: memoryview) -> int:
-    """Read until the view is full or the file ends; the number of bytes read."""
-    filled = 0
-    while filled < len(view) and (count := os.readv(handle, [view[filled:]])):
-        filled += count
-    return filled

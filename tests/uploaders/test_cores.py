@@ -2,12 +2,12 @@
 
 import os
 
-from sync_to_azure.uploaders.native import _Cores
+from sync_to_azure.uploaders.threads import Cores
 
 
 def test_one_core_and_all_of_them_again() -> None:
     before = os.sched_getaffinity(0)
-    cores = _Cores()
+    cores = Cores()
     try:
         cores.together()
         shared = os.sched_getaffinity(0)
@@ -19,5 +19,5 @@ def test_one_core_and_all_of_them_again() -> None:
 
 def test_whoever_was_never_bound_is_left_as_it_was() -> None:
     before = os.sched_getaffinity(0)
-    _Cores().apart()
+    Cores().apart()
     assert os.sched_getaffinity(0) == before
