@@ -24,7 +24,6 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.steps import look, one_run, resume
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
-from sync_to_azure.tell.redact import Redactor
 from sync_to_azure.walk import SHARE_GONE
 
 _log = logging.getLogger(__name__)
@@ -106,9 +105,7 @@ def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
     if reason is not None:
         one_run.flag(rooms, work, reason)
         return
-    # What AzCopy or the service said goes into the ledger, and from there into tables: without secrets.
-    problem = Redactor(rooms.settings.secret_values())(str(error))
-    rooms.set_state(work, _failing(work), Reason("failed", {"problem": problem}))
+    rooms.set_state(work, _failing(work), Reason("failed", {"problem": str(error)}))
     rooms.trouble(f"{work.key}:failed", str(error))
 
 
