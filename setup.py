@@ -17,7 +17,9 @@ def version() -> str:
     return found.group(1)
 
 
+FAST = ["awscrt>=0.24.1,<1"]
 TEST = [
+    *FAST,
     "aiosmtpd>=1.4.6,<2",
     "hypothesis>=6.100,<7",
     "pytest>=8.2,<10",
@@ -49,6 +51,7 @@ setup(
         "urllib3>=2.2,<3",
     ],
     extras_require={
+        "fast": FAST,
         "test": TEST,
         "lint": LINT,
         "dev": TEST + LINT + ["tox>=4.23,<5"],

@@ -30,6 +30,12 @@ from sync_to_azure.uploaders.http_lines import lines_to
 if TYPE_CHECKING:
     from sync_to_azure.settings import Settings
 
+try:
+    # The service's CRC64 is the polynomial of NVMe. 55 GB/s without Python's lock, where an MD5 does 0.8.
+    from awscrt.checksums import crc64nvme
+except ImportError:
+    crc64nvme = None
+
 _log = logging.getLogger(__name__)
 
 API_VERSION = "2023-11-03"
@@ -96,12 +102,9 @@ class HotCalls:
         headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
         self._call(blob, "", headers, body)
 
-    def put_block(self, blob: str, identity: str, body: "memoryview | bytes", md5: bytes) -> None:
+    def put_block(self, blob: str, identity: str, body: "memoryview | bytes") -> None:
         self._call(
-            blob,
-            f"comp=block&blockid={quote(encoded(identity), safe='')}",
-            {"Content-MD5": _base64(md5)},
-            body,
+            blob, f"comp=block&blockid={quote(encoded(identity), safe='')}", _check_of_block(body), body
         )
 
     def put_block_list(self, blob: str, body: bytes, md5: bytes) -> None:
@@ -227,6 +230,16 @@ def _seconds(retry_after: str | None) -> float:
         return min(_LONGEST_WAIT, max(0.0, float(retry_after or 0)))
     except ValueError:
         return 0.0
+
+
+def _check_of_block(body: "memoryview | bytes") -> dict[str, str]:
+    """What the service compares the body with: its CRC64 with the extra ``fast``, else its MD5.
+
+    A CRC64 is sent in little-endian order (Microsoft, Put Block, ``x-ms-content-crc64``).
+    """
+    if crc64nvme is None:
+        return {"Content-MD5": _base64(hashlib.md5(body, usedforsecurity=False).digest())}
+    return {"x-ms-content-crc64": _base64(crc64nvme(body).to_bytes(8, "little"))}
 
 
 def _base64(digest: bytes) -> str:

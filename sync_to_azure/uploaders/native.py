@@ -2,8 +2,8 @@
 
 Files are read in the order of their names (a network share is read sequentially), never more than ``source-readers``
 at once. A small file is read, hashed and sent by one thread: handing it from one to another costs more than its own
-work. Of larger ones, readers fill buffers that others hash and send: up to 8 MiB as one Put Blob, above as Put Blocks,
-each with its MD5; the file's own MD5 comes from the same buffers. A file that is not as the walk saw it, before or
+work. Of larger ones, readers fill buffers that others check and send: up to 8 MiB as one Put Blob, above as Put Blocks,
+each with its CRC64 or MD5; the file's own MD5 comes from the same buffers. A file that is not as the walk saw it, before or
 after it was read, is not committed.
 """
 
@@ -315,18 +315,20 @@ class _Session:
         there = self._leftovers(blob)
         whole = hashlib.md5(usedforsecurity=False)
         parts = Parts()
-        number = read = 0
+        ids: list[str] = []
+        read = 0
         while read < file.size and parts.error is None:
             wanted = min(size, file.size - read)
             buffer = self._buffers.take(size, wanted)
             body = self._buffers.filled(handle, buffer, wanted)
+            if len(body) < wanted:
+                self._buffers.give_back(buffer)
+                break
             whole.update(body)
             read += len(body)
-            parts.begin(number)
-            self._tasks.put(self._block_sender(blob, number, body, buffer, there, parts))
-            number += 1
-            if len(body) < wanted:
-                break
+            ids.append(blocks.block_id(len(ids), whole.copy().digest()))
+            parts.begin()
+            self._tasks.put(self._block_sender(blob, ids[-1], body, buffer, there, parts))
         parts.wait(self._stop)
         if parts.error is not None:
             raise parts.error
@@ -334,13 +336,13 @@ class _Session:
             self._done.put((file, None))
             return
         md5 = whole.digest()
-        self._calls.put_block_list(blob, blocks.block_list(parts.ids[each] for each in range(number)), md5)
+        self._calls.put_block_list(blob, blocks.block_list(ids), md5)
         self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5)))
 
     def _block_sender(
         self,
         blob: str,
-        number: int,
+        identity: str,
         body: memoryview,
         buffer: Buffer,
         there: frozenset[tuple[str, int]],
@@ -350,13 +352,10 @@ class _Session:
             self._cores.apart()
             problem: SyncError | None = None
             try:
-                md5 = hashlib.md5(body, usedforsecurity=False).digest()
-                identity = blocks.block_id(number, md5)
-                parts.ids[number] = identity
                 if (identity, len(body)) in there:
                     self._moved(len(body))
                 else:
-                    self._calls.put_block(blob, identity, body, md5)
+                    self._calls.put_block(blob, identity, body)
             except Exception as error:
                 problem = _as_ours(blob, error)
             self._buffers.give_back(buffer)

@@ -38,12 +38,11 @@ class Parts:
     """The blocks of one file that are on their way."""
 
     def __init__(self) -> None:
-        self.ids: dict[int, str] = {}
         self.error: SyncError | None = None
         self._open = 0
         self._changed = threading.Condition()
 
-    def begin(self, number: int) -> None:
+    def begin(self) -> None:
         with self._changed:
             self._open += 1
 

@@ -29,7 +29,7 @@ from sync_to_azure.errors import (
 )
 from sync_to_azure.identity import AccountKey
 from sync_to_azure.model import Evidence
-from sync_to_azure.uploaders import Tick, blocks
+from sync_to_azure.uploaders import Tick, blocks, hot_calls
 from sync_to_azure.uploaders.http_lines import _cut
 from tests.uploaders.wire import (
     CUT,
@@ -92,12 +92,26 @@ def first(kind: str, what: collections.abc.Callable[[Request], typing.Any], time
 # What the service checks
 
 
+@pytest.fixture(params=["CRC64", "MD5"])
+def check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With the extra ``fast``, and as it is without it."""
+    if request.param == "MD5":
+        monkeypatch.setattr(hot_calls, "crc64nvme", None)
+    return str(request.param)
+
+
+def test_the_library_s_crc64_is_the_one_that_the_service_means() -> None:
+    """Check value of CRC-64/NVME in the catalogue of parametrised CRC algorithms."""
+    assert hot_calls.crc64nvme(b"123456789") == 0xAE8B14860A799888
+
+
 @pytest.mark.parametrize(
     ("kind", "size"), [("PUT blob", 1000), ("PUT blob", 3 * MEBIBYTE), ("PUT block", LARGE)]
 )
 def test_a_bit_that_flips_on_the_way_is_refused_sent_again_and_told(
     kind: str,
     size: int,
+    check: str,
     wire: Wire,
     through: Settings,
     container: ContainerClient,
@@ -145,14 +159,19 @@ def test_without_a_checksum_a_block_a_listing_would_have_seen_nothing(
     assert container.download_blob("dest/run/file").readall() != content
 
 
-def test_every_body_has_its_md5_with_it(wire: Wire, through: Settings, run: pathlib.Path) -> None:
+def test_every_body_has_its_sum_with_it(check: str, wire: Wire, through: Settings, run: pathlib.Path) -> None:
     job = job_of(run, {"empty": b"", "small": b"1", "middle": bytes(MEBIBYTE + 1), "large": bytes(LARGE)})
     assert carried(native(through), job)[1] is None
     bodies = [request for request in wire.seen if request.method == "PUT"]
     assert len(bodies) == 3 + 3 + 1
     for request in bodies:
-        digest = base64.b64encode(hashlib.md5(request.body).digest()).decode()
-        assert request.headers["Content-MD5"] == digest, request.path
+        if request.kind == "PUT block" and check == "CRC64":
+            crc = int.from_bytes(base64.b64decode(request.headers["x-ms-content-crc64"]), "little")
+            assert crc == hot_calls.crc64nvme(request.body), request.path
+            assert "Content-MD5" not in request.headers
+        else:
+            digest = base64.b64encode(hashlib.md5(request.body).digest()).decode()
+            assert request.headers["Content-MD5"] == digest, request.path
 
 
 # A bad line
@@ -468,7 +487,8 @@ def test_only_missing_blocks_are_sent_again(
         part = content[number * blocks.BLOCK : (number + 1) * blocks.BLOCK]
         if number == 1:
             part = part[:-1] + bytes([part[-1] ^ 1])  # of an earlier version of the file: another MD5
-        staged(container, "file", blocks.block_id(number, hashlib.md5(part).digest()), part)
+        to_its_end = content[: number * blocks.BLOCK] + part
+        staged(container, "file", blocks.block_id(number, hashlib.md5(to_its_end).digest()), part)
     ticks: list[Tick] = []
     sent, error = carried(native(through), job_of(run, {"file": content}), ticks.append)
     assert error is None and sent["file"].md5 == hashlib.md5(content).digest()
