@@ -36,7 +36,7 @@ from benchmarks.measured import (
 from embedded.azurite import Azurite
 from embedded.tools import azcopy_path
 
-RUN = "261122_BENCH_0001"
+RUN = "261122_NB551001_0001_AHBENCHBGX2"
 CASES = {"small": (2000, 50_000), "large": (4, 200_000_000)}
 """Files and bytes a file: a run of many small files (MiSeq), and one of few large ones (NextSeq, mass spectra)."""
 TARGET = 1.25

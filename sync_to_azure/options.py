@@ -282,6 +282,14 @@ OPTIONS: tuple[Option, ...] = (
         least=1,
         most=256,
     ),
+    _choice(
+        "block-check",
+        "carrying",
+        "What the native uploader has the service compare each block of a large file with; crc64 takes far less"
+        " processor time, and the extra 'fast'. auto: crc64 where that is installed.",
+        "auto crc64 md5",
+        "auto",
+    ),
     _path(
         "azcopy",
         "carrying",

@@ -44,6 +44,7 @@ class Settings:
     verify: str
     access_tier: str | None
     concurrency: int
+    block_check: str
     azcopy: str | None
     azcopy_logs: Path | None
     azcopy_log_level: str

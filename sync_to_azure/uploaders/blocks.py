@@ -1,8 +1,8 @@
 """How a large file is cut into blocks, and what the blocks are called: pure functions.
 
 A block's id is its number and the MD5 of the file up to the block's end, at a fixed length, so that the service's own
-list of uncommitted blocks says what need not be sent again after a kill: same number, same bytes. That MD5 is the file's
-own as it grows, so that nothing is hashed for the id alone.
+list of uncommitted blocks says what need not be sent again after a kill: same number, same bytes. That MD5 is the
+file's own as it grows, so that nothing is hashed for the id alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _ID = re.compile(r"s2a-\d{5}-[0-9a-f]{32}")
 
 
 def block_id(number: int, md5: bytes) -> str:
-    """``s2a-NNNNN-`` and the MD5 of all bytes to the block's end, in hex: always 42 characters (in base64, as calls spell it, 56 of at most 64)."""
+    """``s2a-NNNNN-`` and the MD5 of all bytes to the block's end in hex: always 42 characters (in base64, as calls
+    spell it, 56 of at most 64)."""
     return f"s2a-{number:05d}-{md5.hex()}"
 
 

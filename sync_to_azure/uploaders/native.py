@@ -3,8 +3,8 @@
 Files are read in the order of their names (a network share is read sequentially), never more than ``source-readers``
 at once. A small file is read, hashed and sent by one thread: handing it from one to another costs more than its own
 work. Of larger ones, readers fill buffers that others check and send: up to 8 MiB as one Put Blob, above as Put Blocks,
-each with its CRC64 or MD5; the file's own MD5 comes from the same buffers. A file that is not as the walk saw it, before or
-after it was read, is not committed.
+each with its CRC64 or MD5; the file's own MD5 comes from the same buffers. A file that is not as the walk saw it,
+before or after it was read, is not committed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from sync_to_azure.hashing import as_seen, is_gone_or_replaced, open_to_read
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, blocks
 from sync_to_azure.uploaders.buffers import Buffer, Buffers, read_whole
-from sync_to_azure.uploaders.hot_calls import HotCalls, Signer
+from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for
 from sync_to_azure.uploaders.threads import Cores, Parts
 from sync_to_azure.walk import SHARE_GONE
 
@@ -68,7 +68,8 @@ class NativeUploader:
         self._lake = lake
 
     def prepare(self) -> None:
-        """Nothing to install."""
+        """Nothing to install, but what ``block-check`` asks for has to be there."""
+        crc64_for(self._settings.block_check)
 
     def can_carry(self, file: FileToSend) -> bool:
         return True

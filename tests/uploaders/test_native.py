@@ -21,6 +21,7 @@ from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSe
 
 from embedded.azurite import Azurite
 from sync_to_azure.errors import (
+    ConfigurationError,
     AccessRefused,
     BlobRefused,
     SourceUnavailable,
@@ -29,7 +30,8 @@ from sync_to_azure.errors import (
 )
 from sync_to_azure.identity import AccountKey
 from sync_to_azure.model import Evidence
-from sync_to_azure.uploaders import Tick, blocks, hot_calls
+from sync_to_azure.uploaders import Tick, blocks
+from sync_to_azure.uploaders.hot_calls import crc64_for
 from sync_to_azure.uploaders.http_lines import _cut
 from tests.uploaders.wire import (
     CUT,
@@ -92,17 +94,24 @@ def first(kind: str, what: collections.abc.Callable[[Request], typing.Any], time
 # What the service checks
 
 
-@pytest.fixture(params=["CRC64", "MD5"])
-def check(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With the extra ``fast``, and as it is without it."""
-    if request.param == "MD5":
-        monkeypatch.setattr(hot_calls, "crc64nvme", None)
+@pytest.fixture(params=["crc64", "md5"])
+def check(request: pytest.FixtureRequest, through: Settings) -> str:
+    through.block_check = request.param
     return str(request.param)
 
 
 def test_the_library_s_crc64_is_the_one_that_the_service_means() -> None:
     """Check value of CRC-64/NVME in the catalogue of parametrised CRC algorithms."""
-    assert hot_calls.crc64nvme(b"123456789") == 0xAE8B14860A799888
+    compute = crc64_for("auto")
+    assert compute is not None and compute(b"123456789") == 0xAE8B14860A799888
+
+
+def test_a_crc64_that_nothing_computes(monkeypatch: pytest.MonkeyPatch, through: Settings) -> None:
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", None)
+    assert crc64_for("auto") is None
+    through.block_check = "crc64"
+    with pytest.raises(ConfigurationError, match="needs the extra 'fast'"):
+        native(through).prepare()
 
 
 @pytest.mark.parametrize(
@@ -165,9 +174,10 @@ def test_every_body_has_its_sum_with_it(check: str, wire: Wire, through: Setting
     bodies = [request for request in wire.seen if request.method == "PUT"]
     assert len(bodies) == 3 + 3 + 1
     for request in bodies:
-        if request.kind == "PUT block" and check == "CRC64":
+        if request.kind == "PUT block" and check == "crc64":
             crc = int.from_bytes(base64.b64decode(request.headers["x-ms-content-crc64"]), "little")
-            assert crc == hot_calls.crc64nvme(request.body), request.path
+            compute = crc64_for(check)
+            assert compute is not None and crc == compute(request.body), request.path
             assert "Content-MD5" not in request.headers
         else:
             digest = base64.b64encode(hashlib.md5(request.body).digest()).decode()

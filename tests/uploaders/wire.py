@@ -42,6 +42,7 @@ class Settings:
     timeout: float = 60.0
     retry_times: int = 4
     concurrency: int = 8
+    block_check: str = "auto"
     source_readers: int = 3
     authority_host: str | None = None
     storage_account: str = Azurite.account
