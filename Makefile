@@ -1,7 +1,7 @@
 # Everything a person types here; `make` alone tells what there is. Paths are relative: the tree may stand anywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap system demo test bench bench-uploaders lint format clean
+.PHONY: help bootstrap system demo test faults bench bench-uploaders lint format clean
 
 PYTHON ?=
 KEEP ?=
@@ -14,6 +14,7 @@ help:
 	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
 	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
+	@echo 'make faults          500 faults and pairs of faults, and what held; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2)'
 	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
 	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
 	@echo 'make lint            formatting, style, types, imports only'
@@ -39,6 +40,11 @@ demo: bootstrap
 
 test: bootstrap
 	@.venv/bin/python -m tox run $(ARGS)
+
+# It writes its table into docs/reliability.md.
+faults: bootstrap
+	@.venv/bin/python -u -m tests.faults --write --runs $(or $(RUNS),500) --minutes $(or $(MINUTES),60) \
+	    --lanes $(or $(LANES),4) $(if $(SEED),--seed $(SEED))
 
 # All of them, even if one misses its target; the exit code tells.
 bench: bootstrap

@@ -1,0 +1,108 @@
+"""What a main folder can lie on: a bind mount that may vanish, a small disk that may fill up, a share that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+
+class Bound:
+    """``folder`` shows what ``source`` holds, until it is taken away."""
+
+    def __init__(self, source: pathlib.Path, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.is_mounted = False
+        self.mount(source)
+
+    def mount(self, source: pathlib.Path) -> None:
+        subprocess.run(["mount", "--bind", source, self.folder], check=True)
+        self.is_mounted = True
+
+    def mount_tmpfs(self) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "other", self.folder], check=True)
+        self.is_mounted = True
+
+    def unmount(self) -> None:
+        """As when a share is taken away: at once, whoever still has a file open."""
+        if self.is_mounted:
+            subprocess.run(["umount", "-l", self.folder], check=True)
+            self.is_mounted = False
+
+    close = unmount
+
+
+class SmallDisk:
+    """A file system of its own at ``folder``, which can be filled to the last byte."""
+
+    def __init__(self, folder: pathlib.Path, megabytes: int) -> None:
+        self.folder = folder
+        options = f"size={megabytes}m,mode=0755"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "small", folder], check=True)
+
+    @property
+    def ballast(self) -> pathlib.Path:
+        return self.folder / "ballast"
+
+    def fill(self, leave: int = 0) -> None:
+        """To the last ``leave`` bytes."""
+        with contextlib.suppress(OSError), open(self.ballast, "wb", buffering=0) as handle:
+            while True:
+                handle.write(bytes(65536))
+        if leave:
+            os.truncate(self.ballast, max(0, self.ballast.stat().st_size - leave))
+
+    @property
+    def is_full(self) -> bool:
+        return os.statvfs(self.folder).f_bavail == 0
+
+    def free(self) -> None:
+        self.ballast.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        subprocess.run(["umount", "-l", self.folder], check=True)
+
+
+class Share:
+    """``folder`` shows what ``source`` holds, through FUSE (share.py); ``fail``: it answers as a share that is gone."""
+
+    def __init__(self, source: pathlib.Path, folder: pathlib.Path, control: pathlib.Path) -> None:
+        self.folder = folder
+        self._control = control
+        self._struck = control.with_name(control.name + "-struck")
+        self.heal()
+        program = pathlib.Path(__file__).with_name("share.py")
+        self._process = subprocess.Popen(["/usr/bin/python3", program, source, folder, control])
+        deadline = time.monotonic() + 10
+        while not os.path.ismount(folder):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("FUSE does not run here: apt-get install fuse3 python3-pyfuse3")
+            time.sleep(0.01)
+
+    def fail(self, error: int, after: int, operations: str = "read lookup getattr open readdir") -> None:
+        """Every operation of these fails with ``error``, when ``after`` of them have passed."""
+        self._struck.unlink(missing_ok=True)
+        self._say({"errno": error, "after": after, "operations": operations.split()})
+
+    @property
+    def struck(self) -> bool:
+        return self._struck.exists()
+
+    def heal(self) -> None:
+        self._say({})
+
+    def _say(self, words: dict[str, object]) -> None:
+        new = self._control.with_name(self._control.name + "-new")
+        new.write_text(json.dumps(words), encoding="utf-8")
+        new.replace(self._control)
+
+    def close(self) -> None:
+        subprocess.run(["fusermount3", "-u", "-z", str(self.folder)], check=False)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

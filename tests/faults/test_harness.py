@@ -1,0 +1,153 @@
+"""The harness can fail: what breaks an invariant, done by hand, is found."""
+
+from __future__ import annotations
+
+import collections.abc
+import hashlib
+import json
+import pathlib
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from embedded.azurite import Azurite
+from tests.faults import invariants, plans
+from tests.faults.faults import TABLE
+from tests.faults.storage import put
+from tests.faults.world import Plan, World
+
+
+@pytest.fixture
+def world(
+    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path
+) -> collections.abc.Iterator[World]:
+    plan = Plan("by hand", (), "native", "small", False)
+    with World(plan, tmp_path / "w", azurite, container) as made:
+        yield made
+
+
+@pytest.fixture
+def published(world: World) -> World:
+    outcome = world.run()
+    assert outcome.code == 0, outcome.output
+    assert all_problems(world) == []
+    return world
+
+
+def all_problems(world: World) -> list[str]:
+    claimed = invariants.nothing_claimed(world, "by hand")
+    return claimed + invariants.nothing_lost(world) + invariants.not_right_yet(world)
+
+
+def test_a_file_destroyed_before_it_was_carried(world: World) -> None:
+    (world.disk / "R" / "RunInfo.xml").unlink()
+    assert invariants.nothing_lost(world) == [
+        f"lost: R/RunInfo.xml with MD5 {world.truth.now['R']['RunInfo.xml']}"
+    ]
+
+
+def test_a_source_gone_and_a_blob_with_other_bytes(published: World) -> None:
+    (published.disk / "R" / "RunInfo.xml").unlink()
+    assert invariants.nothing_lost(published) == []
+    put(published.container, "R/RunInfo.xml", b"other")
+    [lost] = invariants.nothing_lost(published)
+    assert lost.startswith("lost: R/RunInfo.xml")
+
+
+def test_a_marker_over_a_missing_blob(published: World) -> None:
+    published.container.delete_blob("R/RunInfo.xml")
+    assert any("R.md5 stands, and R/RunInfo.xml is not there" in each for each in all_problems(published))
+
+
+def test_bytes_that_are_not_those_of_their_listed_md5(published: World) -> None:
+    """As a block list makes it: the listing shows the right MD5."""
+    from azure.storage.blob import BlobBlock, ContentSettings
+
+    right = published.watch.get("R/RunInfo.xml") or b""
+    blob = published.container.get_blob_client("R/RunInfo.xml")
+    blob.stage_block("AAAA", b"x" * len(right))
+    md5 = bytearray(hashlib.md5(right).digest())
+    blob.commit_block_list([BlobBlock("AAAA")], content_settings=ContentSettings(content_md5=md5))
+    assert any("R/RunInfo.xml is" in each for each in invariants.nothing_claimed(published, "by hand"))
+
+
+@pytest.mark.parametrize("document", ["R.md5", "R.files.jsonl", "R.json", "R.sync"])
+def test_a_document_that_passes_too_early(published: World, document: str) -> None:
+    """Sent through the line as the command would send it, with a blob missing."""
+    content = published.watch.get(document) or b""
+    published.container.delete_blob("R/Data/L001/0.bcl")
+    through = ContainerClient(
+        published.line.endpoint, str(published.container.container_name), credential=Azurite.key
+    )
+    with through:
+        through.upload_blob(document, content, overwrite=True)
+    assert any(
+        f"{document} passes, and R/Data/L001/0.bcl is not there" in each
+        for each in published.watch.violations
+    )
+
+
+def test_a_published_file_written_over_through_the_line(published: World) -> None:
+    invariants.nothing_claimed(published, "first")
+    with ContainerClient(
+        published.line.endpoint, str(published.container.container_name), credential=Azurite.key
+    ) as through:
+        through.upload_blob("R/RunInfo.xml", b"what the source has become", overwrite=True)
+    assert any("R/RunInfo.xml is written anew" in each for each in published.watch.violations)
+
+
+def test_a_receipt_for_another_manifest(published: World) -> None:
+    receipt = json.loads(published.watch.get("R.json") or b"")
+    receipt["sha256"]["R.md5"] = "0" * 64
+    put(published.container, "R.json", json.dumps(receipt).encode())
+    assert "R: the receipt's checksum of R.md5 is wrong" in invariants.not_right_yet(published)
+
+
+@pytest.mark.parametrize(
+    "spoil, problem",
+    [
+        (lambda world: world.container.delete_blob("OTHER.sync"), "OTHER is not published"),
+        (lambda world: world.write("R", {"late.txt": b"late"}), "the manifest has late.txt as None"),
+        (lambda world: (world.folder / "state" / "ledger.sqlite").unlink(), "the ledger says nothing"),
+        (lambda world: (world.disk / ".sync_to_azure-removing-R").mkdir(), "is left in the main folder"),
+        (
+            lambda world: (world.folder / "plans" / "jobs" / "j" / "plans").mkdir(parents=True),
+            "plans of j are left",
+        ),
+    ],
+)
+def test_an_end_that_is_not_right(
+    published: World, spoil: collections.abc.Callable[[World], object], problem: str
+) -> None:
+    spoil(published)
+    assert any(problem in each for each in invariants.not_right_yet(published))
+
+
+def test_what_the_harness_destroys_is_owed_no_more(world: World) -> None:
+    def emptied(path: pathlib.Path) -> bytes:
+        path.write_bytes(b"")
+        return b""
+
+    world.alter("R", "RunInfo.xml", emptied)
+    assert invariants.nothing_lost(world) == []
+
+
+def test_what_was_published_is_owed_whatever_the_harness_does(published: World) -> None:
+    def emptied(path: pathlib.Path) -> bytes:
+        path.write_bytes(b"")
+        return b""
+
+    published.alter("R", "RunInfo.xml", emptied)
+    assert invariants.nothing_lost(published) == []
+    published.container.delete_blob("R/RunInfo.xml")
+    assert len(invariants.nothing_lost(published)) == 1
+
+
+def test_the_table() -> None:
+    assert len({fault.name for fault in TABLE}) == len(TABLE) >= 30
+    assert plans.plan(3, 17) == plans.plan(3, 17) != plans.plan(4, 17)
+    pairs = [plans.plan(1, number) for number in range(200, 300)]
+    assert {len(each.faults) for each in pairs} == {1, 2} and {each.uploader for each in pairs} == {
+        "native",
+        "azcopy",
+    }

@@ -1,0 +1,210 @@
+"""One trial: a world, its faults, passes while they stand, passes when they are lifted, and what must hold."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import time
+import uuid
+
+from embedded.azurite import Azurite
+from tests.faults import invariants
+from tests.faults.faults import BY_NAME
+from tests.faults.world import HUNG, HUNG_AFTER, Outcome, Plan, World
+
+_TRIES = 3
+"""Passes in which a fault may strike."""
+
+_HEALING = 6
+"""Passes after which the full, right state must have come."""
+
+_LOOK_AGAIN = 0.4
+
+
+@dataclasses.dataclass
+class Result:
+    """``codes``: of the passes while the faults stood; ``healed_after``: passes after they were lifted, until all was
+    right (0: it was at once)."""
+
+    plan: Plan
+    struck: list[str]
+    codes: list[int]
+    healed_after: int
+    seconds: float
+    violations: list[str]
+    story: str = ""
+
+    @property
+    def counts(self) -> bool:
+        return set(self.struck) == set(self.plan.faults)
+
+
+def run(plan: Plan, folder: pathlib.Path, azurite: Azurite) -> Result:
+    """The folder is removed if all held, and kept with everything that is needed to understand it otherwise."""
+    began = time.monotonic()
+    with azurite.create_container(f"faults-{uuid.uuid4().hex[:20]}") as container:
+        with World(plan, folder, azurite, container) as world:
+            trial = Trial(world)
+            try:
+                trial.run()
+            except Exception as error:
+                # Of the harness, not of the product; told as loudly.
+                trial.violated(f"the harness itself failed: {type(error).__name__}: {error}")
+            finally:
+                if azurite.process_id is None:
+                    azurite.start()
+            story = invariants.told(world)
+            if trial.violations:
+                _keep(world, trial.violations, story)
+        if not trial.violations:
+            container.delete_container()
+            world.remove()
+    return Result(
+        plan,
+        sorted(world.struck),
+        trial.codes,
+        trial.healed_after,
+        time.monotonic() - began,
+        trial.violations,
+        story,
+    )
+
+
+def _keep(world: World, violations: list[str], story: str) -> None:
+    text = "\n".join([str(world.plan), *violations, "", story])
+    (world.folder / "violation.txt").write_text(text, encoding="utf-8")
+    for name in world.watch.etags():
+        path = world.folder / "blobs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(world.watch.get(name) or b"")
+
+
+class Trial:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults = [BY_NAME[name] for name in world.plan.faults]
+        self.codes: list[int] = []
+        self.healed_after = 0
+        self.violations: list[str] = []
+
+    def violated(self, text: str) -> None:
+        self.violations.append(text)
+
+    def run(self) -> None:
+        if self.world.plan.shape == "growth":
+            self._publish_first()
+        with contextlib.ExitStack() as stack:
+            for fault in self.faults:
+                stack.enter_context(fault.arm(self.world, fault))
+            self._while_they_stand()
+        if not self.violations:
+            self._afterwards()
+
+    def _publish_first(self) -> None:
+        """A published run that grows."""
+        world = self.world
+        remove, world.config["remove-source"] = world.config["remove-source"], "false"
+        outcome = world.run()
+        if outcome.code != 0:
+            self.violated(f"the first pass, undisturbed, ended with {outcome.code}")
+        world.config["remove-source"] = remove
+        world.write("R", {f"Data/L003/{cycle}.bcl": world.noise(300) for cycle in range(4)})
+        world.write("R", {"Analysis.xml": world.noise(400)})
+
+    # While they stand
+
+    def _while_they_stand(self) -> None:
+        told = {fault.name: False for fault in self.faults}
+        again = [fault.again for fault in self.faults if fault.again is not None]
+        for number in range(_TRIES):
+            outcome = self._pass()
+            self.codes.append(outcome.code)
+            self._judge(outcome)
+            for fault in self.faults:
+                told[fault.name] |= bool(fault.words and re.search(fault.words, outcome.output))
+            if self.violations:
+                return
+            if self._all_struck():
+                break
+        if not self._all_struck():
+            return
+        if again or self.world.chance.random() < 0.3:
+            outcome = self._pass(*(again[0] if again else ()))
+            self.codes.append(outcome.code)
+            self._judge(outcome)
+            for fault in self.faults:
+                told[fault.name] |= bool(fault.words and re.search(fault.words, outcome.output))
+        for fault in self.faults:
+            if fault.told and not told[fault.name]:
+                self.violated(f"{fault.name}: no pass said {fault.words!r}")
+
+    def _all_struck(self) -> bool:
+        return self.world.struck >= {fault.name for fault in self.faults}
+
+    def _pass(self, *arguments: str) -> Outcome:
+        outcome = self.world.run(*arguments)
+        self._always(outcome)
+        return outcome
+
+    def _always(self, outcome: Outcome) -> None:
+        if outcome.code == HUNG:
+            self.violated(f"hang: a pass had not ended after {HUNG_AFTER:g} s")
+        if "Traceback" in outcome.output or "internal error" in outcome.output:
+            self.violated("a traceback or internal error was told")
+        number = len(self.world.passes)
+        self.violations += invariants.nothing_claimed(self.world, f"after pass {number}")
+        self.violations += [f"after pass {number}: {each}" for each in invariants.nothing_lost(self.world)]
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Code and words while the faults stand."""
+        struck = [fault for fault in self.faults if fault.name in self.world.struck]
+        allowed = {code for fault in self.faults for code in fault.codes}
+        if len(struck) != 1 or len(self.faults) > 1:
+            allowed.add(0)
+        if outcome.code not in allowed:
+            self.violated(f"exit code {outcome.code}; {sorted(allowed)} were to be expected")
+        words = "|".join(fault.words for fault in self.faults if fault.words)
+        if outcome.code in (1, 3) and not re.search(words or "$^", outcome.output):
+            self.violated(f"exit code {outcome.code}, and nothing like {words!r} was said")
+
+    # When they are lifted
+
+    def _afterwards(self) -> None:
+        world = self.world
+        thorough = any(fault.thorough for fault in self.faults)
+        problems = [""]
+        while problems and self.healed_after < _HEALING:
+            self._wait()
+            # What others did to blobs is found by a thorough look only; a removal comes in a pass after it.
+            arguments = ("--thorough",) if thorough and self.healed_after % 2 == 1 else ()
+            outcome = self._pass(*arguments)
+            self.healed_after += 1
+            if self.violations:
+                return
+            problems = invariants.not_right_yet(world)
+            if outcome.code != 0:
+                problems.append(f"the last pass ended with {outcome.code}")
+        if problems:
+            self.violations += [f"not healed after {_HEALING} passes: {problem}" for problem in problems]
+            return
+        if self.world.chance.random() < _LOOK_AGAIN:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """A thorough look finds nothing to do."""
+        world = self.world
+        before = world.watch.etags()
+        self._wait()
+        outcome = self._pass("--thorough")
+        if outcome.code != 0:
+            self.violated(f"all was right, and a thorough look ended with {outcome.code}")
+        self.violations += [f"after a thorough look: {each}" for each in invariants.not_right_yet(world)]
+        if world.watch.etags() != before:
+            changed = {name for name, _ in set(before.items()) ^ set(world.watch.etags().items())}
+            self.violated(f"all was right, and a thorough look wrote {sorted(changed)}")
+
+    def _wait(self) -> None:
+        if self.world.config["completion-delay"]:
+            time.sleep(1.1)
