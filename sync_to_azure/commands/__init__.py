@@ -1,0 +1,1 @@
+"""The commands beside the pass; each is imported when it is called."""

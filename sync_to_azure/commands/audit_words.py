@@ -1,0 +1,99 @@
+"""What an audit says, and how its budget is read. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.ledger.audits import Finding
+from sync_to_azure.tell.terminal import human_size
+
+_WORDS = {
+    "documents": "{names}",
+    "missing": "{count} blobs are missing: {names}",
+    "size": "{count} blobs have another size: {names}",
+    "md5": "{count} blobs show another MD5: {names}",
+    "rewritten": "{count} blobs were written again since (size and MD5 are right, --read-back tells of the bytes):"
+    " {names}",
+    "bytes": "{count} blobs hold other bytes than were published, under the right MD5: {names}",
+    "unreadable": "{count} blobs cannot be read: {names}",
+}
+
+
+def bytes_of(text: str) -> int:
+    """Bytes of a size as a person writes it: 500GB, 1.5 TB, 250GiB, 1000000. Raises ConfigurationError."""
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgtp])(i?)b?|b)?\s*", text, re.IGNORECASE)
+    if found is None or not (size := _bytes(found)):
+        raise ConfigurationError(f"--budget {text!r} is no size: give one such as 500GB or 1.5TB")
+    return size
+
+
+def _bytes(found: "re.Match[str]") -> int:
+    unit, binary = (found[2] or "").lower(), bool(found[3])
+    return int(float(found[1]) * (1024 if binary else 1000) ** ("kmgtp".index(unit) + 1 if unit else 0))
+
+
+@dataclasses.dataclass(slots=True)
+class Counts:
+    """What one audit did."""
+
+    runs: int = 0
+    well: int = 0
+    wrong: int = 0
+    without: int = 0
+    postponed: int = 0
+    files: int = 0
+    bytes: int = 0
+    archived: int = 0
+    extras: int = 0
+    read: int = 0
+    read_bytes: int = 0
+    unfinished: int = 0
+
+    def text(self, reads: bool) -> str:
+        count = self
+        parts = [
+            f"{count.runs} runs audited, {count.files} files, {human_size(count.bytes)}: {count.well} well,"
+            f" {count.wrong} wrong"
+        ]
+        if count.without:
+            parts.append(f"{count.without} without a manifest (of another tool)")
+        if count.postponed:
+            parts.append(f"{count.postponed} being published")
+        if count.archived:
+            parts.append(f"{count.archived} files archived (listed only)")
+        if count.extras:
+            parts.append(f"{count.extras} blobs that no manifest names")
+        if reads:
+            parts.append(f"{count.read} files, {human_size(count.read_bytes)}, read back")
+        if count.unfinished:
+            parts.append(f"{count.unfinished} runs not read to their end, the next audit goes on there")
+        return "; ".join(parts) + "."
+
+
+def told(findings: Iterable[Finding], uncounted: int) -> str:
+    """What is wrong with a run, in words."""
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for finding in findings:
+        named = f"{finding.name} {finding.detail}" if finding.kind == "documents" else finding.name
+        by_kind[finding.kind].append(named)
+    parts = []
+    for kind, words in _WORDS.items():
+        if names := by_kind.get(kind):
+            shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            parts.append(words.format(count=len(names), names=shown))
+    if uncounted:
+        parts.append(f"and {uncounted} findings more")
+    return "; ".join(parts)
+
+
+def advice(run: str, findings: Iterable[Finding]) -> str:
+    deep = any(finding.kind in ("bytes", "rewritten") for finding in findings)
+    how = "--thorough --verify read-back" if deep else "--thorough"
+    return (
+        f"if its source is still there, a pass with {how} --only-run '{run}' heals it; otherwise soft delete or"
+        " versions of the container may; docs/operations.md"
+    )

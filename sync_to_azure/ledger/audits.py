@@ -1,0 +1,206 @@
+"""What audits found: of each run when it was listed and read back, how far a reading back is, and what is wrong now.
+
+Keyed by the run's name, as the lake may know runs that the run table does not. An audit works beside a pass: every
+method is one short transaction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from sync_to_azure.ledger.ledger import Ledger
+from sync_to_azure.model import Evidence
+
+WELL, WRONG, NO_MANIFEST = "well", "wrong", "no-manifest"
+
+_KEPT = 1000
+"""So many findings of a listing are kept by name, the rest is counted."""
+_READ = ("bytes", "unreadable")
+"""Kinds that a reading back finds; a listing cannot take them away while the blob's ETag stands."""
+_MAIL = "audit-mail:"
+_OPEN = "audit-open"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """``name``: a blob below DEST/RUN/, or a document beside it (then ``kind`` is documents). Kinds by listing:
+    documents, missing, size, md5, rewritten; by reading back: bytes, unreadable. ``etag`` of what was looked at.
+    """
+
+    name: str
+    kind: str
+    detail: str
+    etag: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Audited:
+    """Times in seconds since 1970, None for never; ``cursor``: the last blob of a reading back that is under way."""
+
+    run: str
+    outcome: str
+    listed_at: float | None = None
+    read_at: float | None = None
+    cursor: str | None = None
+    files: int = 0
+    bytes: int = 0
+    archived: int = 0
+    extras: int = 0
+    uncounted: int = 0
+
+
+class Audits:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+        self._flow = ledger.flow_id
+
+    def all(self) -> dict[str, Audited]:
+        rows = self._connection.execute(
+            "SELECT run, outcome, listed_at, read_at, cursor, files, bytes, archived, extras, uncounted FROM audit"
+            " WHERE flow_id = ?",
+            (self._flow,),
+        )
+        return {row[0]: Audited(*row) for row in rows}
+
+    def of(self, run: str) -> Audited:
+        """What is on record of one run."""
+        row = self._connection.execute(
+            "SELECT run, outcome, listed_at, read_at, cursor, files, bytes, archived, extras, uncounted FROM audit"
+            " WHERE flow_id = ? AND run = ?",
+            (self._flow, run),
+        ).fetchone()
+        return Audited(*row) if row is not None else Audited(run, WELL)
+
+    def findings(self, run: str) -> list[Finding]:
+        rows = self._connection.execute(
+            "SELECT name, kind, detail, etag FROM audit_finding WHERE flow_id = ? AND run = ? ORDER BY kind, name",
+            (self._flow, run),
+        )
+        return [Finding(*row) for row in rows]
+
+    def take_listing(self, audited: Audited, found: Iterable[Finding], etags: Mapping[str, str]) -> None:
+        """A run was listed: its findings by listing are these, and no others. ``etags``: of the blobs with findings by
+        reading back, as listed now; under another ETag it is another blob, which the listing judges."""
+        run, kept, uncounted = audited.run, 0, 0
+        with self._ledger.transaction() as connection:
+            for old in self.findings(run):
+                if old.kind not in _READ or etags.get(old.name) != old.etag:
+                    self._drop(run, old.name, old.kind)
+            for finding in found:
+                kept += 1
+                if kept > _KEPT:
+                    uncounted += 1
+                    continue
+                self._put(run, finding, audited.listed_at)
+            connection.execute(
+                "INSERT INTO audit (flow_id, run, outcome, listed_at, files, bytes, archived, extras, uncounted)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (flow_id, run) DO UPDATE SET outcome ="
+                " excluded.outcome, listed_at = excluded.listed_at, files = excluded.files, bytes = excluded.bytes,"
+                " archived = excluded.archived, extras = excluded.extras, uncounted = excluded.uncounted",
+                (
+                    self._flow,
+                    run,
+                    audited.outcome,
+                    audited.listed_at,
+                    audited.files,
+                    audited.bytes,
+                    audited.archived,
+                    audited.extras,
+                    uncounted,
+                ),
+            )
+            self._judge(run)
+
+    def take_reading(
+        self,
+        run: str,
+        cursor: str | None,
+        good: Iterable[tuple[str, str]],
+        bad: Iterable[Finding],
+        now: float,
+    ) -> None:
+        """Some blobs were read back: ``good`` (name, ETag) hold the right bytes, ``bad`` do not. ``cursor``: the last
+        one in order of names, None where they were read out of order."""
+        with self._ledger.transaction() as connection:
+            for name, etag in good:
+                for kind in (*_READ, "rewritten"):
+                    self._drop(run, name, kind)
+                connection.execute(
+                    "INSERT OR REPLACE INTO audit_good VALUES (?, ?, ?, ?)", (self._flow, run, name, etag)
+                )
+            for finding in bad:
+                self._put(run, finding, now)
+            if cursor is not None:
+                connection.execute(
+                    "UPDATE audit SET cursor = ? WHERE flow_id = ? AND run = ?", (cursor, self._flow, run)
+                )
+            self._judge(run)
+
+    def end_reading(self, run: str, now: float) -> None:
+        with self._ledger.transaction() as connection:
+            connection.execute(
+                "UPDATE audit SET cursor = NULL, read_at = ? WHERE flow_id = ? AND run = ?",
+                (now, self._flow, run),
+            )
+
+    def is_good(self, run: str, name: str, etag: str) -> bool:
+        """Is this version of the blob, other than the one that was published, proved to hold the published bytes?"""
+        row = self._connection.execute(
+            "SELECT 1 FROM audit_good WHERE flow_id = ?1 AND run = ?2 AND name = ?3 AND etag = ?4 UNION ALL"
+            " SELECT 1 FROM file f JOIN run r ON r.id = f.run_id WHERE r.flow_id = ?1 AND r.key = ?2"
+            f" AND f.blob = ?3 AND f.etag = ?4 AND f.evidence >= {int(Evidence.VALIDATED)}",
+            (self._flow, run, name, etag),
+        ).fetchone()
+        return row is not None
+
+    def _put(self, run: str, finding: Finding, at: float | None) -> None:
+        self._connection.execute(
+            "INSERT INTO audit_finding (flow_id, run, name, kind, detail, etag, found_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (flow_id, run, name, kind) DO UPDATE SET detail = excluded.detail, etag = excluded.etag",
+            (self._flow, run, finding.name, finding.kind, finding.detail, finding.etag, at),
+        )
+
+    def _drop(self, run: str, name: str, kind: str) -> None:
+        self._connection.execute(
+            "DELETE FROM audit_finding WHERE flow_id = ? AND run = ? AND name = ? AND kind = ?",
+            (self._flow, run, name, kind),
+        )
+
+    def _judge(self, run: str) -> None:
+        """Within a transaction: a run with a finding is wrong, one without is well."""
+        self._connection.execute(
+            "UPDATE audit SET outcome = CASE WHEN uncounted > 0 OR EXISTS (SELECT 1 FROM audit_finding f WHERE"
+            " f.flow_id = audit.flow_id AND f.run = audit.run) THEN ? WHEN outcome = ? THEN ? ELSE ? END"
+            " WHERE flow_id = ? AND run = ?",
+            (WRONG, NO_MANIFEST, NO_MANIFEST, WELL, self._flow, run),
+        )
+
+    # What was mailed: an audit's troubles are its own, a pass that is well must not call them solved
+
+    def mailed(self) -> dict[str, float]:
+        rows = self._connection.execute(
+            "SELECT key, at FROM told WHERE flow_id = ? AND key >= ? AND key < ?",
+            (self._flow, _MAIL, _MAIL[:-1] + ";"),
+        )
+        return {str(key).removeprefix(_MAIL): float(at) for key, at in rows}
+
+    def trouble_is_open(self) -> bool:
+        row = self._connection.execute(
+            "SELECT 1 FROM told WHERE flow_id = ? AND key = ?", (self._flow, _OPEN)
+        ).fetchone()
+        return row is not None
+
+    def note_mailed(self, keys: tuple[str, ...], now: float, open_trouble: bool) -> None:
+        with self._ledger.transaction() as connection:
+            if not open_trouble:
+                connection.execute(
+                    "DELETE FROM told WHERE flow_id = ? AND (key = ? OR (key >= ? AND key < ?))",
+                    (self._flow, _OPEN, _MAIL, _MAIL[:-1] + ";"),
+                )
+            told = [f"{_MAIL}{key}" for key in keys] + ([_OPEN] if open_trouble else [])
+            connection.executemany(
+                "INSERT OR REPLACE INTO told (flow_id, key, at) VALUES (?, ?, ?)",
+                [(self._flow, key, now) for key in told],
+            )
