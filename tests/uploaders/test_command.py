@@ -32,7 +32,7 @@ def test_real_runs_and_odd_names(scene: Scene, shared_runs: pathlib.Path) -> Non
     run = next(iter(sorted((shared_runs / "runs").iterdir())))
     shutil.copytree(run, scene.main / "real")
     (scene.main / "real" / FLAG).touch()
-    scene.make_run("odd", {name: name for name in ("new\nline", "a b/ü", "100%25", "q?#&+", "-x", "dot.")})
+    scene.make_run("odd", {name: name for name in ("new\nline", "a b/ü", "100%25", "q?#&+", "-x", "dot.x")})
     scene.run()
     for name in ("real", "odd"):
         assert scene.is_published(name)

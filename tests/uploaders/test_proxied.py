@@ -84,8 +84,10 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.fixture
-def proxy(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[Wire]:
-    """In the environment from now on."""
+def proxy(
+    azurite: Azurite, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> collections.abc.Iterator[Wire]:
+    """In the environment from now on; the container is there already."""
     ForwardHandler.logins = []
     with Wire(azurite.port, ForwardHandler) as wire:
         address = urllib.parse.urlsplit(wire.endpoint).netloc
