@@ -183,6 +183,14 @@ class Lake:
         with self._errors(f"looking for {name}", name):
             return bool(self._client.get_blob_client(name).exists())
 
+    def modified(self, name: str) -> float | None:
+        """When the service saw a blob written last, in seconds since 1970 by its own clock; None if it is not there."""
+        try:
+            with self._errors(f"looking for {name}", name):
+                return float(self._client.get_blob_client(name).get_blob_properties().last_modified.timestamp())
+        except BlobMissing:
+            return None
+
     @contextlib.contextmanager
     def _errors(self, what: str, blob: str | None = None) -> Iterator[None]:
         from azure.core import exceptions

@@ -54,7 +54,7 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
     rooms.ledger.beat(rooms.clock.now())
     found = look.at_main_folder(rooms)
     storage_trouble: SurroundingsError | None = None
-    if found.aside and not rooms.settings.dry_run:
+    if found.aside:
         try:
             resume.removals(rooms, found)
         except SurroundingsError as error:
@@ -157,7 +157,8 @@ def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
     seconds = rooms.clock.monotonic() - work.started
     text = run.reason.text if run.reason else ""
     idle = run.state in (State.PUBLISHED, State.REMOVED, State.GONE, State.EXPECTED) and not work.sent_files
-    if run.state in (State.WAITING, State.VERIFIED) or (run.state is State.PUBLISHED and run.reason):
+    not_at_rest = run.reason is not None and run.reason.code != "removal-due"
+    if run.state in (State.WAITING, State.VERIFIED) or (run.state is State.PUBLISHED and not_at_rest):
         _log.info("%s: %s", run.key, text)
         summary.waiting += 1
     elif idle and not _is_news(rooms, work):

@@ -201,6 +201,18 @@ OPTIONS: tuple[Option, ...] = (
     _text("only-run", "source", "Look only at runs whose name matches; all others are left alone.", "GLOB"),
     _flag("sheet-optional", "source", "Publish a run also before its sample sheet is there."),
     _flag("remove-source", "source", "Remove a run from the main folder after it is verified and published."),
+    Option("remove-after", Type.NUMBER, "source", "Remove a run only when it has been published for so long; fractions count.", "0", "DAYS", least=0),
+    _flag(
+        "remove-rehash",
+        "source",
+        "Before a run is removed, read every file of it once more and compare it with the manifest.",
+    ),
+    _flag(
+        "remove-excluded",
+        "source",
+        "Remove with a run also what exclude names, and junk such as Thumbs.db: neither is in the lake. Otherwise they"
+        " keep a run from being removed.",
+    ),
     _text(
         "storage-account",
         "destination",

@@ -38,6 +38,7 @@ _ADVICE = {
     "taken-over-differs": "compare them, and move away what is wrong; docs/operations.md",
     "other-main-folder": "give one of the two flows another destination or container-name",
     "left-behind": "look at both folders",
+    "rehash-differs": "compare them with the lake, whose copy is safe; docs/operations.md",
 }
 
 
@@ -84,5 +85,11 @@ _WORDS = {
     "storage": "not carried in this pass: {problem}",
     "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
     "removal-later": "published; removal waits: {problem}",
+    "removal-due": "published; to be removed from {from} on",
+    "rehash-differs": "published, not removed: {count} files hold other bytes than were published, with the same size and"
+    " time: {names}",
+    "moved-aside": "being removed; moved aside, nothing is unlinked yet",
+    "unlinking": "being removed",
+    "unlink-refused": "being removed; it stopped, and goes on in the next pass: {problem}",
     "dry-run": "would be carried: {files} files",
 }

@@ -165,14 +165,31 @@ def mount_of(folder: Path) -> Mount:
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with open(f"/proc/self/fdinfo/{handle}", "rb") as facts:
-                number = next(line.split()[1] for line in facts if line.startswith(b"mnt_id:"))
+            number = mount_number(handle)
         finally:
             os.close(handle)
         with open("/proc/self/mountinfo", "rb") as lines:
             return mount_numbered(number, lines)
-    except (OSError, StopIteration):
+    except OSError:
         return _UNKNOWN
+
+
+def mount_number(handle: int) -> bytes:
+    """The ID of the mount that an open handle lies on. Device numbers do not tell a bind mount from what it shows.
+    Raises OSError, also where the kernel does not say."""
+    with open(f"/proc/self/fdinfo/{handle}", "rb") as facts:
+        for line in facts:
+            if line.startswith(b"mnt_id:"):
+                return line.split()[1]
+    raise OSError(errno.ENOSYS, "the kernel does not say on which mount a file lies")
+
+
+def mounts_below(folder: bytes) -> tuple[str, ...]:
+    """The mount points below a folder, as paths. Raises OSError."""
+    inside = os.path.realpath(folder) + b"/"
+    with open("/proc/self/mountinfo", "rb") as lines:
+        points = [_unescape(line.split(b" ")[4]) for line in lines]
+    return tuple(shown(point) for point in points if point.startswith(inside))
 
 
 def mount_numbered(number: bytes, mountinfo: Iterable[bytes]) -> Mount:

@@ -30,6 +30,9 @@ class Settings:
     only_run: str | None
     sheet_optional: bool
     remove_source: bool
+    remove_after: float
+    remove_rehash: bool
+    remove_excluded: bool
     storage_account: str
     blob_endpoint: str
     container_name: str

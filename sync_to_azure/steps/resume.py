@@ -6,15 +6,15 @@ import errno
 import fnmatch
 import logging
 import os
+import stat
 
-from sync_to_azure.errors import RunError, SourceUnavailable, StateUnavailable
+from sync_to_azure.errors import RunChanged, RunError, StateUnavailable
 from sync_to_azure.model import State
 from sync_to_azure.names import ASIDE_PREFIX, shown
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import Found, RunFolder
-from sync_to_azure.steps import adopt, remove
+from sync_to_azure.steps import adopt, look, moved_aside, removal_preview
 from sync_to_azure.steps.rooms import Rooms, Work
-from sync_to_azure.walk import SHARE_GONE
 
 _log = logging.getLogger(__name__)
 
@@ -27,52 +27,56 @@ def removals(rooms: Rooms, found: Found) -> None:
         key = shown(name)
         if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
             continue
-        run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
         path = os.path.join(os.fsencode(settings.main_folder), aside)
-        work = Work(run, RunFolder(name, path, 0), [], rooms.base(key), rooms.clock.monotonic())
         try:
+            if not _is_ours(rooms, path):
+                continue
+            run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
+            work = Work(run, RunFolder(name, path, 0), [], rooms.base(key), rooms.clock.monotonic())
             _go_on(rooms, work, aside, path)
+        except RunChanged as error:
+            # Another machine was faster, or a person.
+            _log.warning("%s", error)
         except RunError as error:
             rooms.trouble(f"{key}:failed", str(error))
         except OSError as error:
-            if error.errno in SHARE_GONE:
-                raise SourceUnavailable(f"{shown(path)}: {error.strerror}") from error
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StateUnavailable(f"no space left: {error}") from error
-            rooms.trouble(f"{key}:failed", f"{key}: its removal cannot go on: {error}")
+            # The share, or only this folder? Raises if it is the share.
+            look.at_main_folder(rooms)
+            moved_aside.tell(rooms, f"unlink-refused:{key}", f"{key}: its removal cannot go on: {error}")
+
+
+def _is_ours(rooms: Rooms, path: bytes) -> bool:
+    """We move folders aside, nothing else; a symlink of that name is never followed."""
+    try:
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            return True
+    except FileNotFoundError:
+        return False
+    text = f"{shown(path)} is no folder, so it is none that we moved aside; it is left alone"
+    moved_aside.tell(rooms, f"not-ours:{shown(path)}", text)
+    return False
 
 
 def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
-    """With the ledger lost, the published manifest says what it is; what is not published goes back. As long as nothing
-    was unlinked, the lake is asked again: it may have been long ago, and ``remove-source`` may be off by now.
+    """With the ledger lost, the published manifest says what it is; what is not published goes back. The lake is asked
+    again: it may have been long ago, and ``remove-source`` may be off by now.
     """
-    run = work.run
+    run, dry = work.run, rooms.settings.dry_run
     if run.state is State.REMOVED or not (run.rows_kept and run.lake_known and run.is_published):
         adopt.publication(rooms, work)
-    if not run.is_published:
-        _back(rooms, work, path, "nothing is published of it")
-        return
-    if not remove.has_begun(work):
-        rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
+    why = "" if run.is_published else "nothing is published of it"
+    if run.is_published and not rooms.settings.remove_source:
         why = "remove-source is off"
-        if rooms.settings.remove_source:
-            why = remove.unproved(rooms, work)
-        if why:
-            remove.put_back(rooms, work, path, why)
-            return
-    remove.go_on(rooms, work, aside)
-
-
-def _back(rooms: Rooms, work: Work, path: bytes, why: str) -> None:
-    home = os.path.join(os.fsencode(rooms.settings.main_folder), work.run.key.encode())
-    if os.path.lexists(home):
-        if rooms.ledger.tell_once(f"left-behind:{work.key}", rooms.clock.now()):
-            text = f"{shown(path)} cannot be put back: there is a folder {work.key} again; look at both"
-            rooms.trouble(f"{work.key}:left-behind", text, once=True)
-        return
-    try:
-        os.rename(path, home)
-    except OSError as error:
-        rooms.trouble(f"{work.key}:left-behind", f"{shown(path)} cannot be put back: {error.strerror}")
-        return
-    _log.warning("%s: put back at the source: %s", work.key, why)
+    if why and dry:
+        _log.info("%s: its folder %s would be put back: %s", work.key, shown(aside), why)
+    elif why:
+        moved_aside.put_back(rooms, work, path, why)
+    elif dry:
+        removal_preview.show(rooms, work, again=True)
+    else:
+        _log.info("%s: its removal was interrupted and goes on", work.key)
+        if not moved_aside.has_begun(work):
+            rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
+        moved_aside.go_on(rooms, work, aside)

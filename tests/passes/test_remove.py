@@ -150,9 +150,9 @@ def test_busy_and_denied_wait_and_are_told_once(scene: Scene) -> None:
     third = scene.run(expect=1, unprivileged=True)
     assert "removal stopped" in third.stderr and "Permission denied" in third.stderr
     aside = scene.main / f"{ASIDE}R"
-    assert set(tree(aside)) == {"Data/one.bcl"} and scene.state("R") == ("removing", "unlinking")
+    assert set(tree(aside)) == {"Data/one.bcl"} and scene.state("R") == ("removing", "unlink-refused")
     scene.run(expect=0, unprivileged=True)
-    assert set(tree(aside)) == {"Data/one.bcl"} and scene.state("R") == ("removing", "unlinking")
+    assert set(tree(aside)) == {"Data/one.bcl"} and scene.state("R") == ("removing", "unlink-refused")
     (aside / "Data").chmod(0o755)
     scene.run(unprivileged=True)
     assert list(scene.main.iterdir()) == [] and scene.state("R") == ("removed", None)

@@ -1,0 +1,69 @@
+"""Before removal: each entry that the last walk saw, beside its row of the published manifest and that row's blob."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Collection, Iterator
+
+from sync_to_azure.ledger.rows import FileRow, file_row
+from sync_to_azure.ledger.run import Run
+from sync_to_azure.model import Blob, Entry, Kind
+
+_PAGE = 2000
+
+
+def standings(
+    connection: sqlite3.Connection, run: Run
+) -> Iterator[tuple[Entry, FileRow | None, Blob | None]]:
+    """In order of paths, a page at a time: no cursor stays open, a million entries are never in memory."""
+    connection.execute("CREATE INDEX IF NOT EXISTS work.seen_path ON seen (path)")
+    last = b""
+    while True:
+        page = connection.execute(
+            "SELECT s.path, s.kind, s.size, s.mtime_ns, s.detail,"
+            " f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''), f.generation,"
+            " l.blob, l.size, l.md5, l.etag, l.stub"
+            " FROM work.seen s LEFT JOIN file f ON f.run_id = ? AND f.blob = s.blob AND f.path = s.path"
+            "  AND f.origin = 'run' LEFT JOIN work.listing l ON l.blob = f.blob"
+            f" WHERE s.path > ? ORDER BY s.path LIMIT {_PAGE}",
+            (run.id, last),
+        ).fetchall()
+        for row in page:
+            entry = Entry(bytes(row[0]), Kind(row[1]), row[2], row[3], row[4])
+            published = file_row(row[5:14]) if row[5] is not None else None
+            blob = (
+                Blob(*row[14:18], folder_stub=bool(row[18]))
+                if published is not None and row[14] is not None
+                else None
+            )
+            yield entry, published, blob
+        if len(page) < _PAGE:
+            return
+        last = bytes(page[-1][0])
+
+
+def uncarried_but(
+    connection: sqlite3.Connection, run: Run, kinds: Collection[Kind]
+) -> tuple[int, Iterator[bytes]]:
+    """What was not carried when the run was looked at last, but for these kinds: how many, and their paths."""
+    marks = ", ".join("?" * len(kinds))
+    where = f"FROM uncarried WHERE run_id = ? AND kind NOT IN ({marks})"
+    parameters = (run.id, *(kind.value for kind in kinds))
+    count = int(connection.execute(f"SELECT count(*) {where}", parameters).fetchone()[0])
+    return count, (
+        bytes(path) for (path,) in connection.execute(f"SELECT path {where} ORDER BY path", parameters)
+    )
+
+
+def still_there(root: bytes, paths: Iterator[bytes]) -> str:
+    """The first of the paths below ``root`` that is there (or cannot be looked at), as text; or an empty string."""
+    for path in paths:
+        try:
+            os.lstat(os.path.join(root, path))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass
+        return path.decode("utf-8", "backslashreplace")
+    return ""

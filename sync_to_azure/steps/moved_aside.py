@@ -1,0 +1,169 @@
+"""A run that stands aside, from there to the end: seen again, proved again, unlinked entry by entry. What differs puts
+the folder back under its name; what can only wait is told once, and waits.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterator
+
+from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.model import Entry, Progress, State
+from sync_to_azure.reasons import Reason
+from sync_to_azure.source import RunFolder
+from sync_to_azure.steps import look, removal_gate, removal_proof
+from sync_to_azure.steps.removal_gate import Decision, Fate, Rules
+from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.steps.unlinking import Below, is_there, rename
+
+_log = logging.getLogger(__name__)
+
+PROOF_LASTS = 300.0
+"""Seconds after a listing in which files are unlinked on its word; then the lake is asked again."""
+
+
+def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
+    """From the folder moved aside to the end; also after a crash. What can only wait is told once, and waits."""
+    try:
+        _to_the_end(rooms, work, aside)
+    except SourceUnavailable as error:
+        # The share, or only this folder? Raises if it is the share.
+        look.at_main_folder(rooms)
+        _stopped(rooms, work, str(error))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        look.at_main_folder(rooms)
+        _stopped(rooms, work, str(error.strerror or error))
+
+
+def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
+    folder = in_main(rooms, aside)
+    work.folder = RunFolder(work.key.encode(), folder, 0)
+    rules = Rules(rooms.rules, rooms.settings.remove_excluded)
+    rehash = rooms.settings.remove_rehash
+    looked_twice = False
+    while True:
+        rooms.files.clear_try()
+        removal_proof.look_again(rooms, work)
+        if rehash:
+            differ = removal_proof.rehashed(rooms, work)
+            if differ:
+                _put_back_for_good(rooms, work, folder, differ)
+                return
+            rehash = False
+            removal_proof.look_again(rooms, work)
+        problem, wrong = removal_proof.prove(rooms, work)
+        proved_at = rooms.clock.monotonic()
+        if problem:
+            put_back(rooms, work, folder, problem)
+            return
+        facts = removal_proof.facts_of(rooms, work, rooms.lake().modified(work.base + ".sync"), wrong)
+        decision = removal_gate.decide(facts, removal_proof.seen_again(rooms, work), rules)
+        if not decision.may_begin:
+            _not_now(rooms, work, folder, decision)
+            return
+        if not has_begun(work):
+            rooms.set_state(work, State.REMOVING, Reason("unlinking", {}))
+        with Below(os.fsencode(rooms.settings.main_folder), aside) as below:
+
+            def fresh(number: int) -> bool:
+                if number % 500 == 0:
+                    rooms.progress(work, Progress(work.key, "removing", number, decision.files))
+                return rooms.clock.monotonic() - proved_at < PROOF_LASTS
+
+            outcome = below.unlink(_going(rooms, work, rules), fresh)
+            if not outcome.hopeless and not outcome.late:
+                below.remove_folders(outcome)
+        if not is_there(folder):
+            removed(rooms, work)
+            return
+        if outcome.hopeless:
+            look.at_main_folder(rooms)
+        # Where nothing was refused, the next look says what is left: it came, or became another, since the last one.
+        if outcome.refused or not (outcome.unlinked or outcome.changed) or (outcome.changed and looked_twice):
+            _stopped(rooms, work, outcome.problem or "folders that look empty cannot be removed yet")
+            return
+        looked_twice = outcome.changed > 0
+
+
+def _going(rooms: Rooms, work: Work, rules: Rules) -> Iterator[Entry]:
+    for standing in removal_proof.seen_again(rooms, work):
+        if removal_gate.fate(standing, rules)[0] is Fate.GOES:
+            yield standing.entry
+
+
+def _not_now(rooms: Rooms, work: Work, folder: bytes, decision: Decision) -> None:
+    for each in decision.in_the_way[:5]:
+        _log.warning("%s: %s", work.key, each)
+    if decision.only_waits and has_begun(work):
+        _stopped(rooms, work, decision.why)
+        return
+    put_back(rooms, work, folder, decision.why)
+
+
+def has_begun(work: Work) -> bool:
+    """Was the first file unlinked (or about to be)?"""
+    reason = work.run.reason
+    return (
+        work.run.state is State.REMOVING
+        and reason is not None
+        and reason.code in ("unlinking", "unlink-refused")
+    )
+
+
+def _stopped(rooms: Rooms, work: Work, problem: str) -> None:
+    rooms.set_state(work, State.REMOVING, Reason("unlink-refused", {"problem": problem}))
+    text = f"{work.key}: removal stopped: {problem}; it goes on in the next pass"
+    tell(rooms, f"unlink-refused:{work.key}", text)
+
+
+def removed(rooms: Rooms, work: Work) -> None:
+    # The word that no rows are kept comes before they go: without it, none of them would look like all of them.
+    rooms.set_state(work, State.REMOVED, None, rows_kept=0)
+    rooms.files.forget(work.run)
+    for code in ("unlink-refused", "not-removed", "left-behind", "rehash-differs"):
+        rooms.ledger.untell(f"{code}:{work.key}")
+    _log.info("%s: removed from the source", work.key)
+
+
+def put_back(rooms: Rooms, work: Work, folder: bytes, why: str) -> bool:
+    """Under its own name the next pass treats it as any published run: new files are added, changed ones flagged."""
+    home = in_main(rooms, work.run.key.encode())
+    try:
+        rename(folder, home)
+    except OSError as error:
+        names = os.fsdecode(os.path.basename(folder))
+        rooms.set_state(work, State.FLAGGED, Reason("left-behind", {"folder": names, "names": why}))
+        text = f"{work.key}: {why}, and {names} cannot be put back: {error.strerror}"
+        tell(rooms, f"left-behind:{work.key}", text)
+        return False
+    work.folder = RunFolder(work.run.key.encode(), home, 0)
+    state = State.PUBLISHED if work.run.is_published else State.SEEN
+    rooms.set_state(work, state, None, event="put-back", folder_mtime_ns=None)
+    _log.warning("%s: put back at the source: %s", work.key, why)
+    return True
+
+
+def _put_back_for_good(rooms: Rooms, work: Work, folder: bytes, differ: list[str]) -> None:
+    """Its bytes are not those of the manifest, though size and time are. Reading all of it in every pass would find the
+    same: it is tried again by ``--thorough``, or when its folder changes."""
+    if not put_back(rooms, work, folder, f"{len(differ)} files are not what was published"):
+        return
+    assert work.folder is not None
+    names = {"count": len(differ), "names": differ[:20]}
+    own_ns = os.lstat(work.folder.path).st_mtime_ns
+    rooms.set_state(work, State.PUBLISHED, Reason("rehash-differs", names), folder_mtime_ns=own_ns)
+    reason = Reason("rehash-differs", names)
+    tell(rooms, f"rehash-differs:{work.key}", f"{work.key}: {reason.text} ({reason.advice})")
+
+
+def in_main(rooms: Rooms, name: bytes) -> bytes:
+    return os.path.join(os.fsencode(rooms.settings.main_folder), name)
+
+
+def tell(rooms: Rooms, key: str, text: str) -> None:
+    if rooms.ledger.tell_once(key, rooms.clock.now()):
+        rooms.trouble(key, text, exit_code=1, once=True)

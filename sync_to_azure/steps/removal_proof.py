@@ -1,0 +1,107 @@
+"""What the gate before a removal is given: the folder seen again, the listing and the verdict, files read once more."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.hashing import Hasher
+from sync_to_azure.ledger.seen_again import standings
+from sync_to_azure.model import Entry, Evidence, FileToSend, Kind, Progress
+from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
+from sync_to_azure.source import mounts_below
+from sync_to_azure.steps import carry, look, publish, read_back
+from sync_to_azure.steps.removal_gate import DAY, Publication, Standing
+from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.walk import walk
+
+_log = logging.getLogger(__name__)
+
+_EVERYTHING = ExcludeRules(())
+
+
+def look_again(rooms: Rooms, work: Work) -> None:
+    """Every entry, also what is excluded: the gate knows the rules."""
+    renamed = _renamed(rooms, work)
+
+    def watched() -> Iterator[Entry]:
+        for number, entry in enumerate(walk(work.root, _EVERYTHING, work.prefix)):
+            if number % 1000 == 999:
+                rooms.progress(work, Progress(work.key, "looking", number + 1))
+            yield entry
+
+    rooms.files.take_walk(watched(), renamed)
+
+
+def _renamed(rooms: Rooms, work: Work) -> dict[bytes, str]:
+    row = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
+    return {row.path: row.blob} if row is not None and row.path != row.blob.encode() else {}
+
+
+def seen_again(rooms: Rooms, work: Work) -> Iterator[Standing]:
+    for entry, row, blob in standings(rooms.ledger.connection, work.run):
+        yield Standing(entry, row, blob)
+
+
+def facts_of(rooms: Rooms, work: Work, marker: float | None, wrong: int) -> Publication:
+    return Publication(
+        marker=marker,
+        published=work.run.published_at,
+        now=rooms.clock.now(),
+        after=rooms.settings.remove_after * DAY,
+        wrong=wrong,
+        unpublished=rooms.files.unpublished(work.run),
+        mounts=mounts_below(work.root),
+    )
+
+
+def prove(rooms: Rooms, work: Work) -> tuple[str, int]:
+    """Take a listing and the verdict on it; what is only ``listed`` is read back. Why nothing may go, or an empty
+    string; and how many blobs are missing or wrong."""
+    carry.take_listing(rooms, work)
+    verdict = rooms.files.verdict(work.run)
+    if verdict.is_verified and verdict.weakest < Evidence.VALIDATED:
+        misread = read_back.until(rooms, work, Evidence.VALIDATED, "before the source is removed")
+        if misread:
+            _heal(rooms, work)
+            return f"{len(misread)} blobs held other bytes than their MD5 said; they were sent again", 0
+        # Reading took its time.
+        carry.take_listing(rooms, work)
+        verdict = rooms.files.verdict(work.run)
+    return "", verdict.wrong_count
+
+
+def _heal(rooms: Rooms, work: Work) -> None:
+    """The source is still here: blobs that were read back wrong are sent again from it, if it matches the manifest."""
+    work.renamed = _renamed(rooms, work)
+    look.into_ledger(rooms, work)
+    verdict = carry.until_verified(rooms, work, listed=True)
+    if verdict.is_verified:
+        publish.publish(rooms, work, verdict)
+
+
+def rehashed(rooms: Rooms, work: Work) -> list[str]:
+    """``remove-rehash``: read every file of the manifest that was seen again; those whose bytes are others."""
+    expected: dict[str, bytes] = {}
+    differ: list[str] = []
+    count = size = 0
+
+    def published() -> Iterator[FileToSend]:
+        for standing in seen_again(rooms, work):
+            entry, row = standing.entry, standing.row
+            if row is not None and entry.kind is Kind.FILE:
+                expected[row.blob] = row.md5
+                yield FileToSend(entry.path, row.blob, entry.size, entry.mtime_ns)
+
+    with Hasher(work.root, published(), rooms.settings.source_readers) as hasher:
+        while not hasher.finished:
+            for hashed in hasher.drain(0.2):
+                count, size = count + 1, size + hashed.file.size
+                if hashed.problem == "share":
+                    raise SourceUnavailable(f"{work.key}: {hashed.file.blob} cannot be read: {hashed.detail}")
+                if hashed.md5 != expected.pop(hashed.file.blob):
+                    differ.append(f"{hashed.file.blob} ({hashed.detail or hashed.problem or 'other bytes'})")
+            rooms.progress(work, Progress(work.key, "reading once more", count, 0, size))
+    _log.info("%s: %d files were read once more, %d differ", work.key, count, len(differ))
+    return differ
