@@ -23,7 +23,7 @@ help:
 	@echo 'make clean           remove all that these made'
 
 # What is needed is installed once, and again when its list changes.
-$(VENV): setup.py pyproject.toml
+$(VENV): setup.py pyproject.toml cronbeat/pyproject.toml
 	@bash embedded/bootstrap python
 
 # A look that takes a moment, each time: the tree may have come to another machine.

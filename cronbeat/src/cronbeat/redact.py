@@ -1,0 +1,60 @@
+"""Keeps webhook and ping URLs out of every text that leaves: who knows such a URL can write in our name. Pure."""
+
+from __future__ import annotations
+
+import logging
+import re
+import urllib.parse
+from collections.abc import Iterable
+
+HIDDEN = "***"
+SHORTEST = 8
+"""Characters. A shorter part of a path (``v2``, ``webhook``) is no secret, nor is one below 16 without a digit."""
+WORDS = {"webhookb2"}
+
+
+class Redactor:
+    """Replaces the URLs, and each longer part of their paths and queries, by ``***``."""
+
+    def __init__(self, urls: Iterable[str | None] = ()) -> None:
+        parts: set[str] = set()
+        for url in urls:
+            if not url:
+                continue
+            split = urllib.parse.urlsplit(url)
+            pieces = re.split(
+                r"[/&=?@]", f"{split.netloc if '@' in split.netloc else ''}/{split.path}?{split.query}"
+            )
+            texts = {url, split.path, *pieces}
+            texts |= {urllib.parse.unquote(text) for text in texts}
+            parts |= {text for text in texts if _is_secret(text)}
+        ordered = sorted(parts, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+def _is_secret(text: str) -> bool:
+    if len(text) < SHORTEST or text.lower() in WORDS:
+        return False
+    return len(text) >= 16 or any(letter.isdigit() for letter in text)
+
+
+class RedactingFilter(logging.Filter):
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._redactor(record.getMessage()), None
+        return True
+
+
+def plain(text: str) -> str:
+    """``text`` without what could act on a terminal or a card: control characters become visible or go."""
+    without_colours = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text)
+    return "".join(
+        letter if letter.isprintable() or letter == "\t" else f"\\x{ord(letter):02x}"
+        for letter in without_colours
+    )
