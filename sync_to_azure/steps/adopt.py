@@ -49,8 +49,9 @@ def publication(rooms: Rooms, work: Work) -> None:
             f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
             "restore them",
         )
-    if marker is None and (not run.is_published or run.rows_kept):
-        # Never published, or cut off before the marker: what stands there is no claim of ours.
+    if marker is None and (run.rows_kept if run.is_published else receipt is None):
+        # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with its
+        # marker or without.
         rooms.ledger.set(run, lake_known=1, taken_over=0)
         return
     if receipt is None:

@@ -58,8 +58,9 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
                 f"{run.key}.md5": sums_document.sha256,
                 f"{run.key}.files.jsonl": lines_document.sha256,
             }
-            _put(rooms, work, ".md5", sums_document, "text/plain; charset=utf-8")
+            # The form that is read back (adopt) comes first: what the other names is frozen then, whatever cuts us off.
             _put(rooms, work, ".files.jsonl", lines_document, "application/x-ndjson")
+            _put(rooms, work, ".md5", sums_document, "text/plain; charset=utf-8")
     text = documents.receipt_text(receipt)
     lake = rooms.lake()
     lake.put(work.base + ".json", text, len(text), _md5(text), "application/json")

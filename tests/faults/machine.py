@@ -214,6 +214,8 @@ def second_pass(
     @contextlib.contextmanager
     def arm(world: World, fault: Fault) -> Armed:
         some = Some(world, first=world.chance.randint(1, 25))
+        # What the other removes must not leave a main folder that looks like a lost share.
+        (world.disk / "STILL WRITTEN").mkdir()
 
         def act(request: Request) -> None:
             if some(request):

@@ -86,13 +86,14 @@ def _reached_after_verdict(
     chance = world.chance
     action: Action = lambda process: do()
     suffix = chance.choice((".md5", ".files.jsonl", ".json", ".sync", "look", "os.rename", "os.remove"))
-    if not world.plan.remove and not suffix.startswith("."):
+    # Not the very file that is about to be unlinked: no call unlinks a file only if it is as it was looked at before.
+    if suffix == "os.remove" and name.endswith("0.bcl") or not (world.plan.remove or suffix.startswith(".")):
         suffix = ".sync"
     stack = contextlib.ExitStack()
     if suffix.startswith("os."):
-        fragment = "removing-R" if suffix == "os.rename" else ".bcl"
+        fragment = "removing-R" if suffix == "os.rename" else "0.bcl"
         stack.enter_context(
-            world.points.at(suffix, fragment, action, 1 if suffix == "os.rename" else chance.randint(1, 4))
+            world.points.at(suffix, fragment, action, 1 if suffix == "os.rename" else chance.randint(1, 2))
         )
         return stack
     if suffix == "look":

@@ -1,0 +1,70 @@
+"""What the fault matrix found, or what was found on the way to it: each with the test that now holds it."""
+
+from __future__ import annotations
+
+import collections.abc
+import pathlib
+import signal
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from embedded.azurite import Azurite
+from tests.faults import invariants
+from tests.faults.fault import acting, is_document
+from tests.faults.world import Plan, World
+from tests.line import CUT, Request
+
+DOCUMENTS = ("R.md5", "R.files.jsonl", "R.json", "R.sync")
+KILLED = -signal.SIGKILL
+
+
+@pytest.fixture
+def world(
+    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path
+) -> collections.abc.Iterator[World]:
+    with World(Plan("finds", (), "native", "small", False), tmp_path / "w", azurite, container) as made:
+        yield made
+
+
+def run_until(world: World, *blobs: str) -> int:
+    """A pass that is killed before it writes the first of these; its exit code."""
+
+    def act(request: Request) -> str | None:
+        if is_document(request) and request.blob in blobs:
+            world.kill(signal.SIGKILL)
+            return CUT
+        return None
+
+    with acting(world, act):
+        return world.run().code
+
+
+def other_content(path: pathlib.Path) -> bytes:
+    path.write_bytes(b"the instrument wrote it anew, and it is another file now")
+    return path.read_bytes()
+
+
+def holds(world: World) -> None:
+    assert invariants.nothing_claimed(world, "now") == []
+    assert invariants.nothing_lost(world) == []
+
+
+@pytest.mark.parametrize("document", ["R.json", "R.sync"])
+def test_a_file_that_changes_when_a_publishing_was_cut_off(world: World, document: str) -> None:
+    """A receipt without its marker is a claim as well: what it vouches for may not be written over."""
+    assert run_until(world, document) == KILLED
+    world.alter("R", "Data/L001/0.bcl", other_content)
+    run_until(world, *DOCUMENTS)
+    holds(world)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_new_file_that_changes_when_a_second_publishing_was_cut_off(world: World, document: str) -> None:
+    """The marker of the first publishing stands all the time, and the manifest of the second may stand already."""
+    assert world.run().code == 0
+    world.write("R", {"late.txt": b"late", "later.txt": b"later"})
+    assert run_until(world, document) == KILLED
+    world.alter("R", "late.txt", other_content)
+    run_until(world, *DOCUMENTS)
+    holds(world)
