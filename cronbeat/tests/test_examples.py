@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 from cronbeat import settings, tasks
@@ -37,6 +39,17 @@ def test_the_example_crontab_names_tasks_and_commands_that_exist() -> None:
             program, command, *rest = line.split()[5:]
             assert program == "cronbeat" and command in group.commands
             assert command != "run" or rest[-1] in known
+
+
+def test_the_command_and_a_link_with_the_predecessors_name(beat: Beat) -> None:
+    beat.write({"a": {"commands": [["true"]]}})
+    command = pathlib.Path(sys.executable).parent / "cronbeat"
+    link = beat.home / "cronbeat.py"
+    link.symlink_to(command)
+    for each in (command, link):
+        environment = {"HOME": str(beat.home), "PATH": "/usr/bin:/bin"}
+        subprocess.run([each, "run", beat.tasks, "a"], env=environment, cwd=beat.home, check=True, timeout=60)
+    assert beat.runs() == [("a", "ok", 0)] * 2
 
 
 def test_the_readmes_tasks_file_is_understood() -> None:
