@@ -6,6 +6,7 @@ Nothing stops it: one look shows all that is wrong. The source is only read; at 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import sqlite3
 import sys
@@ -233,6 +234,9 @@ def _log_file(settings: "Settings") -> Found:
         return
     said: list[str] = []
     handler = tell_log.FileHandler(settings.log_file, said.append)
+    # A full disk still takes an empty file.
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S%z"))
+    handler.handle(logging.makeLogRecord({"msg": "sync_to_azure check was here", "levelname": "INFO"}))
     handler.close()
     if said:
         yield WRONG, said[0], "name another log-file"

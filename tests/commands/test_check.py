@@ -1,0 +1,275 @@
+"""The preflight, by the real command: a good set-up is all well, of a broken one each kind is told with what to do."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import pathlib
+import subprocess
+import sys
+import time
+import typing
+
+import pytest
+
+from embedded.azurite import Azurite
+from sync_to_azure.commands.check import _place, sas_found
+from sync_to_azure.source import Mount
+from tests.bad_input.faults import assert_no_secret, small_disk, stand_in
+from tests.passes.proxy import Proxy
+from tests.passes.scene import Scene
+
+
+@pytest.fixture
+def native(scene: Scene) -> Scene:
+    scene.config["uploader"] = "native"
+    return scene
+
+
+def lines(output: str) -> list[tuple[str, str, str]]:
+    """(kind, subject, text with advice) of each line."""
+    found: list[tuple[str, str, str]] = []
+    for line in output.splitlines():
+        if line.startswith(" " * 20) and found:
+            kind, subject, text = found.pop()
+            found.append((kind, subject, f"{text} {line.strip()}"))
+        elif line[:6].strip() in ("ok", "WRONG", "note", "-") and line[6:7] == " ":
+            found.append((line[:6].strip(), line[7:21].strip(), line[22:]))
+    return found
+
+
+def check(scene: Scene, *arguments: object, wrong: tuple[str, ...] = (), **options: typing.Any) -> str:
+    """The output; exactly these subjects must be wrong, and the exit code must say so."""
+    outcome = scene.run_command("check", *arguments, config=scene.config, **options)
+    assert {subject for kind, subject, _ in lines(outcome.stdout) if kind == "WRONG"} == set(
+        wrong
+    ), outcome.output
+    assert outcome.returncode == (3 if wrong else 0), outcome.output
+    assert "Traceback" not in outcome.output
+    assert_no_secret(scene.folder, outcome, [Azurite.key], ("account.key", "sas", "azcopy-calls"))
+    assert len({subject for _, subject, _ in lines(outcome.stdout)}) == 12, "it goes on to show all"
+    return str(outcome.stdout)
+
+
+def test_a_good_set_up_is_all_well(scene: Scene) -> None:
+    scene.config |= {"destination": "/dest/er", "log-file": scene.folder / "log" / "the.log"}
+    scene.make_run("R")
+    (scene.sheets() / "R.csv").write_text("sheet")
+    said = check(scene)
+    assert "all is well" in said and "1 runs" in said and "1 of 1 runs hold RTAComplete.txt" in said
+    assert "AzCopy 10." in said and "carried by the uploader" in said and "deleted again" in said
+    assert scene.etags() == {}, "nothing stays"
+    assert scene.azcopy_jobs() == 1
+    assert not scene.ledger.exists(), "the first pass makes it"
+    scene.run()
+    assert "can be read and written" in check(scene)
+
+
+def test_the_native_uploader_and_no_destination_folder(scene: Scene) -> None:
+    scene.make_run("R")
+    scene.config["uploader"] = "native"
+    assert "our own" in check(scene)
+    assert scene.azcopy_jobs() == 0 and scene.etags() == {}
+
+
+def test_folders_that_are_not_there(native: Scene) -> None:
+    native.config |= {
+        "main-folder": native.folder / "absent",
+        "samplesheet-folder": native.folder / "no-sheets",
+        "remove-source": "yes",
+    }
+    said = check(native, wrong=("main folder", "sample sheets", "remove-source"))
+    assert "is not there" in said and "is the share mounted?" in said and "3 things are wrong" in said
+
+
+def test_runs_that_we_may_not_read_or_remove(native: Scene) -> None:
+    native.make_run("good")
+    native.make_run("closed").chmod(0)
+    (native.make_run("half") / "RunInfo.xml").chmod(0)
+    native.config["remove-source"] = "yes"
+    native.make_run("kept").chmod(0o555)
+    said = check(native, wrong=("main folder", "remove-source"), unprivileged=True)
+    assert "2 of 4 runs cannot be read: closed (Permission denied), half (Permission denied)" in said
+    assert "2 runs may not be written by" in said and "kept" in said
+    native.main.chmod(0o555)
+    assert "may not be written by" in check(native, wrong=("main folder", "remove-source"), unprivileged=True)
+
+
+def test_a_read_only_share_with_remove_source(native: Scene) -> None:
+    native.make_run("R")
+    native.config["remove-source"] = "yes"
+    main = native.main
+    outcome = native.in_namespace(f"mount --bind {main} {main}; mount -o remount,ro,bind {main}", "check")
+    assert outcome.returncode == 3, outcome.stdout
+    assert "is mounted read-only: nothing can be removed there" in outcome.stdout
+    del native.config["remove-source"]
+    outcome = native.in_namespace(f"mount --bind {main} {main}; mount -o remount,ro,bind {main}", "check")
+    assert outcome.returncode == 0, outcome.stdout
+
+
+def test_a_flag_that_no_run_has_and_a_main_folder_without_runs_are_worth_a_word(native: Scene) -> None:
+    assert "holds no runs" in check(native)
+    native.make_run("R")
+    native.config["completion-flag"] = "CopyComplete.txt"
+    assert "no run holds CopyComplete.txt" in check(native)
+
+
+@pytest.mark.parametrize(
+    "azcopy, words",
+    [
+        ("absent", "AzCopy is not at"),
+        ("echo 'azcopy version 10.1.0'", "is 10.1.0; at least"),
+        ("echo 'cannot open shared object file' >&2; exit 127", "libsecret-1-0"),
+    ],
+)
+def test_azcopy(scene: Scene, azcopy: str, words: str) -> None:
+    path = scene.folder / "my-azcopy"
+    scene.config["azcopy"] = path
+    if azcopy != "absent":
+        stand_in(path, azcopy)
+    assert words in check(scene, wrong=("uploader",))
+
+
+def test_an_azcopy_that_cannot_carry(scene: Scene, azcopy: pathlib.Path) -> None:
+    scene.config["azcopy"] = stand_in(
+        scene.folder / "my-azcopy", f'[ "$1" = copy ] || exec {azcopy} "$@"\necho no way; exit 1'
+    )
+    assert "no way" in check(scene, wrong=("probe",))
+
+
+def test_credentials_and_container(native: Scene, proxy: Proxy) -> None:
+    native.config["container-name"] = "absent"
+    assert "container absent is not there" in check(native, wrong=("container",))
+    native.config["container-name"] = native.container.container_name
+    key = pathlib.Path(str(native.config["credentials"]))
+    good = key.read_text()
+    key.write_text("YWJj" * 22 + "\n")
+    assert "refuses us" in check(native, wrong=("container",))
+    key.write_text(good)
+    native.config["blob-endpoint"] = "http://127.0.0.1:9/devstoreaccount1"
+    said = check(native, wrong=("container",))
+    assert "cannot be reached" in said and "its clock is not known" in said
+
+
+def test_no_token(native: Scene) -> None:
+    native.config |= {"auth": "default", "blob-endpoint": "https://127.0.0.1:9/devstoreaccount1"}
+    del native.config["credentials"]
+    outcome = native.run_command(
+        "check", config=native.config, environment={"AZURE_TOKEN_CREDENTIALS": "dev"}
+    )
+    assert "no identity gave a token" in outcome.stdout and outcome.returncode == 3
+    assert "not tried without a login" in outcome.stdout
+
+
+def sas(scene: Scene, permission: str, ends: datetime.timedelta) -> None:
+    from azure.storage.blob import generate_container_sas
+
+    text = generate_container_sas(
+        Azurite.account,
+        scene.container.container_name,
+        account_key=Azurite.key,
+        permission=permission,
+        expiry=datetime.datetime.now(datetime.timezone.utc) + ends,
+    )
+    path = scene.folder / "sas"
+    path.write_text(text)
+    path.chmod(0o600)
+    scene.config |= {"auth": "sas", "credentials": path}
+
+
+def test_what_a_sas_permits(native: Scene) -> None:
+    days = datetime.timedelta(days=1)
+    sas(native, "racwl", 90 * days)
+    assert "deleting is refused to us, which is fine" in check(native)
+    assert [*native.etags()] == [".sync_to_azure-check/probe.txt"]
+    check(native)
+    sas(native, "racwdl", 3 * days)
+    said = check(native)
+    assert "the SAS ends in" in said and "deleted again" in said
+    sas(native, "rl", 90 * days)
+    said = check(native, wrong=("login", "probe"))
+    assert "the SAS permits 'rl'" in said and "refuses us" in said
+    sas(native, "racwl", -days)
+    assert "the SAS ended" in check(native, wrong=("login", "container"))
+
+
+def test_what_a_sas_says_of_itself() -> None:
+    assert list(sas_found("sv=x&sp=racwl&se=2030-01-01T00:00:00Z&sig=x", 0)) == []
+    assert list(sas_found("sv=x&sp=rlc&se=2030-01-01&sig=x", 0)) == []
+    assert [kind for kind, *_ in sas_found("?sv=x&si=policy&sig=x", 0)] == []
+
+
+def test_a_clock_that_is_wrong(native: Scene, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.through(proxy)
+    assert " from the service's" in check(native)
+    proxy.date = email.utils.formatdate(time.time() - 1000, usegmt=True)
+    said = check(native, wrong=("clock",))
+    assert "16 min" in said and "ahead of the service's" in said and "NTP" in said
+    proxy.date = email.utils.formatdate(time.time() + 400, usegmt=True)
+    assert "behind the service's" in check(native, wrong=("clock",))
+
+
+def test_the_state_file(native: Scene) -> None:
+    native.config["state-file"] = native.main / "state" / "ledger.sqlite"
+    assert "lies in the main folder" in check(native, wrong=("state file",))
+    closed = native.folder / "closed"
+    closed.mkdir(mode=0o555)
+    native.config["state-file"] = closed / "ledger.sqlite"
+    assert "Permission denied" in check(native, wrong=("state file",), unprivileged=True)
+    damaged = native.folder / "damaged.sqlite"
+    damaged.write_bytes(b"SQLite format 3\0" + b"rubbish" * 1000)
+    native.config["state-file"] = damaged
+    assert "the next pass keeps it aside" in check(native, wrong=("state file",))
+    other = native.folder / "other"
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sqlite3; sqlite3.connect({str(other)!r}).execute('create table x (y)')",
+        ]
+    )
+    native.config["state-file"] = other
+    assert "a database of another program" in check(native, wrong=("state file",))
+
+
+def test_a_state_file_on_a_share() -> None:
+    """The file system's kind is given here: no share of another machine can be had in a test."""
+    path = pathlib.Path("/state/ledger.sqlite")
+    [(kind, text, _)] = _place(path, Mount("nfs4", "nas:/home"), pathlib.Path("/main"))
+    assert kind == "WRONG" and "lies on a share (nas:/home, nfs4)" in text
+    assert not list(_place(path, Mount("ext4", "/dev/sda1"), pathlib.Path("/main")))
+
+
+def test_the_log_file(native: Scene) -> None:
+    closed = native.folder / "closed"
+    closed.mkdir(mode=0o555)
+    native.config["log-file"] = closed / "the.log"
+    assert "Permission denied" in check(native, wrong=("log file",), unprivileged=True)
+    with small_disk(native.folder / "small", 16) as small:
+        (small / "hog").write_bytes(bytes(16384))
+        native.config["log-file"] = small / "log" / "the.log"
+        assert "No space left" in check(native, wrong=("log file",))
+
+
+def test_mail(native: Scene, postbox: typing.Any) -> None:
+    native.config |= {
+        "log-recipient": "lab@example.org",
+        "smtp-host": "127.0.0.1",
+        "smtp-port": postbox.port,
+        "smtp-security": "none",
+    }
+    assert "nothing was sent" in check(native) and not postbox.mails
+    assert "has it arrived?" in check(native, "--send-mail")
+    [mail] = postbox.mails
+    assert mail["To"] == "lab@example.org" and "check" in mail["Subject"]
+    native.config |= {"smtp-user": "robot", "smtp-password": "wrong-password-here"}
+    assert "refuses the login" in check(native, wrong=("mail",))
+    native.config["smtp-port"] = 9
+    assert "cannot be reached" in check(native, wrong=("mail",))
+
+
+def test_a_wrong_configuration_tells_all_its_problems(native: Scene) -> None:
+    native.config |= {"completion-delay": "an hour", "container-name": "Not A Container"}
+    outcome = native.run_command("check", config=native.config)
+    assert outcome.returncode == 2
+    assert "completion-delay" in outcome.stderr and "container-name" in outcome.stderr
