@@ -17,7 +17,7 @@ import click
 from sync_to_azure import __version__
 from sync_to_azure.errors import ConfigurationError, Interrupted, SyncError
 from sync_to_azure.options import GROUPS, OPTIONS, Option
-from sync_to_azure.settings import Settings, load
+from sync_to_azure.settings import SECRET_VARIABLES, Settings, load
 
 PROGRAM = "sync_to_azure"
 EXIT_CODES = (
@@ -179,9 +179,8 @@ def _settings_of(ctx: click.Context) -> Settings:
         ) from None
     settings = load(given, os.environ, cwd)
     # Known now: a child of ours (az, through azure-identity) inherits no secret that is not meant for it.
-    for option in OPTIONS:
-        if option.secret:
-            os.environ.pop(option.variable, None)
+    for name in SECRET_VARIABLES:
+        os.environ.pop(name, None)
     return settings
 
 
@@ -249,13 +248,10 @@ def _guarded(settings: Settings, work: Callable[[], int]) -> int:
 
 
 def _tell_error(error: SyncError, secrets: Sequence[str]) -> int:
-    if isinstance(error, ConfigurationError):  # tells no value that could be a secret, see Option.shown
-        lines = error.problems
-    else:
-        lines = [_hidden(error.message, secrets)]
+    lines = error.problems if isinstance(error, ConfigurationError) else [error.message]
     for line in [*lines, error.advice]:
         if line:
-            _tell(line)
+            _tell(_hidden(line, secrets))
     return error.exit_code
 
 

@@ -55,6 +55,9 @@ class Identity(Protocol):
     def azcopy_query(self) -> tuple[str, float | None]:
         """The SAS to append to AzCopy's URLs (or an empty string), and its life in seconds if it is ours."""
 
+    def forget(self) -> None:
+        """The service called a token stale: ``for_sdk`` must not give one that was kept."""
+
 
 class ServicePrincipal:
     def __init__(self, settings: "Settings") -> None:
@@ -91,6 +94,9 @@ class ServicePrincipal:
 
     def azcopy_query(self) -> tuple[str, float | None]:
         return "", None
+
+    def forget(self) -> None:
+        """Nothing is kept here: each credential has a cache of its own."""
 
 
 class DefaultChain:
@@ -135,27 +141,45 @@ class DefaultChain:
             )
         wanted = _CHOICES[chosen.lower()]
         members: list[tuple[str, Any]] = []
+        client = self._client_id()
         if "WORKLOAD" in wanted and os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-            members.append(("WORKLOAD", identity.WorkloadIdentityCredential(**extra)))
+            tenant = self._settings.tenant_id
+            members.append(
+                ("WORKLOAD", identity.WorkloadIdentityCredential(client_id=client, tenant_id=tenant, **extra))
+            )
         if "MSI" in wanted and (
             os.environ.get("IDENTITY_ENDPOINT") or os.environ.get("MSI_ENDPOINT") or _imds_answers()
         ):
-            members.append(("MSI", identity.ManagedIdentityCredential()))
+            members.append(("MSI", identity.ManagedIdentityCredential(client_id=client)))
         if "AZCLI" in wanted and shutil.which("az"):
             members.append(("AZCLI", identity.AzureCliCredential()))
         return members
+
+    def _client_id(self) -> str | None:
+        """Which identity, where a machine has more than one: azure-identity's own chain reads that variable too."""
+        return self._settings.application_id or os.environ.get("AZURE_CLIENT_ID") or None
 
     def for_sdk(self) -> Any:
         return self._choose()[0]
 
     def azcopy_environment(self) -> dict[str, str]:
-        variables = {"AZCOPY_AUTO_LOGIN_TYPE": self._choose()[1]}
-        if self._settings.tenant_id:
-            variables["AZCOPY_TENANT_ID"] = self._settings.tenant_id
+        kind, client, tenant = self._choose()[1], self._client_id(), self._settings.tenant_id
+        variables = {"AZCOPY_AUTO_LOGIN_TYPE": kind}
+        if tenant:
+            variables["AZCOPY_TENANT_ID"] = tenant
+        if kind == "MSI" and client:
+            variables["AZCOPY_MSI_CLIENT_ID"] = client
+        if kind == "WORKLOAD":
+            # AzCopy reads those of the workload identity's webhook.
+            given = {"AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": tenant}
+            variables |= {name: value for name, value in given.items() if value}
         return variables
 
     def azcopy_query(self) -> tuple[str, float | None]:
         return "", None
+
+    def forget(self) -> None:
+        self._chosen = None
 
 
 def _imds_answers() -> bool:
@@ -183,6 +207,9 @@ class SharedAccessSignature:
 
     def azcopy_query(self) -> tuple[str, float | None]:
         return self._sas, None
+
+    def forget(self) -> None:
+        """It has no token."""
 
 
 class AccountKey:
@@ -213,6 +240,9 @@ class AccountKey:
             expiry=now + self._life,
         )
         return sas, self._life.total_seconds()
+
+    def forget(self) -> None:
+        """It has no token."""
 
 
 def identity_for(settings: "Settings") -> Identity:
@@ -246,6 +276,7 @@ class Signer:
         self._lock = threading.Lock()
         self._signature: tuple[str, dict[str, str]] = ("", {})
         self._good_until = 0.0
+        self._refused = False
 
     def signature(self) -> tuple[str, dict[str, str]]:
         """(query to append, headers to send)."""
@@ -255,9 +286,9 @@ class Signer:
             return self._signature
 
     def renew(self) -> None:
-        """The service called it stale."""
+        """The service called it stale, whatever its own dates say."""
         with self._lock:
-            self._good_until = 0.0
+            self._good_until, self._refused = 0.0, True
 
     def _new(self) -> tuple[tuple[str, dict[str, str]], float]:
         if self._credential is None:
@@ -266,7 +297,12 @@ class Signer:
         from azure.core.exceptions import AzureError
 
         try:
+            if self._refused:
+                # The credential would give the same token out of its cache.
+                self._identity.forget()
+                self._credential = self._identity.for_sdk()
             token = self._credential.get_token(SCOPE)
+            self._refused = False
         except AzureError as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             advice = "check tenant-id, application-id, credentials and the network"

@@ -34,8 +34,12 @@ NEVER_RUNS = frozenset(
 )
 """Folders that servers and desktops put beside the runs."""
 
-JUNK = ("Thumbs.db", ".nfs*", "~$*", ".DS_Store")
-"""Desktop leftovers: Windows thumbnails, NFS's deleted-but-open files, Office's lock files, the Finder's notes."""
+PART_SUFFIX = ".sync_to_azure.part"
+"""How the name of a file ends that ``restore`` has not proved yet."""
+
+JUNK = ("Thumbs.db", ".nfs*", "~$*", ".DS_Store", f"*{PART_SUFFIX}")
+"""Leftovers: Windows thumbnails, NFS's deleted-but-open files, Office's lock files, the Finder's notes, and what our own
+``restore`` had not finished: a run can be brought back into its main folder."""
 
 MAXIMUM_BLOB_NAME = 1024
 MAXIMUM_SEGMENTS = 254
@@ -71,6 +75,10 @@ def blob_name(path: bytes, prefix: str = "") -> tuple[str | None, str]:
         return None, "the name holds a backslash, which Azure takes for a slash"
     if _NOT_IN_XML.search(name):
         return None, "the name holds a control character that a listing cannot show"
+    if name.endswith(".") or "./" in name:
+        # The service takes "a." for "a" (Microsoft: no part of a name should end with a dot), Azurite does not: sent,
+        # it would be missing in every listing, or stand over the file that really has the name.
+        return None, "a part of the name ends in a dot, which Azure drops"
     whole = prefix + name
     if len(whole.encode("utf-16-le")) // 2 > MAXIMUM_BLOB_NAME:
         return None, f"the blob name would be longer than {MAXIMUM_BLOB_NAME} characters"
@@ -86,10 +94,6 @@ def run_name_problem(folder: bytes) -> str:
         return reason
     if "\n" in name or "\r" in name:
         return "the name holds a line break"
-    if name.endswith("."):
-        return "the name ends in a dot, which Azure drops"
-    if "*" in name:
-        return "the name holds a *, which AzCopy takes for a pattern"
     for suffix in PUBLISHED_SUFFIXES:
         if name.endswith(suffix):
             return f"the name ends in {suffix}, which names what is written beside a run"

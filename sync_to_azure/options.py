@@ -228,8 +228,19 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _text("container-name", "destination", "The container. Required; it must exist.", "NAME"),
     _text("destination", "destination", "Folder in the container under which runs are put.", "PREFIX", "/"),
+    _flag(
+        "allow-plain-http",
+        "destination",
+        "Accept a blob-endpoint of plain http that is not this machine (an emulator in another container): everybody on"
+        " the way can read, and change, what is carried. Never with a login by token.",
+    ),
     _text("tenant-id", "identity", "Tenant of the service principal.", "ID"),
-    _text("application-id", "identity", "Application (client) id of the service principal.", "ID"),
+    _text(
+        "application-id",
+        "identity",
+        "Application (client) id of the service principal; with auth = default, of the managed or workload identity.",
+        "ID",
+    ),
     _path(
         "credentials",
         "identity",

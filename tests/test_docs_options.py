@@ -65,6 +65,7 @@ def test_the_example_is_accepted_as_a_whole(tmp_path: Path) -> None:
     secret.touch(mode=0o600)
     secret.write_text("x~Q.client", encoding="utf-8")
     text = uncommented().replace("/etc/sync_to_azure/secret", str(secret))
+    (tmp_path / "azsync.cfg").touch(mode=0o600)
     (tmp_path / "azsync.cfg").write_text(text, encoding="utf-8")
     settings = load({}, {}, tmp_path)
     assert settings.notices == ()
@@ -114,4 +115,5 @@ def test_help_shows_each_option_under_its_heading() -> None:
 
 def test_every_option_is_a_field_of_settings() -> None:
     fields = set(Settings.__dataclass_fields__)
-    assert fields == {option.name for option in OPTIONS if not option.obsolete} | {"notices", "origin"}
+    others = {"notices", "origin", "secrets_around"}
+    assert fields == {option.name for option in OPTIONS if not option.obsolete} | others

@@ -140,7 +140,6 @@ def test_what_only_looks_like_junk_is_data(name: str) -> None:
         (b"a\nb", "line break"),
         (b"a\rb", "line break"),
         (b"run.", "dot"),
-        (b"ru*n", "pattern"),
         (b"run.sync", ".sync"),
         (b"run.files.jsonl", ".files.jsonl"),
         (b"run.md5", ".md5"),

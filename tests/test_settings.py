@@ -33,6 +33,7 @@ def load_with(tmp_path: Path) -> Load:
         bare: bool = False,
     ) -> Settings:
         if file is not None:
+            (tmp_path / "azsync.cfg").touch(mode=0o600)
             (tmp_path / "azsync.cfg").write_text(file, encoding="utf-8")
         given: dict[str, object] = ({} if bare else dict(REQUIRED)) | dict(keys or {})
         return load(given, environ or {}, tmp_path)
@@ -359,6 +360,14 @@ def test_endpoints_that_are_none(load_with: Load, text: str, words: str) -> None
     assert words in found and "hidden" not in found
 
 
+def test_plain_http_where_it_is_said(load_with: Load) -> None:
+    keys = {"storage-account": None, "blob-endpoint": "http://azurite:10000/devstoreaccount1"}
+    (found,) = problems(load_with, keys)
+    assert "plain http" in found and "allow-plain-http" in found
+    settings = load_with(keys | {"allow-plain-http": "yes"})
+    assert settings.blob_endpoint == "http://azurite:10000/devstoreaccount1"
+
+
 def test_account_and_endpoint(load_with: Load) -> None:
     own = {"blob-endpoint": "https://storage.example.org"}
     assert load_with(own).storage_account == "lake"
@@ -451,6 +460,18 @@ def test_secrets_are_named_for_the_redactor_and_not_shown(load_with: Load) -> No
     settings = load_with({"smtp-host": "mail"}, environ)
     assert settings.secret_values() == (SAS[1:], "pass-word", "ab%2Bcd%3D", "ab+cd=")
     assert not any(value in repr(settings) for value in settings.secret_values())
+    around = {
+        "HTTPS_PROXY": "http://me:p%40ss-word@proxy:3128",
+        "all_proxy": "me:other-word@proxy",
+        "AZURE_CLIENT_SECRET": "of-another-tool",
+        "AZURE_STORAGE_CONNECTION_STRING": "AccountName=x;AccountKey=a2V5a2V5a2V5;Suffix=y",
+        "NO_PROXY": "http://a:not-a-secret@b",
+        "HTTP_PROXY": "http://[",
+    }
+    settings = load_with({}, around)
+    assert {"p@ss-word", "other-word", "of-another-tool", "a2V5a2V5a2V5"} < set(settings.secret_values())
+    assert "not-a-secret" not in settings.secret_values()
+    assert not any(value in repr(settings) for value in settings.secret_values())
     assert load_with().secret_values() == ()
 
 
@@ -519,5 +540,13 @@ def test_notices(load_with: Load, tmp_path: Path) -> None:
         settings = load_with(PRINCIPAL | {"credentials": credentials(tmp_path, "abc", mode)})
         assert keys_of(settings) == {"credentials-readable": False}
         assert f"{mode:04o}" in settings.notices[0].text
+    file = "smtp-host = mail\nsmtp-password = pass-word\n"
+    assert keys_of(load_with(file=file)) == {}
+    for mode in (0o640, 0o604):
+        (tmp_path / "azsync.cfg").chmod(mode)
+        settings = load_with(file=file)
+        assert keys_of(settings) == {"config-file-readable": False}
+        assert f"{mode:04o}" in settings.notices[0].text and "chmod 600" in settings.notices[0].text
+    (tmp_path / "azsync.cfg").unlink()
     assert keys_of(load_with({}, {"SYNC_TO_AZURE_SECRET": SAS})) == {"signature-in-process-list": True}
     assert keys_of(load_with({"auth": "default"}, {"SYNC_TO_AZURE_SECRET": "x"})) == {"secret-unused": True}

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.options import BY_KEY, OPTIONS
+from sync_to_azure.settings.around import SECRET_VARIABLES, secrets_around
 from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_destination, check_source
-from sync_to_azure.settings.login import check_identity
+from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice, Settings
 
-__all__ = ["Notice", "PUBLIC_CLOUD", "Settings", "load"]
+__all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load"]
 
 
 def load(command_line: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
@@ -29,11 +30,13 @@ def load(command_line: Mapping[str, object], environ: Mapping[str, str], cwd: Pa
     check_destination(merge)
     check_identity(merge)
     check_telling(merge)
+    check_who_reads(merge)
     if merge.problems:
         raise ConfigurationError(merge.problems, merge.advice)
     names = {field.name for field in dataclasses.fields(Settings)}
     values = {option.name: merge.values[option.key] for option in OPTIONS if option.name in names}
-    return Settings(**values, notices=tuple(merge.notices), origin=merge.origin)
+    around = secrets_around(environ)
+    return Settings(**values, secrets_around=around, notices=tuple(merge.notices), origin=merge.origin)
 
 
 def check_telling(merge: Merge) -> None:

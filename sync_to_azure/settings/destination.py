@@ -44,7 +44,7 @@ def check_destination(merge: Merge) -> None:
             )
     if endpoint is not None:
         try:
-            values["blob-endpoint"], named = _endpoint(endpoint)
+            values["blob-endpoint"], named = _endpoint(endpoint, bool(values["allow-plain-http"]))
         except ValueError as error:
             merge.problem("blob-endpoint", str(error))
             return
@@ -87,7 +87,7 @@ def _destination(merge: Merge, text: str) -> str:
     return inner
 
 
-def _endpoint(text: str) -> tuple[str, str]:
+def _endpoint(text: str, plain_http: bool) -> tuple[str, str]:
     """(address without trailing slash, name of the account or '') of a blob endpoint; ValueError without the text:
     people paste addresses with a SAS in them."""
     example = f"give an address such as https://ACCOUNT.{PUBLIC_CLOUD}"
@@ -105,9 +105,10 @@ def _endpoint(text: str) -> tuple[str, str]:
             "holds more than an address: a query (a SAS?), a fragment or a user; give a secret as credentials"
         )
     numeric, loopback = _address(host)
-    if parts.scheme == "http" and not loopback:
+    if parts.scheme == "http" and not loopback and not plain_http:
         raise ValueError(
-            "is plain http, which anybody on the way can read; give https (http is for loopback only)"
+            "is plain http, which anybody on the way can read; give https (http is for loopback, or where"
+            " allow-plain-http says so)"
         )
     path = parts.path.strip("/")
     labels = host.split(".")

@@ -42,6 +42,21 @@ def check_identity(merge: Merge) -> None:
         merge.notices.append(Notice("signature-in-process-list", text, once=True))
 
 
+def check_who_reads(merge: Merge) -> None:
+    """A config file that holds a secret needs as much care as a credentials file."""
+    path: Path | None = merge.values["config-file"]
+    held = [key for key in merge.file.entries if key in BY_KEY and BY_KEY[key].secret]
+    if path is None or not held:
+        return
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError:
+        return
+    if mode & 0o044:
+        warning = f"config file {path} holds {held[0]} and can be read by others (mode {mode:04o}): chmod 600 {path}"
+        merge.notices.append(Notice("config-file-readable", warning, once=False))
+
+
 def _take_credentials(merge: Merge) -> None:
     """The secret of the credentials file becomes the value of `secret`."""
     values = merge.values

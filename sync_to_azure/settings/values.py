@@ -37,6 +37,7 @@ class Settings:
     blob_endpoint: str
     container_name: str
     destination: str
+    allow_plain_http: bool
     tenant_id: str | None
     application_id: str | None
     credentials: Path | None
@@ -67,13 +68,15 @@ class Settings:
     smtp_password: str | None = dataclasses.field(repr=False)
     smtp_security: str
     config_file: Path | None
+    secrets_around: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    """Secrets that are not ours but stand in our environment: a proxy's password, another tool's login."""
     notices: tuple[Notice, ...]
     origin: Mapping[str, str]
     """Key -> where its value came from: 'command line', 'environment X', 'nextseq.cfg line 4', 'default', 'from …'."""
 
     def secret_values(self) -> tuple[str, ...]:
         """Every text that no log, mail or message may hold; of a SAS also the signature alone, in both spellings."""
-        found = [self.secret, self.smtp_password]
+        found = [self.secret, self.smtp_password, *self.secrets_around]
         if self.auth == "sas" and self.secret:
             for signature in re.findall(r"(?:^|&)sig=([^&]+)", self.secret):
                 found += [signature, urllib.parse.unquote(signature)]

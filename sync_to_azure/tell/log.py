@@ -10,6 +10,7 @@ import os
 import pathlib
 import stat
 import sys
+import threading
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
@@ -163,6 +164,7 @@ class LogSetup:
         self._handlers: list[logging.Handler] = []
         self._levels: dict[str, int] = {}
         self._raise_exceptions = logging.raiseExceptions
+        self._excepthook = threading.excepthook
 
     def mail_text(self) -> str:
         """The log of this pass so far, redacted and bounded."""
@@ -197,6 +199,8 @@ class LogSetup:
             logging.getLogger(name).setLevel(level)
         self._levels.clear()
         logging.raiseExceptions = self._raise_exceptions
+        logging.captureWarnings(False)
+        threading.excepthook = self._excepthook
         if _current is self:
             _current = None
 
@@ -233,6 +237,9 @@ def set_up(
     for library in _LIBRARIES:
         setup.set_level(library, max(level, logging.WARNING))
     logging.raiseExceptions = False
+    # What Python itself would write to the terminal, past the redactor.
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_ended
     if log_file is not None:
         try:
             file_handler = FileHandler(log_file, setup.tell)
@@ -245,6 +252,14 @@ def set_up(
             )
     _current = setup
     return setup
+
+
+def _thread_ended(fault: threading.ExceptHookArgs) -> None:
+    error = fault.exc_value
+    if error is not None:
+        logging.getLogger(NAME).error(
+            "internal error in a thread: %s, please report it", error, exc_info=error
+        )
 
 
 def colours_wanted(stream: TextIO) -> bool:

@@ -100,7 +100,7 @@ def digest(
         listed.append(f"* and {len(troubles) - TROUBLES_LISTED} more: see the log")
     count = "1 thing is" if len(troubles) == 1 else f"{len(troubles)} things are"
     lead = "\n".join([f"{count} wrong:", "", *listed, "", counts])
-    subject = _subject(prefix, troubles, {line.run for line in summary.runs}, redact)
+    subject = _subject(prefix, troubles, {redact(line.run) for line in summary.runs}, redact)
     return Mail(subject, lead, tuple(trouble.key for trouble in troubles))
 
 
@@ -114,10 +114,11 @@ def _subject(prefix: str, troubles: list[Trouble], runs: set[str], redact: Calla
     names: dict[str, None] = {}
     kinds: dict[str, None] = {}
     for trouble in troubles:
-        run, _, code = trouble.key.rpartition(":")
-        kinds.setdefault(plain(redact(code)).replace("-", " ").replace("_", " "))
+        # Before it is split: a secret may hold a colon.
+        run, _, code = redact(trouble.key).rpartition(":")
+        kinds.setdefault(plain(code).replace("-", " ").replace("_", " "))
         if run and (run in runs or trouble.exit_code == 1):
-            names.setdefault(plain(redact(run)))
+            names.setdefault(plain(run))
     if not names:
         count = f"{len(troubles)} troubles: " if len(troubles) > 1 else ""
         return cut(f"{prefix}{count}{_joined(list(kinds), SUBJECT_LENGTH)}", SUBJECT_LENGTH)

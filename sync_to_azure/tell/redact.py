@@ -42,6 +42,10 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"\b((?:Bearer|SharedKey(?:Lite)?|AUTH (?:PLAIN|LOGIN|XOAUTH2))(?:\s|%20|\+)+)[^\s\"'<>*,;]+",
             r"\1" + MASK,
         ),
+        # A password within an address, as proxies have it.
+        (r"(://[^\s/?#:@\"'<>]*:)[^\s/?#\"'<>]+(?=@)", r"\1" + MASK),
+        # A token as Entra gives it, whatever stands before it: three parts of base64, the first of JSON.
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", MASK),
         # The signature of a SAS; the rest of a SAS (times, permissions) is no secret and helps to find a fault.
         (r"(sig(?:\s?=|\\*[\"']\s?:|%(?:25)*3d)\s?(?:\\*[\"'])?)[A-Za-z0-9%+/=_~.-]+", r"\1" + MASK),
         (rf"((?:{_SECRET_NAMES})\s?(?:=|%(?:25)*3d)\s?)(?:{_QUOTED}|[^\s&;\"'<>]+)", r"\1" + MASK),
@@ -58,8 +62,9 @@ class Redactor:
 
     Hidden are the secrets given: as they are, URL-quoted (also twice), escaped as JSON, Python, HTML or a shell do
     it, and inside base64 (``user:password`` of a header, wherever it starts). Hidden are also, without being known:
-    the ``sig`` of a SAS, values of ``Authorization`` headers, ``Bearer`` and ``SharedKey`` values, and values of
-    ``client_secret=``, ``AccountKey=``, ``password=`` and the like. Too much is hidden rather than too little.
+    the ``sig`` of a SAS, values of ``Authorization`` headers, ``Bearer`` and ``SharedKey`` values, tokens (JWT),
+    passwords in addresses, and values of ``client_secret=``, ``AccountKey=``, ``password=`` and the like. Too much is
+    hidden rather than too little.
 
     Secrets shorter than ``SHORTEST_SECRET`` are hidden by these shapes only. Lines of at least 8 characters of a
     secret of several lines (a private key) are secrets of their own.

@@ -40,6 +40,8 @@ _SPACE_FIXED = 64 * 1024 * 1024
 _SPACE_A_FILE = 2 * 1024
 _SAS_SHARE = 0.8
 _LINGER = 10.0
+_ANSWERS_WITHIN = 15.0
+"""Seconds for ``--version``: a program of 100 MB, maybe read from a share."""
 
 _REFUSED = re.compile(
     "AuthenticationFailed|AuthorizationFailure|AuthorizationPermissionMismatch|NoAuthenticationInformation"
@@ -65,8 +67,9 @@ class AzCopyUploader:
     def prepare(self) -> None:
         found = self._find()
         try:
-            code, output = run_briefly([found, "--version"], self._environment({}, self._jobs), 30.0)
-        except (OSError, TimeoutError) as error:
+            words = [found, "--version", azcopy_words.NO_VERSION_CHECK]
+            code, output = run_briefly(words, self._environment({}, self._jobs), _ANSWERS_WITHIN)
+        except (OSError, TimeoutError, subprocess.SubprocessError) as error:
             raise ToolUnavailable(f"AzCopy at {found} does not start: {error}", "install it anew") from error
         version = azcopy_words.version_of(output)
         if code != 0 or version is None:
@@ -139,7 +142,7 @@ class AzCopyUploader:
         login = self._identity.azcopy_environment()
         argv = azcopy_words.copy_argv(
             self._executable,
-            job.source,
+            _without_pattern(job.source, folder),
             settings.blob_endpoint,
             settings.container_name,
             job.destination,
@@ -285,6 +288,19 @@ def _runs(job: str) -> bool:
     return found is None or os.path.exists(f"/proc/{found[1]}")
 
 
+def _without_pattern(source: bytes, folder: Path) -> bytes:
+    """AzCopy takes a ``*`` anywhere in the path of a source for a pattern, and knows no way to write one. By a link in
+    the job's folder the run has a path without."""
+    if b"*" not in source:
+        return source
+    link = folder / "source"
+    os.symlink(source, link)
+    return os.fsencode(link)
+
+
 def _shortened(words: str) -> str:
-    """What AzCopy says holds whole HTTP answers with rulers; without them, on one line, the start says enough."""
-    return " ".join(re.sub("-{5,}", " ", words).split())[:400]
+    """What AzCopy says holds whole HTTP answers with rulers; without them, on one line, the start says enough.
+
+    Never cut within a word: no redactor would know half a secret."""
+    text = " ".join(re.sub("-{5,}", " ", words).split())
+    return text if len(text) <= 400 else text[:400].rpartition(" ")[0] + " …"

@@ -48,6 +48,8 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # What it writes (AzCopy: plans and logs with names of files) is for us alone.
+            umask=0o077,
             preexec_fn=_dies_with(os.getpid()),
         )
         self._lines: queue.Queue[bytes | None] = queue.Queue(maxsize=200)
@@ -140,16 +142,13 @@ def _shortened(line: bytes, output: IO[bytes]) -> bytes:
 
 def run_briefly(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> tuple[int, str]:
     """Run a program that answers at once, e.g. ``--version``: exit code and output. Raises OSError or TimeoutError."""
-    try:
-        done = subprocess.run(
-            argv,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(f"{argv[0]} did not answer within {timeout:.0f} s") from None
-    return done.returncode, done.stdout.decode("utf-8", "replace")
+    deadline = time.monotonic() + timeout
+    lines: list[str] = []
+    with Child(argv, environment, "/") as child:
+        while not child.ended:
+            line = child.line(min(0.2, timeout))
+            if line is not None:
+                lines.append(line)
+            if time.monotonic() > deadline and not child.ended:
+                raise TimeoutError(f"{argv[0]} did not answer within {timeout:.0f} s")
+        return child.exit_code(), "".join(f"{line}\n" for line in lines)

@@ -135,7 +135,7 @@ def test_a_symlink_as_run_is_left_alone(scene: Scene) -> None:
 
 
 def test_runs_whose_names_cannot_stand_are_flagged_and_stop_no_other(scene: Scene) -> None:
-    names = ["R.sync", "R.json", "R.md5", "R.files.jsonl", "dot.", "st*r", "line\nbreak", "back\\slash"]
+    names = ["R.sync", "R.json", "R.md5", "R.files.jsonl", "dot.", "line\nbreak", "back\\slash"]
     for name in names:
         scene.make_run(name)
     os.rename(scene.make_run("latin"), os.path.join(os.fsencode(scene.main), b"latin-\xe9"))

@@ -1,0 +1,43 @@
+"""A hundred thousand files in one folder: really walked and planned, and carried to a server that discards them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from benchmarks.discarding import Discarding
+from tests.passes.scene import FLAG, Scene
+
+FILES = 100_000
+MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
+
+
+@pytest.fixture
+def run(scene: Scene) -> pathlib.Path:
+    """Empty files: what one folder of so many costs is their names."""
+    run = scene.make_run("R")
+    folder = os.open(run / "Data", os.O_RDONLY | os.O_DIRECTORY)
+    for number in range(FILES):
+        os.close(os.open(f"s_1_{number:06}.bcl", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    os.close(folder)
+    return run
+
+
+def test_a_hundred_thousand_files_in_one_folder(scene: Scene, run: pathlib.Path) -> None:
+    scene.config["uploader"] = "native"
+    planned = scene.run("--dry-run")
+    assert f"would be carried: {FILES + 3} files" in planned.stdout
+    assert planned.seconds < 20
+    if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None or not MODULE.exists():
+        return  # only the benchmarks need nginx; what it adds here is the carrying, which they measure
+    with Discarding() as server:
+        scene.config["blob-endpoint"] = server.endpoint
+        outcome = scene.run()
+    assert re.search(rf"R +published +{FILES + 3} ", outcome.stdout), outcome.stdout
+    [(files, published)] = scene.sql("SELECT count(*), min(generation) FROM file")
+    assert (files, published) == (FILES + 3, 1)
+    assert scene.sql("SELECT count(*) FROM file WHERE path = ?", f"{FLAG}".encode()) == [(1,)]
