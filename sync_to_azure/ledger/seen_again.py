@@ -33,7 +33,7 @@ def standings(
             entry = Entry(bytes(row[0]), Kind(row[1]), row[2], row[3], row[4])
             published = file_row(row[5:14]) if row[5] is not None else None
             blob = (
-                Blob(*row[14:18], folder_stub=bool(row[18]))
+                Blob(row[14], row[15], row[16], row[17], folder_stub=bool(row[18]))
                 if published is not None and row[14] is not None
                 else None
             )

@@ -9,14 +9,14 @@ import logging
 import os
 from collections.abc import Iterator
 
-from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.errors import RunChanged, SourceUnavailable
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
 from sync_to_azure.steps import look, removal_gate, removal_proof
 from sync_to_azure.steps.removal_gate import Decision, Fate, Rules
 from sync_to_azure.steps.rooms import Rooms, Work
-from sync_to_azure.steps.unlinking import Below, is_there, rename
+from sync_to_azure.steps.unlinking import Below, rename
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
         # The share, or only this folder? Raises if it is the share.
         look.at_main_folder(rooms)
         _stopped(rooms, work, str(error))
+    except (RunChanged, FileNotFoundError) as error:
+        # Another machine was faster, or a person; the next pass finds it under its own name, or not at all.
+        _log.warning("%s: it stands aside no longer: %s", work.key, error)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -77,7 +80,8 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
             outcome = below.unlink(_going(rooms, work, rules), fresh)
             if not outcome.hopeless and not outcome.late:
                 below.remove_folders(outcome)
-        if not is_there(folder):
+            is_gone = below.is_gone()
+        if is_gone:
             removed(rooms, work)
             return
         if outcome.hopeless:

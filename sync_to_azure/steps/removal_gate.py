@@ -1,4 +1,4 @@
-"""May this run be removed? Pure: what was seen again, the published manifest and a listing in, the fate of each entry out.
+"""May this run be removed? Pure: what was seen again, the manifest and a listing in, the fate of each entry out.
 
 Nothing is unlinked unless every entry of the folder, seen again after it was moved aside, is in the published manifest
 with the same size and mtime, and its blob stands there with the evidence ``validated`` or stronger under the same ETag.
@@ -70,7 +70,7 @@ class Publication:
 
 @dataclasses.dataclass(slots=True)
 class Decision:
-    """``objection``: why the run as a whole may not be removed. Counts of what goes; what is in the way, up to 20 told."""
+    """``objection``: why the run as a whole may not be removed. Counts of what goes; what is in the way, up to 20."""
 
     objection: str = ""
     files: int = 0

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from sync_to_azure.ledger.seen_again import still_there, uncarried_but
@@ -15,6 +16,8 @@ from sync_to_azure.steps.moved_aside import in_main, tell
 from sync_to_azure.steps.removal_gate import DAY, Publication
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.unlinking import is_there, rename
+
+_log = logging.getLogger(__name__)
 
 _AT_REST = frozenset({"removal-later", "removal-due"})
 
@@ -105,6 +108,11 @@ def remove(rooms: Rooms, work: Work) -> None:
     rooms.set_state(work, State.REMOVING, Reason("moved-aside", {}))
     try:
         rename(work.folder.path, in_main(rooms, aside))
+    except FileNotFoundError as error:
+        # Another machine was faster, or a person.
+        rooms.set_state(work, State.GONE, Reason("not-there"))
+        _log.warning("%s: it is not there any more: %s", work.key, error.strerror)
+        return
     except OSError as error:
         problem = error.strerror or str(error)
         rooms.set_state(work, State.PUBLISHED, Reason("removal-later", {"problem": problem}))

@@ -134,6 +134,14 @@ class Below:
         except OSError as error:
             outcome.refuse(self._name, error)
 
+    def is_gone(self) -> bool:
+        """Asked of the main folder as it was opened: a path may lead elsewhere by now (a share that was unmounted)."""
+        try:
+            os.stat(self._name, dir_fd=self._main, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+        return False
+
     def _rmdir(self, name: bytes, parent: int) -> None:
         try:
             os.rmdir(name, dir_fd=parent)

@@ -1,7 +1,7 @@
 """A share that misbehaves as CIFS and NFS do, over FUSE: share.py FOLDER MOUNT_POINT RULES STRIKES
 
-RULES is a file of JSON, read anew before each operation: a list of rules, each
-    {"op": "unlink|rmdir|rename|lookup", "match": regular expression on the path (of a rename: "old -> new"),
+RULES is a file of JSON, read anew before each operation: a list of rules
+    {"op": "unlink|rmdir|rename|lookup", "match": regular expression on the path (a rename: "old -> new"),
      "errno": "EBUSY", "times": how often (all the time without it), "skip": so many are let through first,
      "act": what happens besides the answer}
 ``act``: ``done`` (it is done all the same), ``silly`` (the file becomes .nfs… and no error is answered), ``pending`` (no

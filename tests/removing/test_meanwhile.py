@@ -248,6 +248,8 @@ def test_two_machines(scene: Scene, contents: Contents, other: str) -> None:
     for name in names:
         scene.make_run(name, {f"Data/{number}.bcl": f"{number}" for number in range(20)})
     contents.take(*names)
+    # One is not finished: a main folder that somebody else emptied would pass for a share that is not mounted.
+    write(scene.main / "UNFINISHED", {"RunInfo.xml": "<run/>"})
     scene.config["remove-source"] = "false"
     scene.run()
     mine = scene.config | {"remove-source": "true"}
@@ -260,7 +262,7 @@ def test_two_machines(scene: Scene, contents: Contents, other: str) -> None:
         contents.check()
     for config in (mine, theirs, mine):
         scene.run_command(config=config)
-    assert list(scene.main.iterdir()) == []
+    assert [path.name for path in scene.main.iterdir()] == ["UNFINISHED"]
     for name in names:
         scene.check_sums(name)
     scene.config |= mine

@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_moved_aside(scene: Scene, share: Share, content
 
 
 def test_a_refused_rename_costs_no_listing_each_time(
-    scene: Scene, share: Share, contents: Contents, proxy
+    scene: Scene, share: Share, contents: Contents, proxy: Proxy
 ) -> None:
     made(scene, contents, "R")
     scene.through(proxy)
@@ -95,7 +95,10 @@ def test_files_that_cannot_be_unlinked(scene: Scene, share: Share, contents: Con
     """Half-way: the folder is aside, some files went, one does not."""
     made(scene, contents, *UNLINKS, "LIAR", "FINE")
     share.rules(
-        *({"op": "unlink", "match": f"-{name}/Data/one", "errno": name, "times": twice(name)} for name in UNLINKS),
+        *(
+            {"op": "unlink", "match": f"-{name}/Data/one", "errno": name, "times": twice(name)}
+            for name in UNLINKS
+        ),
         {"op": "unlink", "match": "-LIAR/Data/one", "errno": "EIO", "act": "done", "times": 1},
     )
     told = scene.run(expect=1).stderr
