@@ -4,7 +4,7 @@ RULES is a file of JSON, read anew before each operation: a list of rules
     {"op": "unlink|rmdir|rename|lookup", "match": regular expression on the path (a rename: "old -> new"),
      "errno": "EBUSY", "times": how often (all the time without it), "skip": so many are let through first,
      "act": what happens besides the answer}
-``act``: ``done`` (it is done all the same), ``silly`` (the file becomes .nfs… and no error is answered), ``pending`` (no
+``act``: ``done`` (it is done all the same), ``silly`` (the file becomes .nfs…, no error is answered), ``pending`` (no
 error, but the name stays, cannot be looked at, and keeps its folder from being empty), ``dead`` (from now on everything
 answers the errno), ``read-only`` (from now on all that writes answers it). What lasts ends when its rule is taken away.
 Each strike is a line of STRIKES. It runs with the system's Python, for which Debian has pyfuse3 (python3-pyfuse3).
