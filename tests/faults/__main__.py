@@ -36,6 +36,7 @@ def main() -> int:
     words.add_argument("--lanes", type=int, default=3)
     words.add_argument("--only", default="", help="this fault, or two as 'ONE + OTHER'")
     words.add_argument("--uploader", default="", choices=("", "native", "azcopy"), help="with --only")
+    words.add_argument("--first", type=int, default=0, help="number of the first trial")
     words.add_argument("--trial", type=int, default=None, help="this one, as it was printed")
     words.add_argument("--write", action="store_true", help=f"the table into {DOCUMENT.name}")
     words.add_argument("--lane", type=int, default=None, help=argparse.SUPPRESS)
@@ -54,7 +55,7 @@ def lane(given: argparse.Namespace) -> int:
     # A pass compiles nothing, and writes nothing into the tree.
     os.environ["PYTHONPYCACHEPREFIX"] = str(given.folder / "pycache")
     ends = time.monotonic() + 60 * given.minutes
-    number = given.trial if given.trial is not None else given.lane
+    number = given.trial if given.trial is not None else given.first + given.lane
     wanted = 1 if given.trial is not None else -(-given.runs // given.lanes)
     violated = counted = 0
     with Azurite(given.folder / f"azurite-{given.lane or 0}") as azurite:
@@ -102,7 +103,8 @@ def lanes(given: argparse.Namespace) -> int:
     pairs = sum(len(row["faults"]) > 1 and row["counts"] for row in rows)
     text = (
         f"{started:%Y-%m-%d}, seed {given.seed}: {len(rows)} trials, of which {counted} counted (each of their faults"
-        f" was seen to strike), {pairs} of these with two faults at once; {native} with the native uploader, {len(rows) - native} with AzCopy; {len(violated)} violations;"
+        f" was seen to strike), {pairs} of these with two faults at once; {native} with the native"
+        f" uploader, {len(rows) - native} with AzCopy; {len(violated)} violations;"
         f" {minutes:.0f} minutes in {given.lanes} lanes. {_versions()}"
     )
     print(text)
@@ -118,7 +120,7 @@ def lanes(given: argparse.Namespace) -> int:
 def _started(given: argparse.Namespace, number: int) -> typing.Iterator["subprocess.Popen[bytes]"]:
     arguments = [
         f"--{name}={getattr(given, name)}"
-        for name in ("runs", "seed", "minutes", "lanes", "only", "uploader")
+        for name in ("runs", "seed", "minutes", "lanes", "first", "only", "uploader")
     ]
     with (
         open(given.folder / f"lane-{number}.jsonl", "wb") as out,

@@ -156,6 +156,9 @@ def _mend(world: World, name: str, content: bytes) -> None:
     path = world.path("R", name)
     if not path.parent.is_dir():
         return
+    if world.watch.get("R.sync") is not None:
+        # Deep in a published run: only a thorough look sees that.
+        world.found_by_thorough = True
     if path.is_symlink() or path.is_dir():
         path.unlink() if path.is_symlink() else path.rmdir()
         world.write("R", {name: content})

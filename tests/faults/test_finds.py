@@ -68,3 +68,29 @@ def test_a_new_file_that_changes_when_a_second_publishing_was_cut_off(world: Wor
     world.alter("R", "late.txt", other_content)
     run_until(world, *DOCUMENTS)
     holds(world)
+
+
+@pytest.mark.parametrize("field", ["path", "md5", "size", "mtime", "evidence", "etag"])
+def test_a_bit_flipped_in_the_manifest_that_is_read_back(world: World, field: str) -> None:
+    """The ledger is lost, so the published manifest is read; on its way one bit of it flips, and it is JSON still."""
+    assert world.run().code == 0
+    world.lose_ledger()
+    world.write("R", {"late.txt": b"late"})
+    flipped: list[int] = []
+
+    def change(request: Request, content: bytes) -> bytes:
+        if request.method != "GET" or request.blob != "R.files.jsonl" or flipped:
+            return content
+        at = content.index(f'"{field}": '.encode()) + len(field) + 6
+        flipped.append(at)
+        return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+    world.changes.append(change)
+    world.run()
+    world.changes.clear()
+    assert flipped
+    for _ in range(3):
+        last = world.run()
+    assert last.code == 0, last.output
+    holds(world)
+    assert invariants.not_right_yet(world) == [], invariants.told(world)

@@ -173,7 +173,7 @@ class Trial:
 
     def _afterwards(self) -> None:
         world = self.world
-        thorough = any(fault.thorough for fault in self.faults)
+        thorough = world.found_by_thorough or any(fault.thorough for fault in self.faults)
         problems = [""]
         while problems and self.healed_after < _HEALING:
             self._wait()

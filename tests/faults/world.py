@@ -78,6 +78,7 @@ class World:
         self.truth = Truth()
         self.watch = Watch(container, self.truth)
         self.struck: set[str] = set()
+        self.found_by_thorough = False
         self.acts: list[Act] = []
         self.heads: list[Act] = []
         self.changes: list[collections.abc.Callable[[Request, bytes], bytes]] = []
@@ -218,6 +219,12 @@ class World:
             if not kept:
                 self.truth.destroyed(run, name, was, why)
             self.truth.written(run, name, content)
+
+    # The ledger
+
+    def lose_ledger(self) -> None:
+        for path in (self.folder / "state").glob("ledger.sqlite*"):
+            path.unlink()
 
     # The destination, behind the command's back
 
