@@ -14,6 +14,9 @@ from typing import Any
 
 LARGEST = 24_000
 """Bytes of a card: below Teams' 28 KB."""
+LARGEST_JSON = 256_000
+"""Bytes; above, only the last failure of each task is sent with its lines. A receiver that refused it would get it for
+ever."""
 SECTIONS = 10
 COLOURS = {"good": "2EB886", "warning": "DAA038", "attention": "A30200"}
 OLD_HOSTS = (".webhook.office.com", "outlook.office.com", "outlook.office365.com")
@@ -35,7 +38,12 @@ def format_of(url: str, wanted: str) -> str:
 def body(message: Mapping[str, Any], form: str) -> bytes:
     """The bytes to send; a card that is too large loses last lines first, then entries, and says how many."""
     if form == "json":
-        return json.dumps(message).encode()
+        data = json.dumps(message).encode()
+        if len(data) > LARGEST_JSON:
+            data = json.dumps(
+                {**message, "entries": [_short(entry) for entry in message["entries"]]}
+            ).encode()
+        return data
     make = _adaptive if form == "adaptive" else _message_card
     entries = message["entries"]
     card = json.dumps(make(message, entries, 0)).encode()
@@ -46,6 +54,10 @@ def body(message: Mapping[str, Any], form: str) -> bytes:
         card = json.dumps(make(message, entries[:shown], len(entries) - shown)).encode()
         shown -= max(shown // 8, 1)
     return card
+
+
+def _short(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "failures"}
 
 
 def refusal(text: str) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import socket
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from cronbeat.judge import Problem
 from cronbeat.place import prepare
 from cronbeat.settings import Settings
 from cronbeat.state import State
-from cronbeat.tasks import load
+from cronbeat.tasks import absolute, load
 
 logger = logging.getLogger("cronbeat")
 
@@ -57,7 +56,7 @@ def look(state: State, paths: Sequence[str], now: float) -> list[Problem]:
     """All that is not well: of the files that are given, and of those that a run or an earlier look made known."""
     problems: list[Problem] = []
     promised = {task.file for task in state.watched() if task.expected_every or task.longest}
-    given = {load_path(path) for path in paths}
+    given = {absolute(path) for path in paths}
     for path in sorted(given | set(state.files())):
         try:
             file = load(path)
@@ -73,10 +72,6 @@ def look(state: State, paths: Sequence[str], now: float) -> list[Problem]:
     for task in state.watched():
         problems += judge.problems(task, now)
     return problems
-
-
-def load_path(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
 
 
 def tell(state: State, problems: Sequence[Problem], now: float, settings: Settings) -> list[News]:

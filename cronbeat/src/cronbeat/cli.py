@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 import click
@@ -14,6 +16,10 @@ from cronbeat.redact import RedactingFilter, Redactor
 from cronbeat.settings import Settings, load, set_up_logging
 
 PROGRAM = "cronbeat"
+READER_GONE = 141
+"""What a shell shows for a program that SIGPIPE ended."""
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h."""
 
 
 @click.group(
@@ -91,13 +97,13 @@ def check_command(settings: Callable[[], Settings], tasks: tuple[str, ...]) -> i
 @click.pass_obj
 def forget_command(settings: Callable[[], Settings], tasks: str) -> int:
     """Watch the tasks of this file no more; a run makes them known again."""
-    from cronbeat.check import load_path
     from cronbeat.place import prepare
     from cronbeat.state import State
+    from cronbeat.tasks import absolute
 
     state = State(prepare(settings().cache))
     try:
-        count = state.forget(load_path(tasks))
+        count = state.forget(absolute(tasks))
     finally:
         state.close()
     click.echo(f"{count} tasks forgotten")
@@ -118,6 +124,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except BrokenPipeError:
+        # `cronbeat list | head`: nobody reads any more. Else Python complains when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except CronbeatError as error:
         logger = logging.getLogger(PROGRAM)
         if logger.handlers:
@@ -125,6 +135,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:  # the settings themselves are at fault
             click.echo(f"{PROGRAM}: {error}", err=True)
         return error.exit_code
+    except Exception:
+        # A fault of ours; the traceback goes through the filter that hides the webhook.
+        logging.getLogger(PROGRAM).critical("internal error, please report it: %s", traceback.format_exc())
+        return INTERNAL_ERROR
 
 
 def command() -> None:

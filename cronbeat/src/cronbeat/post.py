@@ -49,7 +49,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> A
     def work() -> None:
         try:
             results.put(_post(url, body, headers, seconds))
-        except (HTTPError, OSError, ValueError) as error:
+        except Exception as error:  # not one may end the thread: its traceback would show the address
             results.put(Unreachable(_reason(error)))
 
     threading.Thread(target=work, daemon=True).start()

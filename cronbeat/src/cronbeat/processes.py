@@ -7,6 +7,8 @@ import ctypes
 import os
 import signal
 
+ENDED = (b"Z", b"X")
+"""States in /proc/PID/stat: a zombie, and one that is gone."""
 MARK = "CRONBEAT_RUN"
 """In the environment of all that a run starts, with the run's id."""
 SET_CHILD_SUBREAPER = 36
@@ -19,17 +21,36 @@ def adopt_orphans() -> bool:
 
 
 def descendants(root: int) -> set[int]:
-    """Process ids below ``root`` that live; those that ended and wait to be reaped are none."""
+    """Process ids below ``root`` that live; those that ended and wait to be reaped are none.
+
+    The kernel's own lists of children are quick, so that what changes its process id all the time is caught. They may
+    miss one that is just being born or adopted (proc_pid_task_tid_children(5)): only a look at all processes says so.
+    """
+    return _listed(root) or _below(root)
+
+
+def _listed(root: int) -> set[int]:
+    found: set[int] = set()
+    stack = [root]
+    while stack:
+        parent = stack.pop()
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children", "rb") as stream:
+                    children = {int(pid) for pid in stream.read().split()} - found
+                found |= children
+                stack += children
+    return {pid for pid in found if _state_and_parent(pid)[0] not in ENDED}
+
+
+def _below(root: int) -> set[int]:
     children: dict[int, list[int]] = {}
     dead: set[int] = set()
     for pid in _all():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            with open(f"/proc/{pid}/stat", "rb") as stream:
-                # The name, in brackets, may hold anything: after the last bracket come state and parent.
-                state, parent, *_ = stream.read().rpartition(b")")[2].split()
-            children.setdefault(int(parent), []).append(pid)
-            if state in (b"Z", b"X"):
-                dead.add(pid)
+        state, parent = _state_and_parent(pid)
+        children.setdefault(parent, []).append(pid)
+        if state in ENDED:
+            dead.add(pid)
     found: set[int] = set()
     stack = [root]
     while stack:
@@ -37,6 +58,16 @@ def descendants(root: int) -> set[int]:
         found.update(below)
         stack += below
     return found - dead
+
+
+def _state_and_parent(pid: int) -> tuple[bytes, int]:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            # The name, in brackets, may hold anything: after the last bracket come state and parent.
+            state, parent, *_ = stream.read().rpartition(b")")[2].split()
+    except OSError:
+        return b"X", 0
+    return state, int(parent)
 
 
 def marked(uid: str) -> set[int]:

@@ -25,9 +25,9 @@ class Redactor:
             pieces = re.split(
                 r"[/&=?@]", f"{split.netloc if '@' in split.netloc else ''}/{split.path}?{split.query}"
             )
-            texts = {url, split.path, *pieces}
-            texts |= {urllib.parse.unquote(text) for text in texts}
-            parts |= {text for text in texts if _is_secret(text)}
+            texts = {text for text in pieces if _is_secret(text)}
+            texts |= {url} | ({split.path} if len(split.path) >= SHORTEST else set())
+            parts |= texts | {urllib.parse.unquote(text) for text in texts}
         ordered = sorted(parts, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 

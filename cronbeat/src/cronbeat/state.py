@@ -21,7 +21,7 @@ from cronbeat.place import Place
 from cronbeat.tasks import TasksFile
 
 VERSION = 1
-WAIT = 60.0
+WAIT = 20.0
 """Seconds to wait for another process's transaction; each lasts milliseconds."""
 SCHEMA = """
 CREATE TABLE runs (

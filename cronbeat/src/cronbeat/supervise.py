@@ -141,6 +141,8 @@ class Supervisor:
                 asked |= left
             elif passed < self._kill_after + PATIENCE:
                 processes.send(left, signal.SIGKILL)
+                self._turn(0)
+                continue  # without a pause: some flee by forking
             else:
                 reason += f"; cannot be ended: process {', '.join(map(str, sorted(left)))}"
                 break

@@ -10,12 +10,14 @@ import difflib
 import json
 import math
 import os
+import stat
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
 from cronbeat import units
 from cronbeat.errors import ConfigurationError
+from cronbeat.redact import plain
 
 LARGEST = 1 << 20
 """Bytes. No tasks file is as long; a path such as /dev/zero must not fill the memory."""
@@ -74,12 +76,22 @@ class Repeated(ValueError):
 
 def load(path: str) -> TasksFile:
     """Read a tasks file. ConfigurationError if it is not there or no JSON object; a faulty task spoils only itself."""
-    absolute = os.path.abspath(os.path.expanduser(path))
-    return parse(_text(absolute), absolute)
+    path = absolute(path)
+    return parse(_text(path), path)
+
+
+def absolute(path: str) -> str:
+    """The name under which a tasks file is known. ConfigurationError if no database could keep it."""
+    path = os.path.abspath(os.path.expanduser(path))
+    if not _can_be_given(path):
+        raise ConfigurationError(f"tasks file {plain(path)}: its name is not UTF-8; rename it")
+    return path
 
 
 def _text(path: str) -> str:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ConfigurationError(f"tasks file {path}: is not a file")  # a pipe would be waited for
         with Path(path).open("rb") as stream:
             data = stream.read(LARGEST + 1)
     except FileNotFoundError:
@@ -185,7 +197,7 @@ def _commands(value: object) -> tuple[tuple[str, ...], ...]:
 
 def _can_be_given(word: str) -> bool:
     try:
-        os.fsencode(word)
+        word.encode()
     except UnicodeEncodeError:
         return False
     return "\0" not in word
