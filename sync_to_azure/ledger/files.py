@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.plan import DIFFERS, Plan
 from sync_to_azure.ledger.rows import ROW_COLUMNS, FileRow, Verdict, file_row
-from sync_to_azure.model import Evidence, FileToSend, Kind
+from sync_to_azure.model import Evidence, FileToSend
 
 __all__ = ["FileRow", "Files", "Verdict"]
 

@@ -43,6 +43,12 @@ def standings(
         last = bytes(page[-1][0])
 
 
+def was_adopted(connection: sqlite3.Connection, run: Run) -> bool:
+    """Did its manifest, or a part of it, ever come from the lake instead of our own reading?"""
+    query = "SELECT EXISTS (SELECT 1 FROM event WHERE run_id = ? AND code = 'adopted')"
+    return bool(connection.execute(query, (run.id,)).fetchone()[0])
+
+
 def uncarried_but(
     connection: sqlite3.Connection, run: Run, kinds: Collection[Kind]
 ) -> tuple[int, Iterator[bytes]]:

@@ -46,7 +46,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     folder = in_main(rooms, aside)
     work.folder = RunFolder(work.key.encode(), folder, 0)
     rules = Rules(rooms.rules, rooms.settings.remove_excluded)
-    rehash = rooms.settings.remove_rehash
+    rehash = removal_proof.must_rehash(rooms, work)
     looked_twice = False
     while True:
         rooms.files.clear_try()

@@ -44,7 +44,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
     count, size = rooms.files.weaker(work.run, Evidence.VALIDATED)
     if count:
         _log.info("%s: of its blobs %d, %s, would be read back first", work.key, count, human_size(size))
-    if rooms.settings.remove_rehash:
+    if removal_proof.must_rehash(rooms, work):
         _log.info("%s: its files would be read once more first", work.key)
     _show_each(rooms, work, rules)
 

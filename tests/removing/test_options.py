@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -122,6 +123,34 @@ def test_other_bytes_under_the_same_size_and_time(scene: Scene) -> None:
     os.utime(rotten, ns=(status.st_atime_ns, status.st_mtime_ns))
     scene.run("--thorough")
     assert list(scene.main.iterdir()) == []
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["at home", "aside"])
+def test_a_manifest_that_was_written_to_fit_other_blobs(scene: Scene, aside: bool) -> None:
+    """With the ledger lost, everything in the lake agrees, and size and time at the source too: only its bytes tell."""
+    scene.config["remove-source"] = "false"
+    run = scene.make_run("R")
+    scene.run()
+    scene.put("R/Data/one.bcl", b"ONE")
+    forged = {"md5": hashlib.md5(b"ONE").hexdigest(), "etag": scene.etags()["R/Data/one.bcl"].strip('"')}
+    sums, rows, receipt, _ = scene.documents("R")
+    lines = [json.dumps(row | (forged if row["path"] == "Data/one.bcl" else {})) + "\n" for row in rows]
+    documents = {
+        "R.md5": sums.replace(hashlib.md5(b"one").hexdigest(), forged["md5"]).encode(),
+        "R.files.jsonl": "".join(lines).encode(),
+    }
+    receipt["sha256"] = {name: hashlib.sha256(content).hexdigest() for name, content in documents.items()}
+    for name, content in [*documents.items(), ("R.json", json.dumps(receipt).encode())]:
+        scene.put(name, content)
+    scene.check_sums("R")
+    scene.lose_ledger()
+    if aside:
+        run.rename(scene.main / f"{ASIDE}R")
+    scene.config["remove-source"] = "true"
+    told = scene.run(expect=1).output
+    assert "1 files hold other bytes than were published" in told
+    assert tree(run).keys() == {"Data/one.bcl", "RunInfo.xml", FLAG}
+    assert "ERROR" not in scene.run().output and run.is_dir()
 
 
 # remove-excluded
