@@ -50,8 +50,8 @@ def publication(rooms: Rooms, work: Work) -> None:
             "restore them",
         )
     if marker is None and (run.rows_kept if run.is_published else receipt is None):
-        # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with its
-        # marker or without.
+        # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
+        # its marker or without.
         rooms.ledger.set(run, lake_known=1, taken_over=0)
         return
     if receipt is None:
@@ -78,6 +78,8 @@ def publication(rooms: Rooms, work: Work) -> None:
             f"{work.base}.files.jsonl cannot be read: {error}", "restore it, or move the marker away"
         ) from error
     wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
+    if wanted[0] != listed.hexdigest():
+        _read_again(rooms, work, listed.hexdigest())
     # A publishing that was cut off between its blobs: every line is true, the set is written again.
     work.republish = marker is None or wanted != (listed.hexdigest(), summed.hexdigest())
     rooms.ledger.set(
@@ -93,6 +95,18 @@ def publication(rooms: Rooms, work: Work) -> None:
     )
     rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
+
+
+def _read_again(rooms: Rooms, work: Work, listed: str) -> None:
+    """A manifest that its receipt does not vouch for: was it damaged on its way to us? Then its rows must not stay."""
+    again = hashlib.sha256()
+    for line in rooms.lake().lines(work.base + ".files.jsonl"):
+        again.update(line + b"\n")
+    if again.hexdigest() != listed:
+        rooms.files.forget(work.run)
+        raise RunError(
+            f"{work.base}.files.jsonl came differently when it was read twice", "the next pass reads it anew"
+        )
 
 
 def is_overtaken(rooms: Rooms, work: Work) -> bool:
