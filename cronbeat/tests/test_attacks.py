@@ -221,3 +221,29 @@ def test_a_command_cannot_let_go_of_another_ones_lock(beat: Beat) -> None:
     beat.start("run", beat.tasks, "a")
     wait_until((beat.home / "began").exists)
     assert beat.run("a").code == 75
+
+
+def test_a_disk_that_the_output_fills_still_takes_how_the_run_ended(beat: Beat) -> None:
+    """On a real, small file system, which goes with the process that mounted it."""
+    beat.write({"a": {"commands": [sh("seq 200000; touch ran; exit 5")]}})
+    cronbeat = f"{sys.executable} -m cronbeat --cache small/cache"
+    script = (
+        f"mkdir small; mount -t tmpfs -o size=300k tmpfs small || exit 99; {cronbeat} run tasks.json a; echo code $?;"
+        f" {cronbeat} list --json"
+    )
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    ended = subprocess.run(
+        [*unshare, "sh", "-c", script],
+        cwd=beat.home,
+        env={"HOME": str(beat.home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if ended.returncode in (1, 99) and "code" not in ended.stdout:
+        pytest.skip(f"no mount of our own here: {ended.stderr}")
+    code, _, listed = ended.stdout.partition("\n")
+    assert code == "code 5" and (beat.home / "ran").exists()
+    assert "its log is not complete: No space left on device" in ended.stderr
+    (task,) = json.loads(listed)
+    assert (task["outcome"], task["code"]) == ("failed", 5), ended.stderr

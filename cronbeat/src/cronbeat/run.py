@@ -200,17 +200,16 @@ class _Record:
         if self._log and ended.outcome != "ok":
             self.tail = self._redact(self._log.tail.text())
         if self._state:
+            columns = {
+                "outcome": ended.outcome,
+                "code": ended.code,
+                "reason": self._redact(ended.reason),
+                "duration": seconds,
+                "memory": ended.memory,
+                "tail": self.tail,
+            }
             try:
-                self._state.end(
-                    self.uid,
-                    time.time(),
-                    outcome=ended.outcome,
-                    code=ended.code,
-                    reason=self._redact(ended.reason),
-                    duration=seconds,
-                    memory=ended.memory,
-                    tail=self.tail,
-                )
+                self._write_end(self._state, columns)
             except StateUnavailable as error:
                 self._tell_unrecorded(error)
         logger.info(
@@ -220,6 +219,16 @@ class _Record:
             units.spoken(seconds),
             units.megabytes(ended.memory),
         )
+
+    def _write_end(self, state: State, columns: dict[str, object]) -> None:
+        now = time.time()
+        try:
+            state.end(self.uid, now, **columns)
+        except StateUnavailable:
+            if not (self._log and self._log.broken):
+                raise
+            self._log.give_up()
+            state.end(self.uid, now, **columns)
 
     def tell(self, ended: Ended) -> None:
         """A failure goes to stderr, so that cron mails it, with the last lines and where all of them are."""

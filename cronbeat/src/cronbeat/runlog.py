@@ -73,6 +73,15 @@ class RunLog:
         self._total += written
         return written
 
+    def give_up(self) -> None:
+        """Give its room back to a full disk: how a run ended is worth more than what it wrote."""
+        try:
+            os.ftruncate(self._file, 0)
+        except OSError as error:
+            self.broken = error.strerror or str(error)
+        else:
+            self.broken = "given up to make room"
+
     def close(self) -> None:
         """Put the ring in order, with a line where something was left out; then let the lock go."""
         try:

@@ -23,6 +23,7 @@ from cronbeat.tasks import TasksFile
 VERSION = 1
 WAIT = 20.0
 """Seconds to wait for another process's transaction; each lasts milliseconds."""
+LOST = "its process is gone without a word (killed, a reboot, a full disk)"
 SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -181,9 +182,8 @@ class State:
             with self.transaction() as database:
                 # It may have ended between the two looks.
                 found += database.execute(
-                    "UPDATE runs SET outcome = 'lost', reason = 'its process is gone (killed, or a reboot)'"
-                    " WHERE uid = ? AND outcome = 'running'",
-                    (row["uid"],),
+                    "UPDATE runs SET outcome = 'lost', reason = ? WHERE uid = ? AND outcome = 'running'",
+                    (LOST, row["uid"]),
                 ).rowcount
         return found
 
