@@ -1,4 +1,5 @@
-"""The container: listing, small writes that the service checks, reading back. Nothing here deletes.
+"""The container: listing, small writes that the service checks, reading back. No data is deleted here: ``withdraw``
+takes a marker away, ``remove_probe`` what ``check`` wrote.
 
 Promises: ``put`` is all or nothing, and the service checked every byte (``validated``); ``listing`` yields each blob
 once, in no agreed order; errors come out as ours, with what to do. Every call may be repeated.
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import email.utils
 import hashlib
 import logging
+import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 4 * 1024 * 1024
 _PAGE = 5000
+_LONGEST_LINE = 1024 * 1024
+PROBE_FOLDER, PROBE = ".sync_to_azure-check", "probe.txt"
+"""What ``check`` writes at the destination, reads, and tries to delete again."""
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +50,8 @@ class Lake:
         self._endpoint = settings.blob_endpoint
         self._container = settings.container_name
         self._answers: list[Any] = []
+        self.clock_ahead: float | None = None
+        """Seconds that this machine's clock is ahead of the service's, by its last answer; whole seconds are told."""
         self._authority = settings.authority_host or "the login service"
         with self._errors("signing in"):
             self._client = ContainerClient(
@@ -93,11 +101,25 @@ class Lake:
                     raise StorageUnavailable(f"{self._endpoint} answers with a listing that cannot be read")
                 yield from blobs
 
+    def beside(self, prefix: str) -> Iterator[str]:
+        """Names of the blobs that stand at ``prefix`` itself (DEST/, or empty), not in folders below it."""
+        with self._errors(f"listing {prefix}"):
+            for item in self._client.walk_blobs(name_starts_with=prefix or None, delimiter="/"):
+                if not item.name.endswith("/"):
+                    yield str(item.name)
+
     def _keep(self, answer: Any) -> None:
         """Called for every answer of the service: of a listing the last, good one counts."""
+        date = answer.http_response.headers.get("Date")
+        if date:
+            self._note_date(date)
         if "comp=list" in answer.http_request.url:
             good = answer.http_response.status_code == 200
             self._answers = [answer] if good else []
+
+    def _note_date(self, date: str) -> None:
+        with contextlib.suppress(ValueError, TypeError):
+            self.clock_ahead = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
 
     def put(self, name: str, data: bytes | IO[bytes], size: int, md5: bytes, content_type: str) -> str:
         """Write one blob, replacing what stands there; returns its ETag. The service checks every part's MD5."""
@@ -121,24 +143,30 @@ class Lake:
         except BlobMissing:
             return None
 
-    def read(self, name: str, etag: str | None = None) -> Iterator[bytes]:
-        """The blob in chunks; with ``etag`` only that version. Raises BlobMissing (a SyncError) if it is not there."""
+    def read(self, name: str, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+        """The blob in chunks, from byte ``offset`` on, which must lie within it; with ``etag`` only that version.
+        Raises BlobMissing (a SyncError) if it is not there."""
         from azure.core import MatchConditions
 
         condition: dict[str, Any] = {}
         if etag:
             condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         with self._errors(f"reading {name}", name):
+            if offset:
+                condition["offset"] = offset
             yield from self._client.get_blob_client(name).download_blob(
                 max_concurrency=1, **condition
             ).chunks()
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a text blob, without their ends."""
+        """The lines of a text blob, without their ends; one above 1 MiB, which is none of ours, comes in pieces."""
         rest = b""
         for chunk in self.read(name):
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
+            if len(rest) > _LONGEST_LINE:
+                yield rest
+                rest = b""
         if rest:
             yield rest
 
@@ -187,9 +215,47 @@ class Lake:
         """When the service saw a blob written last, in seconds since 1970 by its own clock; None if it is not there."""
         try:
             with self._errors(f"looking for {name}", name):
-                return float(self._client.get_blob_client(name).get_blob_properties().last_modified.timestamp())
+                return float(
+                    self._client.get_blob_client(name).get_blob_properties().last_modified.timestamp()
+                )
         except BlobMissing:
             return None
+
+    def remove_probe(self, destination: str) -> bool:
+        """Delete the blob that ``check`` wrote; False where the service refuses (a right that nothing else needs)."""
+        name = f"{probe_folder(destination)}/{PROBE}"
+        try:
+            with self._errors(f"deleting {name}", name):
+                self._client.delete_blob(name)
+        except BlobMissing:
+            return True
+        except (AccessRefused, BlobRefused):
+            return False
+        return True
+
+    def may_withdraw(self, name: str) -> None:
+        """Have we the right to delete this blob? It is asked to, under a condition that no blob meets; nothing changes.
+        Raises AccessRefused; BlobMissing if it is not there."""
+        from azure.core import MatchConditions
+
+        condition: dict[str, Any] = {"etag": '"0x0"', "match_condition": MatchConditions.IfNotModified}
+        with self._errors(f"asking whether {name} may be deleted", name):
+            try:
+                self._client.delete_blob(name, **condition)
+            except Exception as error:
+                if getattr(error, "status_code", None) != 412:
+                    raise
+
+    def withdraw(self, name: str) -> None:
+        """Delete a marker, after a person accepted that what it vouches for is replaced. None there: nothing to do."""
+        with contextlib.suppress(BlobMissing), self._errors(f"deleting {name}", name):
+            self._client.delete_blob(name)
+
+    def snapshot(self, name: str) -> str:
+        """Keep the blob's bytes as they are now under its name; returns the snapshot's time, which names it. They stay
+        when the blob is written over. Raises BlobMissing."""
+        with self._errors(f"keeping {name} as a snapshot", name):
+            return str(self._client.get_blob_client(name).create_snapshot()["snapshot"])
 
     @contextlib.contextmanager
     def _errors(self, what: str, blob: str | None = None) -> Iterator[None]:
@@ -251,6 +317,10 @@ class Lake:
         return StorageUnavailable(
             f"{self._endpoint} answers {status} {code} while {what}", "tried again next time"
         )
+
+
+def probe_folder(destination: str) -> str:
+    return f"{destination}/{PROBE_FOLDER}" if destination else PROBE_FOLDER
 
 
 def _blobs(answer: Any) -> Iterator[Blob]:

@@ -155,10 +155,12 @@ class Trouble:
 
 @dataclasses.dataclass(slots=True)
 class Summary:
-    """What a pass did, for the table, the mail and the exit code."""
+    """What a pass did, for the table, the mail and the exit code. ``counted``: in a sentence, where the counts do not
+    say it (an audit)."""
 
     runs: list[RunLine] = dataclasses.field(default_factory=list)
     troubles: list[Trouble] = dataclasses.field(default_factory=list)
     published: int = 0
     waiting: int = 0
     idle: int = 0
+    counted: str = ""

@@ -362,6 +362,15 @@ OPTIONS: tuple[Option, ...] = (
     _flag(
         "thorough", "pass", "Walk and list every published run again, and find what changed at either end."
     ),
+    Option(
+        "reverify-after",
+        Type.NUMBER,
+        "pass",
+        "Look thoroughly, in each pass, at a few published runs that nobody has looked at for so many days; 0: at none.",
+        "0",
+        "DAYS",
+        least=0,
+    ),
     _path(
         "state-file",
         "pass",

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import Interrupted, StateUnavailable, SyncError
 from sync_to_azure.ledger import Files, Flow, Ledger, Lock
 from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside
-from sync_to_azure.model import Summary, Trouble
+from sync_to_azure.model import Progress, Summary, Trouble
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.rooms import Rooms
 from sync_to_azure.tell import log as tell_log
@@ -26,14 +26,28 @@ from sync_to_azure.tell.terminal import ProgressLine, table, terminal_width
 _log = logging.getLogger(__name__)
 
 
-class Surroundings:
-    """Entered once a pass; everything that it opened is closed when it is left, whatever happens."""
+class MailMemory(Protocol):
+    """What was mailed before: a ledger for passes, its ``Audits`` for audits."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def mailed(self) -> dict[str, float]: ...
+
+    def trouble_is_open(self) -> bool: ...
+
+    def note_mailed(self, keys: tuple[str, ...], now: float, open_trouble: bool) -> None: ...
+
+
+class Surroundings:
+    """Entered once a pass; everything that it opened is closed when it is left, whatever happens. Commands that work
+    for long use it too: ``after_stop`` is what a person is told of going on after a signal."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, after_stop: str = "the next pass goes on from here"
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self._after_stop = after_stop
         self._redact = Redactor(settings.secret_values())
-        self._flow = Flow(
+        self.flow = Flow(
             str(settings.main_folder), settings.blob_endpoint, settings.container_name, settings.destination
         )
         self._ledger: Ledger | None = None
@@ -58,7 +72,7 @@ class Surroundings:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Interrupted):
-            _log.warning("stopped by a signal; the next pass goes on from here")
+            _log.warning("stopped by a signal; %s", self._after_stop)
         self._live.close()
         self._logs.attach(None)
         if self._ledger is not None:
@@ -84,11 +98,22 @@ class Surroundings:
         home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         return Path(home) / "sync_to_azure"
 
+    def state_path(self) -> Path:
+        """Where the ledger lies, or will lie."""
+        self._path, self._word = ledger_path(self.settings.state_file, self.flow, self.state_folder)
+        return self._path
+
     def another_pass_runs(self) -> bool:
         """Take the lock of this flow; True if another pass holds it."""
-        path, self._word = ledger_path(self.settings.state_file, self._flow, self.state_folder)
-        self._path = path
-        lock = Lock(path.with_name(f"{path.name}.{self._flow.key}.lock"))
+        return self._another_runs("")
+
+    def another_audit_runs(self) -> bool:
+        """Audits have a lock of their own: they work beside passes."""
+        return self._another_runs(".audit")
+
+    def _another_runs(self, kind: str) -> bool:
+        path = self.state_path()
+        lock = Lock(path.with_name(f"{path.name}.{self.flow.key}{kind}.lock"))
         taken = lock.take()
         self._lock = lock
         return not taken
@@ -97,7 +122,7 @@ class Surroundings:
         """The ledger, for a look only; None if it cannot be opened now."""
         if self._ledger is None:
             try:
-                self._ledger = Ledger.open(self._path, self._flow)
+                self._ledger = Ledger.open(self._path, self.flow)
             except (sqlite3.Error, OSError):
                 return None
         return self._ledger
@@ -143,7 +168,7 @@ class Surroundings:
             ) from error
 
     def _with_open_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
-        ledger = self._ledger = Ledger.open(self._path, self._flow)
+        ledger = self._ledger = Ledger.open(self._path, self.flow)
         files = Files(ledger)
         rooms = Rooms(self.settings, self.clock, ledger, files, self.state_folder, self._live.update)
         try:
@@ -167,7 +192,27 @@ class Surroundings:
             if not notice.once or ledger.tell_once(notice.key, now):
                 _log.warning("%s", notice.text)
 
+    def open_ledger(self) -> Ledger:
+        """For a command beside the pass, which neither moves a damaged ledger aside nor touches what a pass writes."""
+        try:
+            if self._ledger is None:
+                self._ledger = Ledger.open(self._path, self.flow)
+            return self._ledger
+        except (sqlite3.Error, OSError) as error:
+            raise StateUnavailable(
+                f"state file {self._path} cannot be used: {error}",
+                "the next pass builds a damaged one anew; check free space and permissions there",
+            ) from error
+
     # Telling
+
+    def show(self, progress: Progress) -> None:
+        """On the live line."""
+        self._live.update(progress)
+
+    def clear(self) -> None:
+        """Take the live line away: something is printed."""
+        self._live.clear()
 
     def surroundings_failed(self, error: SyncError, summary: Summary) -> None:
         _log.error("%s", error)
@@ -181,10 +226,7 @@ class Surroundings:
 
     def tell(self, summary: Summary) -> int:
         """Table, mail; the exit code of the pass."""
-        self._live.clear()
-        if summary.runs:
-            width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
-            self._print(self._redact(table(summary.runs, width)))
+        self.print_runs(summary)
         _log.info(
             "pass ended: %d published, %d waiting, %d with nothing to do, %d troubles",
             summary.published,
@@ -192,32 +234,40 @@ class Surroundings:
             summary.idle,
             len(summary.troubles),
         )
-        self._mail(summary)
+        self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
         codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
         return max(codes, default=0)
 
-    def _print(self, text: str) -> None:
+    def print_runs(self, summary: Summary) -> None:
+        self._live.clear()
+        if summary.runs:
+            width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
+            self.print(table(summary.runs, width))
+
+    def print(self, text: str) -> None:
         """Names need not fit the terminal's encoding; and that nobody reads any more must not cost us the mail."""
+        self._live.clear()
         encoding = sys.stdout.encoding or "utf-8"
         try:
+            text = self._redact(text)
             print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
         except OSError as error:
             _log.warning("the table of runs cannot be written: %s", error.strerror)
             _forget(sys.stdout)
 
-    def _mail(self, summary: Summary) -> None:
+    def mail(self, summary: Summary, memory: MailMemory | None, partial: bool) -> None:
+        """The mail that is due, if one is. ``partial``: only some of the runs were looked at."""
         settings = self.settings
         if not settings.log_recipient or settings.smtp_host is None or settings.dry_run:
             return
-        ledger = self._ledger
         known: dict[str, float] = {}
         was_open = False
         try:
-            if ledger is not None:
-                known, was_open = ledger.mailed(), ledger.trouble_is_open()
+            if memory is not None:
+                known, was_open = memory.mailed(), memory.trouble_is_open()
         except sqlite3.Error as error:
             _log.warning("the state file does not tell what was mailed before: %s", error)
-        if not summary.troubles and (not was_open or settings.only_run):
+        if not summary.troubles and (not was_open or partial):
             # A pass over a part of the runs cannot say that all is well.
             return
         from sync_to_azure.tell import mail
@@ -227,14 +277,7 @@ class Surroundings:
         due = mail.digest(name, summary, known, now, was_open, self._redact)
         if due is None:
             return
-        server = mail.MailSettings(
-            settings.smtp_host,
-            settings.smtp_port,
-            settings.smtp_user or "",
-            settings.smtp_password or "",
-            settings.smtp_security,
-            settings.log_recipient,
-        )
+        server = mail.settings_of(settings)
         text = mail.body(due, summary, self._logs.mail_text(), redact=self._redact)
         try:
             mail.send(server, mail.compose(due.subject, text, mail.sender_of(server), server.recipients))
@@ -244,8 +287,8 @@ class Surroundings:
         # What is told only once ends nothing: a trouble that was mailed before is still owed its "all is well again".
         lasting = not due.all_well and (was_open or any(not trouble.once for trouble in summary.troubles))
         try:
-            if ledger is not None:
-                ledger.note_mailed(due.keys, now, lasting)
+            if memory is not None:
+                memory.note_mailed(due.keys, now, lasting)
         except sqlite3.Error as error:
             _log.warning("the state file does not take what was mailed: %s", error)
 

@@ -9,17 +9,17 @@ from collections.abc import Iterable
 
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.ledger.audits import Finding
-from sync_to_azure.tell.terminal import human_size
+from sync_to_azure.tell.terminal import how_many, human_size
 
 _WORDS = {
     "documents": "{names}",
-    "missing": "{count} blobs are missing: {names}",
-    "size": "{count} blobs have another size: {names}",
-    "md5": "{count} blobs show another MD5: {names}",
-    "rewritten": "{count} blobs were written again since (size and MD5 are right, --read-back tells of the bytes):"
+    "missing": "{blobs} missing: {names}",
+    "size": "{blobs} with another size: {names}",
+    "md5": "{blobs} with another MD5: {names}",
+    "rewritten": "{blobs} written again since (size and MD5 are right, --read-back tells of the bytes):"
     " {names}",
-    "bytes": "{count} blobs hold other bytes than were published, under the right MD5: {names}",
-    "unreadable": "{count} blobs cannot be read: {names}",
+    "bytes": "{blobs} with other bytes than were published, under the right MD5: {names}",
+    "unreadable": "{blobs} that cannot be read: {names}",
 }
 
 
@@ -56,21 +56,23 @@ class Counts:
     def text(self, reads: bool) -> str:
         count = self
         parts = [
-            f"{count.runs} runs audited, {count.files} files, {human_size(count.bytes)}: {count.well} well,"
-            f" {count.wrong} wrong"
+            f"{how_many(count.runs, 'run')} audited, {how_many(count.files, 'file')}, {human_size(count.bytes)}:"
+            f" {count.well} well, {count.wrong} wrong"
         ]
         if count.without:
             parts.append(f"{count.without} without a manifest (of another tool)")
         if count.postponed:
             parts.append(f"{count.postponed} being published")
         if count.archived:
-            parts.append(f"{count.archived} files archived (listed only)")
+            parts.append(f"{how_many(count.archived, 'file')} archived (listed only)")
         if count.extras:
-            parts.append(f"{count.extras} blobs that no manifest names")
+            parts.append(f"{how_many(count.extras, 'blob')} that no manifest names")
         if reads:
-            parts.append(f"{count.read} files, {human_size(count.read_bytes)}, read back")
+            parts.append(f"{how_many(count.read, 'file')}, {human_size(count.read_bytes)}, read back")
         if count.unfinished:
-            parts.append(f"{count.unfinished} runs not read to their end, the next audit goes on there")
+            parts.append(
+                f"{how_many(count.unfinished, 'run')} not read to the end, the next audit goes on there"
+            )
         return "; ".join(parts) + "."
 
 
@@ -84,9 +86,9 @@ def told(findings: Iterable[Finding], uncounted: int) -> str:
     for kind, words in _WORDS.items():
         if names := by_kind.get(kind):
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-            parts.append(words.format(count=len(names), names=shown))
+            parts.append(words.format(blobs=how_many(len(names), "blob"), names=shown))
     if uncounted:
-        parts.append(f"and {uncounted} findings more")
+        parts.append(f"and {how_many(uncounted, 'finding')} more")
     return "; ".join(parts)
 
 

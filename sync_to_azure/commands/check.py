@@ -25,7 +25,7 @@ from sync_to_azure.source import Mount, RunFolder, find_runs, find_sheets, mount
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.tell import log as tell_log
 from sync_to_azure.tell.redact import Redactor, plain
-from sync_to_azure.tell.terminal import human_size, human_time
+from sync_to_azure.tell.terminal import how_many, human_size, human_time
 
 if TYPE_CHECKING:
     from sync_to_azure.commands.probe import Destination
@@ -72,7 +72,7 @@ def run(settings: "Settings", send_mail: bool) -> int:
             _print(line, redact)
     finally:
         logs.close()
-    sys.stdout.write("\nall is well\n" if not wrong else f"\n{wrong} things are wrong\n")
+    sys.stdout.write("\nall is well\n" if not wrong else f"\n{how_many(wrong, 'thing')} wrong\n")
     return 3 if wrong else 0
 
 
@@ -136,7 +136,7 @@ def _main_folder(settings: "Settings") -> Found:
             f"let {_me()} read them: files r, folders r and x"
         )
     else:
-        yield OK, f"{settings.main_folder} on {mount}: {len(found.runs)} runs", ""
+        yield OK, f"{settings.main_folder} on {mount}: {how_many(len(found.runs), 'run')}", ""
     wanted = settings.completion_flag
     if wanted and not unreadable:
         finished = sum(not completion.missing_flags(wanted, top_level_files(run)) for run in found.runs)
@@ -168,7 +168,7 @@ def _sheets(settings: "Settings") -> Found:
         yield SKIPPED, "samplesheet-folder is not set: runs are published without a sheet of their own", ""
         return
     sheets = find_sheets(folder)
-    yield OK, f"{folder}: {sum(map(len, sheets.values()))} sheets", ""
+    yield OK, f"{folder}: {how_many(sum(map(len, sheets.values())), 'sheet')}", ""
     for same in sheets.values():
         if len(same) > 1:
             names = ", ".join(sheet.path.name for sheet in same)

@@ -21,10 +21,10 @@ from sync_to_azure.commands.target import NotWritten, Target, TargetUnavailable
 from sync_to_azure.errors import BlobMissing, BlobRefused, ConfigurationError
 from sync_to_azure.model import Progress
 from sync_to_azure.names import shown
-from sync_to_azure.published import Publication, PublishedFile
+from sync_to_azure.published import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.tell.redact import plain
-from sync_to_azure.tell.terminal import human_size
+from sync_to_azure.tell.terminal import how_many, human_size
 from sync_to_azure.workers import in_order
 
 if TYPE_CHECKING:
@@ -40,15 +40,13 @@ _NAMED = 20
 _LARGE = 64 * 1024 * 1024
 
 _TROUBLES = {
-    "archived": "{count} files, {size}, are archived; have them rehydrated (az storage blob set-tier --tier Cool takes"
-    " hours), then start again",
-    "differs": "{count} files are there with other bytes and were left as they are; move them away, or give"
-    " --overwrite",
-    "missing": "{count} blobs are not there any more",
-    "wrong": "{count} blobs hold other bytes than the manifest says; nothing was written for them. Soft delete or"
-    " versions of the container may hold the good ones",
-    "refused": "{count} blobs could not be read",
-    "unwritten": "{count} files could not be written",
+    "archived": "archived: have them rehydrated (az storage blob set-tier --tier Cool, takes hours), then start again",
+    "differs": "there already with other bytes, left as they are: move them away, or give --overwrite",
+    "missing": "without a blob in the lake: soft delete or versions of the container may have them",
+    "wrong": "whose blobs hold other bytes than the manifest says, nothing was written: soft delete or versions of the"
+    " container may have the good ones",
+    "refused": "whose blobs cannot be read",
+    "unwritten": "that cannot be written here",
 }
 
 
@@ -120,7 +118,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
         name = run.strip("/")
         base = f"{destination}/{name}" if destination else name
         with Publication(lake, base, Path(tempfile.gettempdir())) as publication:
-            publication.read()
+            _read(publication, lake, destination)
             doubtful = False
             for document, problem in publication.problems:
                 _log.warning("%s: %s %s", name, document, problem)
@@ -136,6 +134,19 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
             if doubtful:
                 around.print(f"  its manifest {base}.files.jsonl is not vouched for by a receipt, see above")
             return 1 if doubtful else code
+
+
+def _read(publication: Publication, lake: "Lake", destination: str) -> None:
+    """Raises NoManifest with the name that was meant, if one is near."""
+    try:
+        publication.read()
+    except NoManifest as error:
+        import difflib
+
+        near = difflib.get_close_matches(publication.run, sorted(runs_in(lake, destination)), 1)
+        if near and near[0] != publication.run:
+            error.advice = f"did you mean {near[0]}?"
+        raise
 
 
 class _Wanted:
@@ -227,13 +238,13 @@ def _look_at_space(target: Target, wanted: _Wanted) -> None:
 def _tell(
     around: Surroundings, publication: Publication, folder: Path, counts: Counter[str], sizes: Counter[str]
 ) -> int:
-    kept = f", {counts['kept']} were there already" if counts["kept"] else ""
+    kept = f"; there already: {how_many(counts['kept'], 'file')}" if counts["kept"] else ""
     lines = [
-        f"{publication.run}: {counts['restored']} files, {human_size(sizes['restored'])}, brought back into"
-        f" {shown(os.fsencode(folder))} and proved{kept}"
+        f"{publication.run}: {how_many(counts['restored'], 'file')}, {human_size(sizes['restored'])}, brought back"
+        f" into {shown(os.path.abspath(os.fsencode(folder)))} and proved{kept}"
     ]
     for kind, words in _TROUBLES.items():
         if counts[kind]:
-            lines.append("  " + words.format(count=counts[kind], size=human_size(sizes[kind])))
+            lines.append(f"  {how_many(counts[kind], 'file')}, {human_size(sizes[kind])}, {words}")
     around.print("\n".join(plain(line) for line in lines))
     return 1 if any(counts[kind] for kind in _TROUBLES) else 0

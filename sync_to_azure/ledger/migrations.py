@@ -97,6 +97,81 @@ MIGRATIONS: dict[str, str] = {
             PRIMARY KEY (flow_id, key)
         ) WITHOUT ROWID;
     """,
+    "0002_words": """
+        ALTER TABLE run ADD COLUMN weakest INTEGER;
+        ALTER TABLE run ADD COLUMN verified_at REAL;
+        UPDATE run SET verified_at = published_at, weakest = (SELECT min(evidence) FROM file WHERE run_id = run.id)
+            WHERE generation > 0;
+        CREATE TABLE word (
+            id INTEGER PRIMARY KEY,
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            key TEXT NOT NULL,
+            word TEXT NOT NULL,
+            by TEXT NOT NULL,
+            at REAL NOT NULL,
+            reason TEXT NOT NULL,
+            about TEXT NOT NULL,
+            ended TEXT
+        );
+        CREATE UNIQUE INDEX word_now ON word (flow_id, key) WHERE ended IS NULL;
+        CREATE INDEX word_of_run ON word (flow_id, key);
+        CREATE TABLE changed (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            blob TEXT NOT NULL,
+            path BLOB NOT NULL,
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            applied INTEGER NOT NULL DEFAULT 0,
+            snapshot TEXT,
+            old_path BLOB,
+            old_size INTEGER,
+            old_mtime_ns INTEGER,
+            old_md5 BLOB,
+            old_evidence INTEGER,
+            old_etag TEXT,
+            old_generation INTEGER,
+            PRIMARY KEY (run_id, blob)
+        ) WITHOUT ROWID;
+        CREATE TABLE own (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            blob TEXT NOT NULL,
+            etag TEXT NOT NULL,
+            PRIMARY KEY (run_id, blob)
+        ) WITHOUT ROWID;
+    """,
+    "0004_audits": """
+        CREATE TABLE audit (
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            run TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            listed_at REAL,
+            read_at REAL,
+            cursor TEXT,
+            files INTEGER NOT NULL DEFAULT 0,
+            bytes INTEGER NOT NULL DEFAULT 0,
+            archived INTEGER NOT NULL DEFAULT 0,
+            extras INTEGER NOT NULL DEFAULT 0,
+            uncounted INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (flow_id, run)
+        ) WITHOUT ROWID;
+        CREATE TABLE audit_finding (
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            run TEXT NOT NULL,
+            name TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            etag TEXT NOT NULL,
+            found_at REAL,
+            PRIMARY KEY (flow_id, run, name, kind)
+        ) WITHOUT ROWID;
+        CREATE TABLE audit_good (
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            run TEXT NOT NULL,
+            name TEXT NOT NULL,
+            etag TEXT NOT NULL,
+            PRIMARY KEY (flow_id, run, name)
+        ) WITHOUT ROWID;
+    """,
 }
 
 WORK_SCHEMA = """

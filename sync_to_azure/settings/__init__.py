@@ -21,12 +21,15 @@ from sync_to_azure.settings.values import Notice, Settings
 __all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load"]
 
 
-def load(command_line: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
-    """Settings from all sources. ``command_line``: option key or field name -> value; None, () are unset."""
+def load(
+    command_line: Mapping[str, object], environ: Mapping[str, str], cwd: Path, needs_source: bool = True
+) -> Settings:
+    """Settings from all sources. ``command_line``: option key or field name -> value; None, () are unset. Where the
+    source is not needed, the current folder stands for a main folder that is not given."""
     merge = Merge(command_line, environ, cwd)
     merge.take_config_file()
     merge.take_all()
-    check_source(merge)
+    check_source(merge, needs_source)
     check_destination(merge)
     check_identity(merge)
     check_telling(merge)

@@ -11,8 +11,11 @@ from sync_to_azure.settings.merge import Merge
 PUBLIC_CLOUD = "blob.core.windows.net"
 
 
-def check_source(merge: Merge) -> None:
-    if merge.values["main-folder"] is None:
+def check_source(merge: Merge, is_needed: bool) -> None:
+    if merge.values["main-folder"] is None and not is_needed and "main-folder" not in merge.wrong:
+        merge.values["main-folder"] = merge.cwd
+        merge.origin["main-folder"] = "not given"
+    elif merge.values["main-folder"] is None:
         merge.missing("main-folder", "main-folder is not given: the folder that holds the runs")
     for name in merge.values["completion-flag"]:
         if "/" in name or name in (".", ".."):

@@ -58,6 +58,7 @@ class Settings:
     source_readers: int
     dry_run: bool
     thorough: bool
+    reverify_after: float
     state_file: Path | None
     log_file: Path | None
     log_level: str

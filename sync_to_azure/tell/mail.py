@@ -12,7 +12,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sync_to_azure.errors import SyncError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import ssl
     from email.headerregistry import Address
     from email.message import EmailMessage
+
+    from sync_to_azure.settings import Settings
 
 SILENCE = 24 * 3600.0
 """Seconds in which the same trouble is not mailed again."""
@@ -56,6 +58,18 @@ class MailSettings:
     timeout: float = 30.0
 
 
+def settings_of(settings: "Settings") -> MailSettings:
+    """Of a pass whose ``smtp-host`` is given."""
+    return MailSettings(
+        settings.smtp_host or "",
+        settings.smtp_port,
+        settings.smtp_user or "",
+        settings.smtp_password or "",
+        settings.smtp_security,
+        settings.log_recipient,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Mail:
     """A mail that is due: ``keys`` of the troubles it tells (to be remembered as mailed once it is sent);
@@ -82,7 +96,7 @@ def digest(
     a mail about trouble went out and none since that all is well; the first pass without trouble sends that.
     A time in the future (a clock that was put right) counts as not mailed.
     """
-    counts = f"Published in this pass: {summary.published}. Waiting: {summary.waiting}."
+    counts = summary.counted or f"Published in this pass: {summary.published}. Waiting: {summary.waiting}."
     prefix = f"[sync_to_azure] {plain(redact(flow_name))}: "
     if not summary.troubles:
         if not open_trouble:
@@ -212,23 +226,45 @@ def connection(settings: MailSettings) -> tuple[str, int]:
     return security, port or {"tls": 465, "starttls": 587}.get(security, 25)
 
 
-def send(settings: MailSettings, message: "EmailMessage", context: "ssl.SSLContext | None" = None) -> None:
+def send(
+    settings: MailSettings, message: "EmailMessage", context: "ssl.SSLContext | None" = None
+) -> list[str]:
     """Hands the message to the server for all recipients; MailFailed says why that was not possible.
 
-    A recipient whom the server refuses is logged as a warning as long as another one is accepted. The server's
-    certificate is always verified: against the system's authorities, or by ``context``.
+    A recipient whom the server refuses is logged as a warning, and returned with its answer, as long as another one is
+    accepted. The server's certificate is always verified: against the system's authorities, or by ``context``.
     """
+    with _session(settings, context) as server:
+        to = [_address(recipient).addr_spec for recipient in settings.recipients]
+        if not to:
+            raise MailFailed("a mail has no recipient", "set log-recipient")
+        redact = Redactor([settings.password])
+        refused = []
+        for recipient, (code, answer) in server.send_message(message, to_addrs=to).items():
+            refused.append(f"{recipient}: {plain(redact(f'{code} {_decoded(answer)}'))}")
+            _log.warning("%s refuses %s; the others have the mail", _where(settings), refused[-1])
+        return refused
+
+
+def knock(settings: MailSettings) -> None:
+    """Connect and log in, and send nothing. MailFailed says why that is not possible."""
+    with _session(settings, None) as server:
+        server.noop()
+
+
+def _where(settings: MailSettings) -> str:
+    return f"{plain(settings.host)}:{connection(settings)[1]}"
+
+
+@contextlib.contextmanager
+def _session(settings: MailSettings, context: "ssl.SSLContext | None") -> "Iterator[smtplib.SMTP]":
+    """The server, ready to take a mail. What goes wrong, also within, comes out as MailFailed."""
     import smtplib
     import ssl
 
     security, port = connection(settings)
-    where = f"{plain(settings.host)}:{port}"
-    redact = Redactor([settings.password])
     server: smtplib.SMTP | None = None
     try:
-        to = [_address(recipient).addr_spec for recipient in settings.recipients]
-        if not to:
-            raise MailFailed("a mail has no recipient", "set log-recipient")
         verified = context if context is not None else ssl.create_default_context()
         if security == "tls":
             server = smtplib.SMTP_SSL(settings.host, port, timeout=settings.timeout, context=verified)
@@ -238,15 +274,13 @@ def send(settings: MailSettings, message: "EmailMessage", context: "ssl.SSLConte
             server.starttls(context=verified)
         if settings.user:
             _log_in(server, settings.user, settings.password)
-        refused = server.send_message(message, to_addrs=to)
-        for recipient, (code, answer) in refused.items():
-            reason = plain(redact(f"{code} {_decoded(answer)}"))
-            _log.warning("%s refuses %s: %s; the others have the mail", where, recipient, reason)
+        yield server
         with contextlib.suppress(OSError, smtplib.SMTPException):
             server.quit()  # the mail is accepted by now: a server without a goodbye is no failure
     except (OSError, smtplib.SMTPException, ValueError) as error:
         problem, advice = _explained(error, settings.timeout)
-        raise MailFailed(plain(redact(f"mail server {where}: {problem}")), advice) from error
+        redact = Redactor([settings.password])
+        raise MailFailed(plain(redact(f"mail server {_where(settings)}: {problem}")), advice) from error
     finally:
         if server is not None:
             server.close()

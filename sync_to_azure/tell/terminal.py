@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TextIO
 
 from sync_to_azure.clock import Clock
@@ -101,24 +101,37 @@ def _of(done: int, total: int) -> str:
 
 
 def table(lines: Sequence[RunLine], width: int | None = None, colours: bool = False) -> str:
-    """The runs as an aligned table without a final line end; "" if there are none.
+    """The runs of a pass; "" if there are none. The rate: what was sent in this pass over the run's wall time."""
+    styles = [{1: _COLOURS.get(line.state, "")} for line in lines]
+    return grid(_HEADINGS, [_cells(line) for line in lines], _RIGHT, width, styles if colours else None)
 
-    ``width`` in columns: reasons are wrapped to it, names never cut (they are there to be copied); None: as long as
-    they are. The rate is what was sent in this pass over the wall time of the run.
+
+def grid(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Collection[str],
+    width: int | None = None,
+    styles: Sequence[Mapping[int, str]] | None = None,
+) -> str:
+    """An aligned table without a final line end; "" without rows. Cells are plain text already.
+
+    ``width`` in columns: the last column is wrapped to it, names never cut (they are there to be copied); None: as long
+    as they are. ``right``: headings of columns of numbers. ``styles``: for each row, colours (SGR codes) of cells.
     """
-    if not lines:
+    if not rows:
         return ""
-    rows = [_HEADINGS, *(_cells(line) for line in lines)]
-    widths = [max(columns(row[at]) for row in rows) for at in range(len(_HEADINGS) - 1)]
+    every = [headings, *rows]
+    last = len(headings) - 1
+    widths = [max(columns(row[at]) for row in every) for at in range(last)]
     indent = sum(widths) + 2 * len(widths)
     below = width is not None and width - indent < _REASON_WIDTH
     text: list[str] = []
-    for number, row in enumerate(rows):
-        cells = [_pad(cell, widths[at], _HEADINGS[at] in _RIGHT) for at, cell in enumerate(row[:-1])]
-        if colours:
-            colour = "1" if number == 0 else _COLOURS.get(lines[number - 1].state, "")
-            cells[1] = f"\x1b[{colour}m{cells[1]}\x1b[0m" if colour else cells[1]
-        reason = _wrapped(row[-1], width, indent) if number else ("" if below else row[-1])
+    for number, row in enumerate(every):
+        cells = [_pad(cell, widths[at], headings[at] in right) for at, cell in enumerate(row[:last])]
+        if styles is not None:
+            for at, colour in {1: "1"}.items() if number == 0 else styles[number - 1].items():
+                cells[at] = f"\x1b[{colour}m{cells[at]}\x1b[0m" if colour else cells[at]
+        reason = _wrapped(row[last], width, indent) if number else ("" if below else row[last])
         text.extend(line.rstrip() for line in ("  ".join(cells) + "  " + reason).split("\n"))
     return "\n".join(text)
 
@@ -141,11 +154,11 @@ def _wrapped(reason: str, width: int | None, indent: int) -> str:
     if width is None or indent + columns(reason) <= width:
         return reason
     if width - indent >= _REASON_WIDTH:
-        return ("\n" + " " * indent).join(_folded(reason, width - indent))
-    return "".join("\n    " + part for part in _folded(reason, max(width - 4, _REASON_WIDTH)))
+        return ("\n" + " " * indent).join(folded(reason, width - indent))
+    return "".join("\n    " + part for part in folded(reason, max(width - 4, _REASON_WIDTH)))
 
 
-def _folded(text: str, width: int) -> list[str]:
+def folded(text: str, width: int) -> list[str]:
     """Lines of at most ``width`` columns, broken at spaces where there are any."""
     lines, line = [], ""
     for word in text.split(" "):
@@ -222,6 +235,11 @@ def human_size(size: float) -> str:
         if abs(size) < 999.95:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} EB"
+
+
+def how_many(count: int, thing: str) -> str:
+    """1 file, 2 files."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def human_rate(rate: float) -> str:

@@ -42,6 +42,10 @@ class Uploader(Protocol):
     def computes_md5(self) -> bool:
         """True if every Sent comes with the MD5 of the bytes that were sent: then nobody else need read the file."""
 
+    @property
+    def described(self) -> str:
+        """What it is, in words, once it is prepared."""
+
     def prepare(self) -> None:
         """Is everything there that is needed? Raises ToolUnavailable. Called once a pass, before the first job."""
 

@@ -60,7 +60,7 @@ class AzCopyUploader:
         self._clock = clock
         self._jobs = jobs
         self._files_at_once = files_at_once
-        self._executable = ""
+        self._executable = self._version = ""
 
     computes_md5 = False
 
@@ -84,7 +84,12 @@ class AzCopyUploader:
                 f"AzCopy at {found} is {have}; at least {need} is needed", "install a newer one"
             )
         self._executable = found
+        self._version = ".".join(map(str, version))
         self._prune()
+
+    @property
+    def described(self) -> str:
+        return f"AzCopy {self._version} at {self._executable}"
 
     def _find(self) -> str:
         named = self._settings.azcopy
@@ -233,7 +238,8 @@ class AzCopyUploader:
     def _write_list(self, list_file: Path, job: Job) -> "array.array[int]":
         """One path a line; the sizes are returned, 8 bytes a file."""
         sizes = array.array("Q")
-        with open(list_file, "wb") as lines:
+        handle = os.open(list_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(handle, "wb") as lines:
             for file in job.files:
                 lines.write(file.path + b"\n")
                 sizes.append(file.size)
@@ -263,8 +269,8 @@ class AzCopyUploader:
             folder = self._jobs / f"{_JOB_PREFIX}{stamp}-{os.getpid()}-{number}-{name}"
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700)
-                (folder / "plans").mkdir()
-                (folder / "logs").mkdir()
+                (folder / "plans").mkdir(mode=0o700)
+                (folder / "logs").mkdir(mode=0o700)
                 return folder
         raise StateUnavailable(f"no job folder can be made in {self._jobs}")
 

@@ -71,6 +71,10 @@ class NativeUploader:
         """Nothing to install, but what ``block-check`` asks for has to be there."""
         crc64_for(self._settings.block_check)
 
+    @property
+    def described(self) -> str:
+        return f"our own, {self._settings.concurrency} requests at once"
+
     def can_carry(self, file: FileToSend) -> bool:
         return True
 

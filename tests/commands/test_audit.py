@@ -54,17 +54,17 @@ def test_what_went_wrong_behind_our_back_is_found_and_after_healing_all_is_well(
         native.lose_ledger()
     said = audit(native, expect=1)
     assert "1 well, 1 wrong" in said
-    assert "1 blobs are missing: f0" in said and "1 blobs show another MD5: f1" in said
-    assert "1 blobs have another size: f2" in said
-    assert "1 blobs were written again since" in said and "f3" in said
+    assert "1 blob missing: f0" in said and "1 blob with another MD5: f1" in said
+    assert "1 blob with another size: f2" in said
+    assert "1 blob written again since" in said and "f3" in said
     assert (
-        "1 files archived (listed only)" in said
-        and "1 blobs that no manifest names" in said
+        "1 file archived (listed only)" in said
+        and "1 blob that no manifest names" in said
         and "extra" in said
     )
     assert "--thorough --verify read-back --only-run 'R'" in said
     said = audit(native, "--read-back", expect=1)
-    assert "1 blobs hold other bytes than were published, under the right MD5: f3" in said
+    assert "1 blob with other bytes than were published, under the right MD5: f3" in said
     native.container.get_blob_client("dest/R/f4").set_standard_blob_tier("Hot")
     native.run("--thorough", "--verify", "read-back")
     native.container.delete_blob("dest/R/extra")
@@ -96,8 +96,8 @@ def test_bytes_that_changed_under_a_right_md5_and_etag_are_found_by_reading_back
         flip_on_disk(tmp_path / "azurite", content)
         assert "0 wrong" in audit(native), "a listing cannot see it"
         said = audit(native, "--read-back", expect=1)
-        assert "1 blobs hold other bytes than were published, under the right MD5: rotten" in said
-        assert "hold other bytes" in audit(native, expect=1), "a listing cannot take it away again"
+        assert "1 blob with other bytes than were published, under the right MD5: rotten" in said
+        assert "with other bytes" in audit(native, expect=1), "a listing cannot take it away again"
         native.run("--thorough", "--verify", "read-back")
         assert "0 wrong" in audit(native)
         assert "0 wrong" in audit(native, "--read-back")
@@ -149,7 +149,7 @@ def test_runs_that_only_the_lake_knows(native: Scene) -> None:
     said = audit(native, expect=1)
     assert "3 runs audited" in said and "1 without a manifest (of another tool)" in said and "1 wrong" in said
     assert "2 runs audited" not in said
-    assert "1 runs audited" in audit(native, "--run", "R")
+    assert "1 run audited" in audit(native, "--run", "R")
     told(native.run_command("audit", "--run", "X*", config=native.config), 2, "no published run matches")
 
 
@@ -169,7 +169,7 @@ def test_a_reading_back_is_spread_over_nights(native: Scene, proxy: Proxy) -> No
     assert sorted(sum(read[:4], [])) == every, "each once before any is read again"
     assert all(len(night) <= 3 for night in read)
     assert set(read[4]) <= {"A/0", "A/1", "A/2"}, "then the one that was read longest ago"
-    assert "3 runs not read to their end" in audit(native, "--read-back", "--budget", "1")
+    assert "3 runs not read to the end" in audit(native, "--read-back", "--budget", "1")
 
 
 def test_an_audit_that_was_stopped_goes_on(native: Scene, proxy: Proxy) -> None:
@@ -271,7 +271,7 @@ def test_the_mail_of_an_audit_is_its_own(native: Scene, postbox: typing.Any) -> 
     audit(native, expect=1)
     [mail] = postbox.mails
     assert "1 run needs you: R (audit)" in mail["Subject"]
-    assert "1 blobs are missing: RunInfo.xml" in mail.get_content() and "1 runs audited" in mail.get_content()
+    assert "1 blob missing: RunInfo.xml" in mail.get_content() and "1 run audited" in mail.get_content()
     audit(native, expect=1)
     native.run()
     assert len(postbox.mails) == 1, "no mail twice; and that a pass is well does not solve it"

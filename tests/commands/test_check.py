@@ -56,7 +56,12 @@ def test_a_good_set_up_is_all_well(scene: Scene) -> None:
     scene.make_run("R")
     (scene.sheets() / "R.csv").write_text("sheet")
     said = check(scene)
-    assert "all is well" in said and "1 runs" in said and "1 of 1 runs hold RTAComplete.txt" in said
+    assert (
+        "all is well" in said
+        and "main on " in said
+        and ": 1 run" in said
+        and "1 of 1 runs hold RTAComplete.txt" in said
+    )
     assert "AzCopy 10." in said and "carried by the uploader" in said and "deleted again" in said
     assert scene.etags() == {}, "nothing stays"
     assert scene.azcopy_jobs() == 1
@@ -79,7 +84,7 @@ def test_folders_that_are_not_there(native: Scene) -> None:
         "remove-source": "yes",
     }
     said = check(native, wrong=("main folder", "sample sheets", "remove-source"))
-    assert "is not there" in said and "is the share mounted?" in said and "3 things are wrong" in said
+    assert "is not there" in said and "is the share mounted?" in said and "3 things wrong" in said
 
 
 def test_runs_that_we_may_not_read_or_remove(native: Scene) -> None:

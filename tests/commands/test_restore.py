@@ -110,7 +110,7 @@ def test_started_again_it_keeps_what_is_right_and_refuses_to_write_over_what_is_
     os.utime(back / "R" / FLAG, ns=(0, 0))
     (back / "R" / "RunInfo.xml").write_text("mine!!")
     outcome = restore(native, "R", "--to", back, expect=1)
-    told(outcome, 1, "2 were there already", "R/RunInfo.xml: differs", "--overwrite")
+    told(outcome, 1, "there already: 2 files", "R/RunInfo.xml: differs", "--overwrite")
     assert (back / "R" / "RunInfo.xml").read_text() == "mine!!"
     assert (back / "R" / FLAG).stat().st_ino == inode
     restore(native, "R", "--to", back, "--overwrite")
@@ -177,7 +177,7 @@ def test_what_is_archived_is_told_and_the_rest_comes_back(native: Scene, tmp_pat
     native.run()
     native.container.get_blob_client("R/RunInfo.xml").set_standard_blob_tier("Archive")
     back = tmp_path / "back"
-    told(restore(native, "R", "--to", back, expect=1), 1, "1 files, 6 B, are archived", "rehydrated")
+    told(restore(native, "R", "--to", back, expect=1), 1, "1 file, 6 B, archived", "rehydrated")
     assert set(tree(back / "R")) == {"Data/one.bcl", FLAG}
     native.container.get_blob_client("R/RunInfo.xml").set_standard_blob_tier("Hot")
     restore(native, "R", "--to", back)
@@ -260,6 +260,7 @@ def test_what_is_asked_for_is_not_there(native: Scene, tmp_path: pathlib.Path) -
     native.make_run("R")
     native.run()
     told(restore(native, "S", "--to", tmp_path / "back", expect=1), 1, "no run of this name is published")
+    told(restore(native, "R_", "--to", tmp_path / "back", expect=1), 1, "did you mean R?")
     told(restore(native, "../R", expect=2), 2, "is no run's name")
     native.put("P.sync", b"2020-01-01\n")
     told(restore(native, "P", "--to", tmp_path / "back", expect=1), 1, "published by another tool")

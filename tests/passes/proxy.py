@@ -28,6 +28,8 @@ class Proxy:
         self.after: Action = lambda method, path: None
         self.seen: list[tuple[str, str]] = []
         self.hold = threading.Event()
+        self.date: str | None = None
+        """What answers say of the service's clock, instead of its own word."""
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -101,6 +103,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response_only(status)
         head = self.command == "HEAD"
+        if self.proxy.date is not None:
+            headers = {name: value for name, value in headers.items() if name.lower() != "date"}
+            headers["Date"] = self.proxy.date
         for name, value in headers.items():
             lower = name.lower()
             if lower in ("transfer-encoding", "connection", "keep-alive") or (
