@@ -100,7 +100,8 @@ class SettingsCommand(click.Command):
         shown = [
             param
             for param in self.get_params(ctx)
-            if param.name not in _CLICK_OPTIONS or param.name == "config_file"
+            if (param.name not in _CLICK_OPTIONS or param.name == "config_file")
+            and isinstance(param, click.Option)
         ]
         with formatter.section("Options"):
             formatter.write_dl([record for param in shown if (record := param.get_help_record(ctx))])
@@ -139,7 +140,7 @@ group = SettingsGroup(
 click.version_option(__version__, message="%(prog)s %(version)s")(group)
 
 
-def settings_command(name: str) -> Callable[[Work], click.Command]:
+def settings_command(name: str, needs_source: bool = True) -> Callable[[Work], click.Command]:
     """Make a function ``(settings, **own options) -> exit code`` a command of the group.
 
     Its docstring is the help; its own options stand below this decorator as click.option, and are no keys.
@@ -152,7 +153,7 @@ def settings_command(name: str) -> Callable[[Work], click.Command]:
 
         @click.pass_context
         def callback(ctx: click.Context, /, **given: Any) -> int:
-            settings = _settings_of(ctx)
+            settings = _settings_of(ctx, needs_source)
             arguments = {key: value for key, value in given.items() if key not in _CLICK_OPTIONS}
             return _guarded(settings, lambda: work(settings, **arguments))
 
@@ -164,7 +165,7 @@ def settings_command(name: str) -> Callable[[Work], click.Command]:
     return decorate
 
 
-def _settings_of(ctx: click.Context) -> Settings:
+def _settings_of(ctx: click.Context, needs_source: bool = True) -> Settings:
     """Settings from the words before and after the command's name; those after it win."""
     given: dict[str, object] = {}
     for part in (ctx.parent, ctx):
@@ -177,7 +178,7 @@ def _settings_of(ctx: click.Context) -> Settings:
         raise ConfigurationError(
             "the current folder does not exist any more; start from another one"
         ) from None
-    settings = load(given, os.environ, cwd)
+    settings = load(given, os.environ, cwd, needs_source)
     # Known now: a child of ours (az, through azure-identity) inherits no secret that is not meant for it.
     for name in SECRET_VARIABLES:
         os.environ.pop(name, None)
@@ -205,6 +206,53 @@ def show_settings(settings: Settings) -> int:
     for notice in settings.notices:
         _tell(f"warning: {notice.text}")
     return 0
+
+
+@settings_command("check")
+@click.option("--send-mail", is_flag=True, help="Send a mail to every log-recipient, too.")
+def check(settings: Settings, send_mail: bool) -> int:
+    """Try everything that a pass needs, and say of each thing whether it is well or what to do.
+
+    Folders, permissions, AzCopy, login, container, clock, mail. At the destination one small blob is written, read
+    and, if we may, deleted again; the source is only read. Exit code 0 if all is well, 3 if not.
+    """
+    from sync_to_azure.commands import check as work
+
+    return work.run(settings, send_mail)
+
+
+@settings_command("audit")
+@click.option("--run", metavar="GLOB", help="Only runs whose name matches.")
+@click.option("--read-back", is_flag=True, help="Download and hash, too: bytes can change under a right MD5.")
+@click.option(
+    "--budget", metavar="SIZE", help="Read back so much, e.g. 500GB; the next audit goes on from there."
+)
+def audit(settings: Settings, run: str | None, read_back: bool, budget: str | None) -> int:
+    """Look again at what was published, against its manifest: missing, changed, extra, archived.
+
+    Nothing at the destination is changed; runs audited longest ago come first. Exit code 0 if all is as it was
+    published, 1 if something is not.
+    """
+    from sync_to_azure.commands import audit as work
+
+    return work.run(settings, run, read_back, budget)
+
+
+@settings_command("restore", needs_source=False)
+@click.argument("run")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.option("--to", metavar="DIR", help="Put RUN/ (and its sample sheet RUN.csv) there; else here.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there with other bytes.")
+def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None, overwrite: bool) -> int:
+    """Bring a published run back, each file proved against its manifest.
+
+    FILE is a path below the run, a folder, or a pattern in quotes; without one all files are brought back. Started
+    again, it goes on: what is there and right is kept. Needs no main folder and no state file.
+    Exit code 0 if all that was asked for is there and proved, 1 if something is not.
+    """
+    from sync_to_azure.commands import restore as work
+
+    return work.run(settings, run, files, to, overwrite)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

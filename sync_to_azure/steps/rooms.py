@@ -47,6 +47,8 @@ class Rooms:
         self.rules = ExcludeRules(settings.exclude)
         self.pass_started = clock.now()
         self.troubles: list[Trouble] = []
+        self.due: frozenset[str] = frozenset()
+        """Runs whose turn it is to be looked at again (``reverify-after``)."""
         self._state_folder = state_folder
         self._show = show
         self._identity: Identity | None = None
@@ -73,16 +75,11 @@ class Rooms:
         return self._identity
 
     def uploader(self) -> "Uploader":
-        if self._uploader is None and self.settings.uploader == "native":
-            from sync_to_azure.identity import Signer
-            from sync_to_azure.uploaders.native import NativeUploader
-
-            self._uploader = NativeUploader(self.settings, Signer(self.identity()), self.lake())
         if self._uploader is None:
-            from sync_to_azure.uploaders.azcopy import AzCopyUploader
-
-            jobs = self.settings.azcopy_logs or self._state_folder / "azcopy-jobs"
-            uploader = AzCopyUploader(self.settings, self.identity(), self.clock, jobs, self.uploader_readers)
+            settings, folder = self.settings, self._state_folder
+            uploader = uploader_for(
+                settings, self.clock, self.identity, self.lake, folder, self.uploader_readers
+            )
             uploader.prepare()
             self._uploader = uploader
         return self._uploader
@@ -145,6 +142,26 @@ class Rooms:
             }
             reason = Reason(reason.code, clean)
         return self.ledger.set_state(work.run, state, reason, self.clock.now(), event, **columns)
+
+
+def uploader_for(
+    settings: "Settings",
+    clock: Clock,
+    identity: "Callable[[], Identity]",
+    lake: "Callable[[], Lake]",
+    state_folder: Path,
+    readers: int,
+) -> "Uploader":
+    """The uploader that is configured, not prepared yet. ``readers``: files of the source that it may have open."""
+    if settings.uploader == "native":
+        from sync_to_azure.identity import Signer
+        from sync_to_azure.uploaders.native import NativeUploader
+
+        return NativeUploader(settings, Signer(identity()), lake())
+    from sync_to_azure.uploaders.azcopy import AzCopyUploader
+
+    jobs = settings.azcopy_logs or state_folder / "azcopy-jobs"
+    return AzCopyUploader(settings, identity(), clock, jobs, readers)
 
 
 @dataclasses.dataclass(slots=True)
