@@ -73,6 +73,11 @@ def read_text(path: Path, what: str) -> str:
         raise ConfigurationError(f"{what}: line {line} is not UTF-8; save it as UTF-8") from None
 
 
+def looks_like_a_key(text: str) -> bool:
+    """What does not may be a secret that slipped to the place of a key (base64 ends in ``=``): it is not repeated."""
+    return re.fullmatch(r"\w[\w. -]{0,39}", text) is not None
+
+
 def parse(text: str, name: str) -> ConfigFile:
     """Entries and problems of a config file's text. Only line feeds end a line: other breaks can be in a value."""
     entries: dict[str, Entry] = {}
@@ -94,9 +99,8 @@ def parse(text: str, name: str) -> ConfigFile:
             values = None
             in_our_section = section[1].strip().lower().replace("-", "_") == SECTION
             if not in_our_section:
-                problems.append(
-                    f"{name} line {number}: unknown section [{section[1]}]; only [{SECTION}] is read"
-                )
+                shown = f"[{section[1]}]" if looks_like_a_key(section[1]) else "(not repeated)"
+                problems.append(f"{name} line {number}: unknown section {shown}; only [{SECTION}] is read")
             continue
         values, indent_of_key = [], indent
         if not in_our_section:

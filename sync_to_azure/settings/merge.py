@@ -79,7 +79,8 @@ class Merge:
                 )
                 self.problems.append(f"{entry.origin}: key '{key}' has no place in a config file; {hint}")
             elif key not in BY_KEY:
-                self.problems.append(f"{entry.origin}: unknown key {key!r}{meant(key)}")
+                shown = repr(key) if configfile.looks_like_a_key(key) else "(not repeated: is it a value?)"
+                self.problems.append(f"{entry.origin}: unknown key {shown}{meant(key)}")
         variables = {option.variable: option for option in OPTIONS}
         for name, text in sorted(self.environ.items()):
             if name.startswith(ENVIRONMENT_PREFIX) and name not in variables and text.strip():

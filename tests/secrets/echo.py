@@ -1,0 +1,100 @@
+"""A service, or a proxy before it, that says back what it was told: the whole request, with its Authorization header."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import http.server
+import threading
+import types
+import typing
+import urllib.parse
+from xml.sax.saxutils import escape
+
+from embedded.azurite import Azurite
+
+
+class Echo:
+    """Answers every request (with ``upstream``, a port: every PUT; the others are forwarded there) with ``status`` and the
+    request itself, in reason, headers and body. ``said``: what it was told, so that a test can see that the secret came here.
+    """
+
+    def __init__(self, status: int, code: str = "", upstream: int | None = None) -> None:
+        self.status, self.code, self.upstream = status, code, upstream
+        self.said: list[str] = []
+        self._server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"echo": self})
+        )
+        self._server.daemon_threads = True
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_port)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}/{Azurite.account}"
+
+    def __enter__(self) -> Echo:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    echo: Echo
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        try:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.echo.upstream is not None and self.command in ("GET", "HEAD"):
+                self._forward(self.echo.upstream)
+                return
+        except OSError:
+            return
+        told = self.requestline + "\n" + str(self.headers)
+        for value in self.headers.values():
+            if value.startswith("Basic "):
+                told += base64.b64decode(value.removeprefix("Basic ")).decode("utf-8", "replace") + "\n"
+        told += urllib.parse.unquote(told)
+        self.echo.said.append(told)
+        one_line = " ".join(told.split())
+        code = self.echo.code or "AuthenticationFailed"
+        body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>'
+        content = body.encode("utf-8", "replace")
+        self.send_response_only(self.echo.status, one_line[:2000].encode("ascii", "replace").decode())
+        self.send_header("x-ms-error-code", code)
+        self.send_header("x-echo", one_line[:2000].encode("ascii", "replace").decode())
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _forward(self, port: int) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        line.request(self.command, self.path, headers=dict(self.headers))
+        answer = line.getresponse()
+        content = answer.read()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "keep-alive", "content-length"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        if length is not None:
+            self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content)
+        line.close()
+
+    def log_message(self, format: str, *args: typing.Any) -> None:
+        """Quiet."""
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_CONNECT = answer
