@@ -123,7 +123,11 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
         return error
     _log.warning("%s: %s", work.key, error)
     reason = Reason("storage", {"problem": error.message})
-    rooms.set_state(work, _failing(work) if not work.run.is_published else work.run.state, reason)
+    if work.run.is_published:
+        # Not at rest: the next pass must look again, whatever the folder's mtime says.
+        rooms.set_state(work, work.run.state, reason, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, _failing(work), reason)
     look.at_main_folder(rooms)
     try:
         rooms.storage_answers()

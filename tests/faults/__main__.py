@@ -42,6 +42,8 @@ def main() -> int:
     words.add_argument("--lane", type=int, default=None, help=argparse.SUPPRESS)
     words.add_argument("--folder", type=pathlib.Path, default=None, help="where worlds are made and kept")
     given = words.parse_args()
+    # So that mounts are taken away, and lanes ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.seed = int(time.time()) if given.seed is None else given.seed
     given.folder = given.folder or pathlib.Path(tempfile.mkdtemp(prefix="faults-"))
     if given.lane is not None or given.trial is not None:
@@ -51,7 +53,6 @@ def main() -> int:
 
 def lane(given: argparse.Namespace) -> int:
     """Every ``lanes``-th trial, one line of JSON each; with --trial that one alone."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # A pass compiles nothing, and writes nothing into the tree.
     os.environ["PYTHONPYCACHEPREFIX"] = str(given.folder / "pycache")
     ends = time.monotonic() + 60 * given.minutes
@@ -105,7 +106,7 @@ def lanes(given: argparse.Namespace) -> int:
         f"{started:%Y-%m-%d}, seed {given.seed}: {len(rows)} trials, of which {counted} counted (each of their faults"
         f" was seen to strike), {pairs} of these with two faults at once; {native} with the native"
         f" uploader, {len(rows) - native} with AzCopy; {len(violated)} violations;"
-        f" {minutes:.0f} minutes in {given.lanes} lanes. {_versions()}"
+        f" {minutes:.0f} minutes in {given.lanes} lanes. {versions()}"
     )
     print(text)
     if given.write:
@@ -172,7 +173,7 @@ def _rows(folder: pathlib.Path, known: list[dict[str, typing.Any]]) -> list[dict
     return rows
 
 
-def _versions() -> str:
+def versions() -> str:
     azcopy = subprocess.run(
         [azcopy_path(), "--version"], capture_output=True, text=True, check=False
     ).stdout.split()

@@ -13,7 +13,7 @@ from embedded.azurite import Azurite
 from tests.faults import invariants
 from tests.faults.fault import acting, is_document
 from tests.faults.world import Plan, World
-from tests.line import CUT, Request
+from tests.line import CUT, Answer, Request
 
 DOCUMENTS = ("R.md5", "R.files.jsonl", "R.json", "R.sync")
 KILLED = -signal.SIGKILL
@@ -94,3 +94,19 @@ def test_a_bit_flipped_in_the_manifest_that_is_read_back(world: World, field: st
     assert last.code == 0, last.output
     holds(world)
     assert invariants.not_right_yet(world) == [], invariants.told(world)
+
+
+def test_trouble_with_the_storage_when_a_published_run_was_to_be_removed(world: World) -> None:
+    """It stayed at the source for ever, and every pass said that it was not carried "in this pass"."""
+    world.config["remove-source"] = "true"
+
+    def act(request: Request) -> Answer | None:
+        removal = request.method == "HEAD" and request.blob == "R.sync"
+        return Answer(403, "AuthenticationFailed") if removal else None
+
+    with acting(world, act):
+        assert world.run().code == 3
+    assert (world.disk / "R").exists()
+    outcome = world.run()
+    assert outcome.code == 0 and "not carried" not in outcome.output, outcome.output
+    assert not (world.disk / "R").exists()

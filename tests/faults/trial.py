@@ -88,6 +88,7 @@ class Trial:
         self.codes: list[int] = []
         self.healed_after = 0
         self.violations: list[str] = []
+        self._struck_before = False
 
     def violated(self, text: str) -> None:
         self.violations.append(text)
@@ -144,6 +145,7 @@ class Trial:
         return self.world.struck >= {fault.name for fault in self.faults}
 
     def _pass(self, *arguments: str) -> Outcome:
+        self._struck_before = self._all_struck()
         outcome = self.world.run(*arguments)
         self._always(outcome)
         return outcome
@@ -159,9 +161,8 @@ class Trial:
 
     def _judge(self, outcome: Outcome) -> None:
         """Code and words while the faults stand."""
-        struck = [fault for fault in self.faults if fault.name in self.world.struck]
         allowed = {code for fault in self.faults for code in fault.codes}
-        if len(struck) != 1 or len(self.faults) > 1:
+        if len(self.faults) > 1 or not self._all_struck() or self._struck_before:
             allowed.add(0)
         if outcome.code not in allowed:
             self.violated(f"exit code {outcome.code}; {sorted(allowed)} were to be expected")
