@@ -1,0 +1,115 @@
+"""Takes the view of a run folder that profiles decide on: its top level, and the beginning of a few small files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+
+from sync_to_azure.errors import RunError, SourceUnavailable
+from sync_to_azure.names import shown
+from sync_to_azure.profiles.view import Small, View, Wanted, matches
+from sync_to_azure.walk import SHARE_GONE
+
+_MOST_FOLDERS = 500
+"""Folders that are looked into for wanted files; a project with more acquisitions is judged by the first."""
+
+
+def take_view(path: bytes, wanted: Iterable[Wanted]) -> View:
+    """Symbolic links are left alone. A folder that is gone gives an empty view.
+
+    Raises SourceUnavailable where the share is, RunError where the folder itself cannot be read; a file that cannot be
+    is a Small with its problem.
+    """
+    patterns = tuple(wanted)
+    name = os.fsdecode(os.path.basename(path.rstrip(b"/")))
+    files, folders = _list(path, top=True)
+    small: dict[str, Small] = {}
+    counts: dict[Wanted, int] = {}
+    places: list[tuple[str, list[str]]] = [("", files)]
+    for folder in folders:
+        if len(places) <= _MOST_FOLDERS and _is_on_the_way(folder, patterns):
+            places += _below(path, folder, patterns)
+    for place, names in places:
+        for each in sorted(names):
+            below = f"{place}/{each}" if place else each
+            fitting = next((want for want in patterns if matches(below, want.pattern)), None)
+            if fitting is None:
+                continue
+            counts[fitting] = counts.get(fitting, 0) + 1
+            taken = _take(
+                os.path.join(path, os.fsencode(below)), fitting, counts[fitting] <= fitting.most_files
+            )
+            if taken is not None:
+                small[below] = taken
+    return View(name, tuple(files), tuple(folders), small)
+
+
+def _below(path: bytes, folder: str, patterns: tuple[Wanted, ...]) -> list[tuple[str, list[str]]]:
+    files, folders = _list(os.path.join(path, os.fsencode(folder)))
+    places = [(folder, files)]
+    for inner in folders:
+        if _is_on_the_way(f"{folder}/{inner}", patterns):
+            places.append(
+                (f"{folder}/{inner}", _list(os.path.join(path, os.fsencode(folder), os.fsencode(inner)))[0])
+            )
+    return places
+
+
+def _is_on_the_way(folder: str, patterns: tuple[Wanted, ...]) -> bool:
+    """Does a pattern lead into this folder?"""
+    depth = folder.count("/") + 1
+    leads = {
+        "/".join(want.pattern.split("/")[:depth]) for want in patterns if want.pattern.count("/") >= depth
+    }
+    return any(matches(folder, lead) for lead in leads)
+
+
+def _list(path: bytes, top: bool = False) -> tuple[list[str], list[str]]:
+    files, folders = [], []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(os.fsdecode(entry.name))
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(os.fsdecode(entry.name))
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
+        if top and error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            # Not "waiting for its flag": nobody would ever look why.
+            raise RunError(
+                f"{shown(path)} cannot be read: {error.strerror}", "check its permissions"
+            ) from error
+    return sorted(files), sorted(folders)
+
+
+def _take(path: bytes, want: Wanted, read: bool) -> Small | None:
+    """None for what is gone, or no plain file any more."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        return Small(0, None, f"cannot be read: {error.strerror}")
+    with os.fdopen(handle, "rb") as file:
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            if not read:
+                return Small(status.st_size)
+            if want.head:
+                return Small(status.st_size, file.read(want.most_bytes))
+            content = file.read(want.most_bytes + 1)
+        except OSError as error:
+            if error.errno in SHARE_GONE:
+                raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
+            return Small(0, None, f"cannot be read: {error.strerror}")
+    if len(content) > want.most_bytes:
+        return Small(status.st_size, None, f"is larger than {want.most_bytes} bytes")
+    return Small(status.st_size, content)

@@ -1,0 +1,23 @@
+"""MiniSeq.
+
+- Finished: CopyComplete.txt is the last (the pipelines of NTNU's core facility wait for it on MN00686).
+- Base calls: one [Cycle].bcl.bgzf a cycle, four digits, in BaseCalls/L001 (MiniSeq System Guide, Appendix C).
+"""
+
+from __future__ import annotations
+
+from sync_to_azure.profiles import illumina
+
+PROFILE = illumina.profile(
+    illumina.Family(
+        name="miniseq",
+        title="MiniSeq",
+        instruments=r"MN\d{4,6}",
+        software=("MiniSeq Control Software",),
+        flags=illumina.flags("CopyComplete.txt"),
+        flags_words="`CopyComplete.txt`",
+        calls=illumina.per_lane,
+        calls_words="one `.bcl.bgzf` a lane and cycle",
+        source="MiniSeq System Guide, Appendix C; NTNU bfq pipeline",
+    )
+)

@@ -1,0 +1,2 @@
+"""What instruments write about a run, read from bytes into values. Pure; unreadable input is a ``Problem``, told in
+words."""

@@ -1,0 +1,251 @@
+"""A run of every family is recognised, finished when its files say so, and its outcome and completeness are read.
+
+Expected values are written by hand. From real runs: MiSeq, NextSeq 550, HiSeq X, Thermo (``shared_runs``). From
+documented layouts (embedded/layouts.py, where each cites its source): all others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+
+import pytest
+
+from embedded import layouts
+from embedded.runs import write_miseq, write_nextseq, write_proteomics
+from sync_to_azure import profiles
+from sync_to_azure.folder_view import take_view
+from sync_to_azure.profiles.completeness import Completeness
+from sync_to_azure.profiles.profile import Profile
+from sync_to_azure.profiles.view import View
+from sync_to_azure.run_facts.outcome import End
+
+
+@dataclasses.dataclass
+class Case:
+    """``flags``: the files without which the run is not finished. ``calls``: how many files are promised, None if
+    nobody can say; ``lose``: one of them."""
+
+    name: str
+    files: dict[str, bytes]
+    profile: str
+    flags: tuple[str, ...]
+    end: End
+    calls: int | None
+    lose: str = ""
+
+
+CALLS = "Data/Intensities/BaseCalls"
+CASES = {
+    # 2 lanes x 2 surfaces x 10 cycles.
+    "novaseq-x": Case(
+        "20230418_LH00130_0003_B223YTFLT3",
+        layouts.novaseq_x(),
+        "novaseq-x",
+        ("CopyComplete.txt",),
+        End.COMPLETED,
+        40,
+        f"{CALLS}/L002/C10.1/L002_2.cbcl",
+    ),
+    # An SP flowcell has one surface: 2 lanes x 1 surface x 10 cycles.
+    "novaseq-6000": Case(
+        "220923_A01934_0008_BHLL3GDRX2",
+        layouts.novaseq_6000(),
+        "novaseq-6000",
+        ("CopyComplete.txt",),
+        End.UNKNOWN,
+        20,
+        f"{CALLS}/L001/C1.1/L001_1.cbcl",
+    ),
+    "nextseq-2000": Case(
+        "230105_VH00123_17_AAC2KYHM5",
+        layouts.nextseq_2000(),
+        "nextseq-2000",
+        ("CopyComplete.txt",),
+        End.COMPLETED,
+        20,
+        f"{CALLS}/L001/C5.1/L001_1.cbcl",
+    ),
+    "iseq": Case(
+        "20210301_FS10000123_4_BPC29604-1234",
+        layouts.iseq(),
+        "iseq",
+        ("RTAComplete.txt",),
+        End.COMPLETED,
+        10,
+        f"{CALLS}/L001/0010.bcl.bgzf",
+    ),
+    "miniseq": Case(
+        "180607_MN00218_0012_A000H2FKYL",
+        layouts.miniseq(),
+        "miniseq",
+        ("CopyComplete.txt",),
+        End.COMPLETED,
+        10,
+        f"{CALLS}/L001/0001.bcl.bgzf",
+    ),
+    # 2 lanes x 4 tiles x 10 cycles.
+    "hiseq-2500": Case(
+        "140923_SN7001179_0208_BC59Y4ACXX",
+        layouts.hiseq_2500(),
+        "hiseq",
+        ("RTAComplete.txt",),
+        End.UNKNOWN,
+        80,
+        f"{CALLS}/L002/C7.1/s_2_2102.bcl.gz",
+    ),
+    "nanopore": Case(
+        "20250603_1201_3E_PAA12345_e05460c6",
+        layouts.nanopore(),
+        "nanopore",
+        ("final_summary_PAA12345_e05460c6_d8d88dd0.txt",),
+        End.COMPLETED,
+        5,
+        "pod5/PAA12345_e05460c6_d8d88dd0_2.pod5",
+    ),
+    "nanopore without hashes": Case(
+        "20250603_1201_3E_PAA12345_e05460c6",
+        layouts.nanopore(hashes=False),
+        "nanopore",
+        ("final_summary_PAA12345_e05460c6_d8d88dd0.txt",),
+        End.COMPLETED,
+        5,
+        "fastq_pass/barcode01/PAA12345_e05460c6_d8d88dd0_1.fastq.gz",
+    ),
+    # Four files a SMRT cell.
+    "pacbio": Case(
+        "r84028_20230214_022129",
+        layouts.pacbio(),
+        "pacbio",
+        ("1_B01/metadata/m84028_230214_023002_s2.transferdone",),
+        End.COMPLETED,
+        8,
+        "1_A01/hifi_reads/m84028_230214_023001_s1.hifi_reads.bam",
+    ),
+    "bruker": Case(
+        "Project 7",
+        layouts.bruker(),
+        "bruker",
+        (),
+        End.UNKNOWN,
+        4,
+        "20250114_sample 02_S1-A2_1_0002.d/analysis.tdf_bin",
+    ),
+}
+
+
+def look(folder: pathlib.Path) -> tuple[View, profiles.Recognised]:
+    view = take_view(os.fsencode(folder), profiles.WANTED)
+    return view, profiles.recognise(view)
+
+
+def profile_of(folder: pathlib.Path) -> tuple[View, Profile]:
+    view, recognised = look(folder)
+    assert recognised.profile is not None, recognised.reason
+    return view, recognised.profile
+
+
+def completeness(folder: pathlib.Path) -> Completeness | None:
+    view, profile = profile_of(folder)
+    expectation = profile.expect(view)
+    if expectation is None:
+        return None
+    for path in folder.rglob("*"):
+        if path.is_file():
+            expectation.see(path.relative_to(folder).as_posix(), path.stat().st_size)
+    return expectation.result()
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_finished_run_is_recognised_and_its_outcome_read(case: Case, tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, case.name, case.files)
+    view, recognised = look(folder)
+    assert recognised.profile is not None and recognised.profile.name == case.profile
+    assert recognised.reason
+    assert recognised.profile.waits_for(view) == ()
+    assert recognised.profile.outcome(view).end is case.end
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_without_one_of_its_flags_it_waits(case: Case, tmp_path: pathlib.Path) -> None:
+    for flag in case.flags:
+        folder = layouts.write_layout(tmp_path, case.name, case.files)
+        (folder / flag).unlink()
+        view, profile = profile_of(folder)
+        assert profile.name == case.profile
+        assert len(profile.waits_for(view)) == 1
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_its_files_are_counted_by_its_own_facts(case: Case, tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, case.name, case.files)
+    whole = completeness(folder)
+    assert whole is not None and case.calls is not None
+    assert (whole.complete, whole.expected, whole.found) == (True, case.calls, case.calls)
+    (folder / case.lose).unlink()
+    lacking = completeness(folder)
+    assert lacking is not None
+    assert (lacking.complete, lacking.expected, lacking.found) == (False, case.calls, case.calls - 1)
+    assert len(lacking.missing) == 1
+
+
+def test_the_writers_of_miseq_nextseq_and_thermo(tmp_path: pathlib.Path) -> None:
+    """embedded/runs.py; their numbers of base calls are their argument ``files``."""
+    miseq = write_miseq(tmp_path, files=60)
+    nextseq = write_nextseq(tmp_path, files=40)
+    thermo = write_proteomics(tmp_path)
+    for run, name, count in ((miseq, "miseq", 60), (nextseq, "nextseq-500", 40)):
+        view, profile = profile_of(run.folder)
+        whole = completeness(run.folder)
+        assert profile.name == name and profile.waits_for(view) == ()
+        assert whole is not None and (whole.complete, whole.expected) == (True, count)
+    view, profile = profile_of(thermo.folder)
+    assert profile.name == "thermo" and profile.waits_for(view) == () and profile.quiet == 24 * 3600
+    assert completeness(thermo.folder) is None
+
+
+def test_a_run_that_is_still_written_is_recognised_and_waits(tmp_path: pathlib.Path) -> None:
+    run = write_miseq(tmp_path, complete=False)
+    view, profile = profile_of(run.folder)
+    assert profile.name == "miseq" and profile.waits_for(view) == ("RTAComplete.txt",)
+
+
+def test_the_real_miseq_waits_for_its_flag(shared_runs: pathlib.Path) -> None:
+    view, recognised = look(shared_runs / "runs" / "130417_M00146_0021_000000000-A2WDF")
+    assert recognised.profile is not None and recognised.profile.name == "miseq"
+    assert recognised.reason == "RunParameters.xml says MiSeq Control Software"
+    assert recognised.profile.waits_for(view) == ("RTAComplete.txt",)
+    facts = recognised.profile.facts(view)
+    assert (facts["flowcell"], facts["instrument"], facts["number"]) == ("000000000-A2WDF", "M00146", 20)
+    assert facts["reads"] == [{"cycles": 121, "index": False}] * 2
+    # RunInfo.xml: 1 lane, 2 surfaces, 1 swath, 14 tiles.
+    assert (facts["lanes"], facts["tiles"]) == (1, 28)
+
+
+def test_the_real_nextseq_completed(shared_runs: pathlib.Path) -> None:
+    folder = shared_runs / "runs" / "170609_NB551051_0017_AHLFFJBGX2"
+    view, profile = profile_of(folder)
+    assert profile.name == "nextseq-500" and profile.waits_for(view) == ()
+    outcome = profile.outcome(view)
+    assert (outcome.end, outcome.words) == (End.COMPLETED, "RunCompletionStatus.xml: CompletedAsPlanned")
+    # 4 lanes, 75 + 8 + 75 cycles; the public run has no base calls.
+    lacking = completeness(folder)
+    assert lacking is not None and (lacking.expected, lacking.found) == (4 * 158, 0)
+
+
+def test_the_real_hiseq_x_lacks_the_tiles_that_were_trimmed(shared_runs: pathlib.Path) -> None:
+    folder = shared_runs / "runs" / "151005_ST-00295_0022_BHH5VTCCXX"
+    view, profile = profile_of(folder)
+    assert profile.name == "hiseq" and profile.waits_for(view) == ()
+    # 8 lanes x 2 surfaces x 2 swaths x 24 tiles x 302 cycles; one tile of one lane was kept.
+    lacking = completeness(folder)
+    assert lacking is not None
+    assert (lacking.complete, lacking.expected, lacking.found) == (False, 8 * 96 * 302, 302)
+    assert profile.outcome(view).end is End.UNKNOWN
+
+
+def test_the_real_thermo_project(shared_runs: pathlib.Path) -> None:
+    view, recognised = look(shared_runs / "proteomics" / "Prot01")
+    assert recognised.profile is not None and recognised.profile.name == "thermo"
+    assert recognised.profile.outcome(view).end is End.UNKNOWN

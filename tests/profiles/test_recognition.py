@@ -1,0 +1,258 @@
+"""By what a run is recognised, and when it is not; families without a flag; what their files say of trouble."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+
+import pytest
+
+from embedded import layouts
+from embedded.runs import write_proteomics
+from sync_to_azure import profiles
+from sync_to_azure.folder_view import take_view
+from sync_to_azure.profiles.profile import Profile
+from sync_to_azure.profiles.view import Small, View, matches
+from sync_to_azure.run_facts.outcome import End
+
+
+def of_name(name: str) -> str | None:
+    profile = profiles.recognise(View(name)).profile
+    return profile.name if profile else None
+
+
+def recognised(folder: pathlib.Path) -> tuple[View, Profile]:
+    view = take_view(os.fsencode(folder), profiles.WANTED)
+    profile = profiles.recognise(view).profile
+    assert profile is not None
+    return view, profile
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        # Names of public runs (miso-lims/runscanner, and the list in the test of a parser of run names on GitHub).
+        ("130417_M00146_0021_000000000-A2WDF", "miseq"),
+        ("170609_NB551051_0017_AHLFFJBGX2", "nextseq-500"),
+        ("150202_NS500318_0047_AH3KLMBGXX", "nextseq-500"),
+        ("130919_SN792_0281_BD2CHRACXX", "hiseq"),
+        ("150203_D00535_0052_AC66RWANXX", "hiseq"),
+        ("150210_K00111_0013_AH2372BBXX", "hiseq"),
+        ("141121_ST-E00107_0356_AH00C3CCXX", "hiseq"),
+        ("151005_ST-00295_0022_BHH5VTCCXX", "hiseq"),
+        ("220923_A01934_0008_BHLL3GDRX2", "novaseq-6000"),
+        ("20230418_LH00130_0003_B223YTFLT3", "novaseq-x"),
+        ("180607_MN00218_0012_A000H2FKYL", "miniseq"),
+        ("230105_VH00123_17_AAC2KYHM5", "nextseq-2000"),
+        ("20210301_FS10000123_4_BPC29604-1234", "iseq"),
+        ("20250603_1201_3E_PAA12345_e05460c6", "nanopore"),
+        ("20220414_1039_MN19654_AJF976_ed35bf91", "nanopore"),
+        ("r84028_20230214_022129", "pacbio"),
+        ("r64001e_20190126_092450", "pacbio"),
+        # Not in the form that an instrument writes.
+        ("M00146", None),
+        ("backup_M00146_0021_000000000-A2WDF", None),
+        ("130417_X00146_0021_000000000-A2WDF", None),
+        ("2023_LH00130_0003_B223YTFLT3", None),
+        ("Prot01", None),
+        ("", None),
+    ],
+)
+def test_by_the_folders_name_alone(name: str, profile: str | None) -> None:
+    assert of_name(name) == profile
+
+
+def test_what_the_software_says_outweighs_a_name(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, "130417_M00146_0021_000000000-A2WDF", layouts.novaseq_x())
+    view, profile = recognised(folder)
+    assert profile.name == "novaseq-x"
+    assert profiles.recognise(view).reason == "RunParameters.xml says NovaSeqXPlus"
+
+
+def test_without_parameters_run_info_says_it(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, "renamed by somebody", layouts.novaseq_6000())
+    (folder / "RunParameters.xml").unlink()
+    view = take_view(os.fsencode(folder), profiles.WANTED)
+    found = profiles.recognise(view)
+    assert found.profile is not None and found.profile.name == "novaseq-6000"
+    assert found.reason == "RunInfo.xml names instrument A01934"
+
+
+def test_names_of_files_differ_in_case(tmp_path: pathlib.Path) -> None:
+    files = {path.replace(".xml", ".XML"): content for path, content in layouts.novaseq_x().items()}
+    files["copycomplete.TXT"] = files.pop("CopyComplete.txt")
+    folder = layouts.write_layout(tmp_path, "20230418_LH00130_0003_B223YTFLT3", files)
+    view, profile = recognised(folder)
+    assert profile.name == "novaseq-x" and profile.waits_for(view) == ()
+    assert profile.outcome(view).end is End.COMPLETED
+
+
+def test_two_families_that_fit_as_well_as_each_other_are_none() -> None:
+    thermo = Small(18, b"\x01\xa1" + "Finnigan".encode("utf-16-le"))
+    view = View("project", ("a.raw",), ("b.d",), {"a.raw": thermo, "b.d/analysis.baf": Small(9, b"")})
+    found = profiles.recognise(view)
+    assert found.profile is None
+    assert found.reason == "it could be of more than one family: Thermo .raw, Bruker .d"
+
+
+def test_what_a_person_chose_is_not_asked() -> None:
+    assert profiles.recognise(View("anything"), "generic").profile is profiles.BY_NAME["generic"]
+    assert profiles.recognise(View("anything")).profile is None
+
+
+def test_newer_software_of_a_miseq_copies_last(tmp_path: pathlib.Path) -> None:
+    """aozan#17: a MiSeq with control software 4.0 writes CopyComplete.txt, article 1678 says by which service."""
+    parameters = (
+        b"<RunParameters><Setup><ApplicationVersion>4.0.0.1769</ApplicationVersion>"
+        b"<ApplicationName>MiSeq Control Software</ApplicationName></Setup></RunParameters>"
+    )
+    files = {"RunParameters.xml": parameters, "RTAComplete.txt": b""}
+    view, profile = recognised(layouts.write_layout(tmp_path, "230224_M02439_0043_000000000-KT42M", files))
+    assert profile.name == "miseq" and profile.waits_for(view) == ("CopyComplete.txt",)
+
+
+def test_broken_files_make_an_outcome_unknown_and_promise_nothing(tmp_path: pathlib.Path) -> None:
+    files = layouts.novaseq_x() | {
+        "RunInfo.xml": b"",
+        "RunParameters.xml": b"<",
+        "RunCompletionStatus.xml": b"<Run",
+    }
+    view, profile = recognised(layouts.write_layout(tmp_path, "20230418_LH00130_0003_B223YTFLT3", files))
+    assert profile.name == "novaseq-x" and profile.waits_for(view) == ()
+    assert profile.outcome(view).end is End.UNKNOWN
+    assert "RunCompletionStatus.xml is no well-formed XML" in profile.outcome(view).words
+    assert profile.expect(view) is None and profile.facts(view) == {}
+
+
+def test_an_empty_raw_file_is_still_open(tmp_path: pathlib.Path) -> None:
+    run = write_proteomics(tmp_path)
+    (run.folder / "next.raw").touch()
+    view, profile = recognised(run.folder)
+    assert profile.waits_for(view) == ("the data of 1 empty .raw files (still open?)",)
+    assert profile.outcome(view).end is End.UNKNOWN
+
+
+def test_a_corrupted_raw_file_failed(tmp_path: pathlib.Path) -> None:
+    run = write_proteomics(tmp_path)
+    first = min(run.folder.glob("*.raw"))
+    first.rename(first.with_name("sample_CORRUPTED.raw"))
+    view, profile = recognised(run.folder)
+    assert profile.outcome(view).end is End.FAILED
+
+
+def test_a_raw_file_of_another_maker_is_none_of_thermos(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(
+        tmp_path, "project", {"photo.raw": b"\xff\xd8" * 20, "short.raw": b"\x01\xa1"}
+    )
+    assert profiles.recognise(take_view(os.fsencode(folder), profiles.WANTED)).profile is None
+
+
+def test_an_open_database_of_bruker_waits(tmp_path: pathlib.Path) -> None:
+    files = layouts.bruker() | {"20250114_sample 02_S1-A2_1_0002.d/analysis.tdf-journal": b""}
+    view, profile = recognised(layouts.write_layout(tmp_path, "project", files))
+    assert profile.waits_for(view) == ("the end of 1 acquisitions (their databases are open)",)
+
+
+def test_a_bruker_acquisition_without_its_main_file_failed(tmp_path: pathlib.Path) -> None:
+    files = layouts.bruker() | {"broken.d/SampleInfo.xml": b""}
+    view, profile = recognised(layouts.write_layout(tmp_path, "project", files))
+    assert profile.waits_for(view) == ()
+    assert profile.outcome(view).end is End.FAILED
+    assert profile.outcome(view).words == "1 of 3 .d folders have no analysis.tdf, .tsf or .baf"
+
+
+def test_a_single_d_folder_is_a_run_of_bruker(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, "run.D", {"analysis.tdf": b"x", "analysis.tdf_bin": b"x"})
+    assert recognised(folder)[1].name == "bruker"
+
+
+def test_an_agilent_d_folder_is_none_of_brukers(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, "project", {"run.d/AcqData/MSScan.bin": b"x"})
+    assert profiles.recognise(take_view(os.fsencode(folder), profiles.WANTED)).profile is None
+
+
+def test_files_in_minknows_fallback_folder_are_missing(tmp_path: pathlib.Path) -> None:
+    for hashes in (True, False):
+        files = layouts.nanopore(hashes=hashes)
+        name = next(path for path in files if path.startswith("final_summary"))
+        files[name] = files[name].replace(b"pod5_files_in_fallback=0", b"pod5_files_in_fallback=7")
+        view, profile = recognised(layouts.write_layout(tmp_path / str(hashes), "n", files))
+        expectation = profile.expect(view)
+        assert expectation is not None
+        for path in files:
+            expectation.see(path, 1)
+        assert expectation.result().complete is False
+        assert expectation.result().missing == ("7 files in MinKNOW's fallback folder",)
+        assert "7 files lie in MinKNOW's fallback folder" in profile.outcome(view).words
+
+
+def test_a_cut_transferdone_leaves_outcome_and_completeness_unknown(tmp_path: pathlib.Path) -> None:
+    files = layouts.pacbio()
+    path = "1_A01/metadata/m84028_230214_023001_s1.transferdone"
+    files[path] = files[path][:-20]
+    view, profile = recognised(layouts.write_layout(tmp_path, "r84028_20230214_022129", files))
+    assert profile.outcome(view).end is End.UNKNOWN and path in profile.outcome(view).words
+    assert profile.expect(view) is None
+
+
+def test_a_sequel_has_its_transferdone_hidden_in_the_cells_folder(tmp_path: pathlib.Path) -> None:
+    movie = "m64001e_190126_092450"
+    lines = f"Transfer Manifest nfiles: 1\nAcqId 1 transfer list size : 1\n/data/icc/{movie}/{movie}.subreads.bam\n"
+    files = {f"1_A01/{movie}.subreads.bam": b"-", f"1_A01/.{movie}.transferdone": lines.encode()}
+    view, profile = recognised(layouts.write_layout(tmp_path, "r64001e_20190126_092450", files))
+    assert profile.name == "pacbio" and profile.waits_for(view) == ()
+    expectation = profile.expect(view)
+    assert expectation is not None
+    expectation.see(f"1_A01/{movie}.subreads.bam", 1)
+    assert expectation.result().complete is True
+    assert profile.facts(view)["movies"] == [movie]
+
+
+def test_a_tile_that_is_there_twice_does_not_stand_for_another(tmp_path: pathlib.Path) -> None:
+    """Recompressed by somebody: .bcl and .bcl.gz of one tile, none of the next; and an empty file is none."""
+    folder = layouts.write_layout(tmp_path, "140923_SN7001179_0208_BC59Y4ACXX", layouts.hiseq_2500())
+    cycle = "Data/Intensities/BaseCalls/L001/C1.1"
+    view, profile = recognised(folder)
+    for change in ({f"{cycle}/s_1_1101.bcl": b"x"}, {}):
+        expectation = profile.expect(view)
+        assert expectation is not None
+        for path, content in (layouts.hiseq_2500() | change).items():
+            if path != f"{cycle}/s_1_1102.bcl.gz":
+                expectation.see(path, len(content))
+        assert (expectation.result().found, expectation.result().expected) == (79, 80)
+        assert expectation.result().missing == ("lane 1 cycle 1 (3 of 4)",)
+    expectation = profile.expect(view)
+    assert expectation is not None
+    for path, content in layouts.hiseq_2500().items():
+        expectation.see(path, 0 if path == f"{cycle}/s_1_1102.bcl.gz" else len(content))
+    assert expectation.result().found == 79
+
+
+def test_the_largest_run_info_is_read_once_and_soon(tmp_path: pathlib.Path) -> None:
+    """A NovaSeq X 25B: 8 lanes, 2 surfaces, 4 swaths of 98 tiles; 318 cycles. Recognition asks every family."""
+    tiles = [
+        f"{lane}_{surface}{swath}{tile:02}"
+        for lane in range(1, 9)
+        for surface in (1, 2)
+        for swath in range(1, 5)
+        for tile in range(1, 99)
+    ]
+    name = "20251210_LH00224_0271_B23FF7CLT4"
+    reads = ((151, False), (8, True), (8, True), (151, False))
+    files = layouts.novaseq_x(name) | {"RunInfo.xml": layouts.run_info(name, reads, tiles)}
+    folder = layouts.write_layout(tmp_path, name, files)
+    began = time.monotonic()
+    view, profile = recognised(folder)
+    expectation = profile.expect(view)
+    assert expectation is not None
+    # 8 lanes x 2 surfaces x 318 cycles.
+    assert expectation.result().expected == 5088
+    assert profile.facts(view)["tiles"] == 8 * 2 * 4 * 98
+    assert time.monotonic() - began < 5
+
+
+def test_patterns_do_not_reach_over_a_slash() -> None:
+    assert matches("A.d/Analysis.TDF", "*.d/analysis.*")
+    assert not matches("a.d/b/analysis.tdf", "*.d/analysis.*")
+    assert not matches("x/final_summary_1.txt", "final_summary*.txt")
