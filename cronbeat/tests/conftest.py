@@ -6,7 +6,7 @@ import collections.abc
 import pathlib
 
 import pytest
-from harness import Beat, Receiver
+from harness import Beat, Receiver, end_all_in
 
 
 @pytest.fixture
@@ -24,3 +24,4 @@ def beat(tmp_path: pathlib.Path) -> collections.abc.Iterator[Beat]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+    end_all_in(command.home)

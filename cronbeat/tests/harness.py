@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import http.server
 import json
 import os
 import pathlib
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -224,6 +226,14 @@ def is_alive(pid: int) -> bool:
 
 def pids_in(path: pathlib.Path) -> list[int]:
     return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def end_all_in(folder: pathlib.Path) -> None:
+    """What a test left running, whatever became of it: processes whose working folder is this one."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd") == str(folder):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def kill_hard(process: subprocess.Popen[str]) -> None:
