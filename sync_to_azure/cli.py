@@ -27,6 +27,7 @@ EXIT_CODES = (
     ("3", "the surroundings are unavailable: source, storage, credentials, state, a hung pass"),
     ("130, 143", "interrupted (Ctrl-C, SIGTERM)"),
 )
+COMPLETION = "_SYNC_TO_AZURE_COMPLETE"
 READER_GONE = 141
 """What a shell shows for a program that SIGPIPE ended: `sync_to_azure settings | head` is no trouble of ours."""
 
@@ -255,8 +256,129 @@ def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None
     return work.run(settings, run, files, to, overwrite)
 
 
+def _run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For the shell's completion: runs on record. Whatever is wrong, nothing is offered, and nothing is said."""
+    from sync_to_azure.commands.records import reading
+
+    try:
+        opened = reading(_settings_of(ctx))
+    except SyncError:
+        return []
+    if opened is None:
+        return []
+    with opened as ledger:
+        return sorted(name for name in ledger.names() if name.startswith(incomplete))
+
+
+_RUN = click.argument("run", shell_complete=_run_names)
+_REASON = click.option("--reason", metavar="TEXT", help="Why; kept with who said it and when. Recommended.")
+_EXPECTED = click.option("--expected", is_flag=True, help="Also for a run that is still to come.")
+
+
+@settings_command("status")
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=_run_names)
+@click.option(
+    "--state", "states", metavar="STATE", multiple=True, help="Only these, such as waiting or needs-a-person."
+)
+@click.option("--problems", is_flag=True, help="Only runs that need a person or are tried again.")
+@click.option("--since", metavar="TIME", help="Only what became so since then: 24h, 7d, 2026-11-22T18:00.")
+@click.option("--json", "as_json", is_flag=True, help="For programs; docs/status.md describes it.")
+def status(
+    settings: Settings,
+    runs: tuple[str, ...],
+    states: tuple[str, ...],
+    problems: bool,
+    since: str | None,
+    as_json: bool,
+) -> int:
+    """Show how all runs stand: what is safe, what waits and why, what needs a person.
+
+    RUN is a name or a pattern in quotes. Reads the state file only, and works while a pass does. Exit code 0, however
+    the runs stand.
+    """
+    from sync_to_azure.commands import status as work
+
+    return work.run(settings, runs, states, problems, since, as_json)
+
+
+@settings_command("explain")
+@_RUN
+def explain(settings: Settings, run: str) -> int:
+    """Tell everything about one run: what it waits for, what was carried and proved, what went wrong, what to do."""
+    from sync_to_azure.commands import explain as work
+
+    return work.run(settings, run)
+
+
+@settings_command("hold")
+@_RUN
+@_REASON
+@_EXPECTED
+def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
+    """Carry, publish and remove nothing of a run until it is released. What is under way stops at its next step."""
+    from sync_to_azure.commands import words as work
+
+    return work.speak(settings, "hold", run, reason, expected)
+
+
+@settings_command("ignore")
+@_RUN
+@_REASON
+@_EXPECTED
+def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
+    """Like hold; and nobody is told of the run any more, until it is released."""
+    from sync_to_azure.commands import words as work
+
+    return work.speak(settings, "ignore", run, reason, expected)
+
+
+@settings_command("retry")
+@_RUN
+@_REASON
+def retry(settings: Settings, run: str, reason: str | None) -> int:
+    """Forget what was told of a run, and look at it anew and thoroughly in the next pass."""
+    from sync_to_azure.commands import words as work
+
+    return work.speak(settings, "retry", run, reason)
+
+
+@settings_command("accept")
+@_RUN
+@_REASON
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "every", is_flag=True, help="List every file, however many they are.")
+def accept(settings: Settings, run: str, reason: str | None, yes: bool, every: bool) -> int:
+    """Carry a run although it never finished; or publish what the source holds now over what was published.
+
+    Says exactly what that changes, and asks. The marker is withdrawn first, which needs the right to delete blobs;
+    what is replaced stays as snapshots.
+    """
+    from sync_to_azure.commands import words as work
+
+    return work.accept(settings, run, reason, yes, every)
+
+
+@settings_command("release")
+@_RUN
+@_REASON
+def release(settings: Settings, run: str, reason: str | None) -> int:
+    """Take back the word (hold, ignore, retry, accept) that is in force for a run."""
+    from sync_to_azure.commands import words as work
+
+    return work.release(settings, run, reason)
+
+
+def _complete(instruction: str) -> int:
+    """The shell asks what could come next (https://click.palletsprojects.com/shell-completion)."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(group, {}, PROGRAM, COMPLETION, instruction)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code and writes what went wrong to stderr, never a traceback for it."""
+    if argv is None and (instruction := os.environ.get(COMPLETION)):
+        return _complete(instruction)
     try:
         # Not group.main(): it makes exit code 1, "a run failed", of a reader that went away.
         with group.make_context(PROGRAM, list(sys.argv[1:] if argv is None else argv)) as ctx:

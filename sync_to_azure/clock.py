@@ -36,12 +36,12 @@ def iso(seconds: float) -> str:
 
 
 def local_time(seconds: float) -> str:
-    """Seconds since the epoch as a person reads it on this machine: 10:00 today, else with the date."""
+    """Seconds since the epoch as a person reads it on this machine: 10:00 CET today, else with the date."""
     try:
-        moment = datetime.datetime.fromtimestamp(seconds)
+        moment = datetime.datetime.fromtimestamp(seconds).astimezone()
     except (ValueError, OverflowError, OSError):
         # A quiet time of a million days, say.
         return f"{seconds:.0f} s after 1970"
     if moment.date() == datetime.date.today():
-        return moment.strftime("%H:%M")
-    return moment.strftime("%Y-%m-%d %H:%M")
+        return moment.strftime("%H:%M %Z")
+    return moment.strftime("%Y-%m-%d %H:%M %Z")

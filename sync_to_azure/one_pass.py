@@ -18,10 +18,12 @@ from sync_to_azure.errors import (
     SurroundingsError,
 )
 from sync_to_azure.ledger import Ledger
+from sync_to_azure.ledger.audits import Audits
+from sync_to_azure.ledger.words import HOLD
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.steps import look, one_run, resume
+from sync_to_azure.steps import look, one_run, resume, reverify, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.walk import SHARE_GONE
@@ -61,11 +63,23 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
             storage_trouble = error
         # Some may have been put back, and are runs again.
         found = look.at_main_folder(rooms)
+    rooms.due = _due(rooms)
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)
         _add_up(rooms, work, summary)
     if storage_trouble is not None:
         raise storage_trouble
+
+
+def _due(rooms: Rooms) -> frozenset[str]:
+    days, now = rooms.settings.reverify_after, rooms.clock.now()
+    if not days:
+        return frozenset()
+    audited = {key: each.listed_at or 0.0 for key, each in Audits(rooms.ledger).all().items()}
+    keys = reverify.due(list(rooms.ledger.runs().values()), audited, now, days, rooms.settings.only_run)
+    for key in sorted(keys):
+        _log.info("%s: nobody has looked at it for %g days; it is looked at again", key, days)
+    return keys
 
 
 def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None) -> SurroundingsError | None:
@@ -145,6 +159,9 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
 
 def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> None:
     """The storage is out of reach: only what needs none is looked at, so that waiting runs are still told."""
+    if words.stops(rooms, work):
+        words.stand_still(rooms, work)
+        return
     if work.folder is None or work.run.is_published or look.nothing_new(rooms, work):
         return
     missing = look.missing_flags(rooms, work)
@@ -157,9 +174,14 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
 
 
 def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
-    run = work.run
+    run, word = work.run, work.word
     seconds = rooms.clock.monotonic() - work.started
     text = run.reason.text if run.reason else ""
+    if word is not None and word.stops:
+        # Ignored: told to nobody. Held: it waits for the person who said so.
+        summary.waiting += word.word == HOLD
+        summary.idle += word.word != HOLD
+        return
     idle = run.state in (State.PUBLISHED, State.REMOVED, State.GONE, State.EXPECTED) and not work.sent_files
     not_at_rest = run.reason is not None and run.reason.code != "removal-due"
     if run.state in (State.WAITING, State.VERIFIED) or (run.state is State.PUBLISHED and not_at_rest):

@@ -1,11 +1,14 @@
-"""Why a run stands where it stands: a code with parameters, as the ledger keeps it, and the words for a person."""
+"""Why a run stands where it stands, and what comes next: codes with parameters, as the ledger keeps them, and the words
+for a person. Every state and every reason has its words here and nowhere else."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 
 from sync_to_azure.clock import local_time
+from sync_to_azure.model import State
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,21 +24,113 @@ class Reason:
         return _ADVICE.get(self.code, "")
 
     @property
+    def next(self) -> str:
+        """What comes next, and when, or an empty string where the state alone says it (``what_next``)."""
+        return self._filled(_NEXT.get(self.code, ""))
+
+    @property
     def text(self) -> str:
         words = _WORDS.get(self.code)
-        if words is None:
-            return self.code
+        return self.code if words is None else self._filled(words)
+
+    def _filled(self, words: str) -> str:
         values = {key: _value(key, value) for key, value in self.parameters.items()}
         return words.format_map(_Forgiving(values))
 
+
+class Standing(enum.StrEnum):
+    """How a run stands for the person who asks: the one word that a state and its reason come down to."""
+
+    SAFE = "safe"
+    WAITS = "waits"
+    AGAIN = "tried again"
+    PERSON = "needs a person"
+    HELD = "held"
+    IGNORED = "ignored"
+    EMPTY = "nothing to carry"
+
+
+def standing(state: State, reason: Reason | None, published: bool, word: str | None = None) -> Standing:
+    """Pure. ``word``: a person's word that is in force; ``published``: is a generation at the destination?"""
+    if word == "hold":
+        return Standing.HELD
+    if word == "ignore":
+        return Standing.IGNORED
+    if state is State.FLAGGED:
+        return Standing.PERSON
+    if state is State.FAILING:
+        return Standing.AGAIN
+    if state is State.GONE and not published:
+        return Standing.PERSON if reason is not None and reason.code == "vanished" else Standing.EMPTY
+    if published and state in (State.PUBLISHED, State.REMOVING, State.REMOVED, State.GONE):
+        return Standing.SAFE
+    return Standing.WAITS
+
+
+def what_next(state: State, reason: Reason | None, word: str | None = None) -> str:
+    """What comes next for a run, in a few words."""
+    by_word = _NEXT_BY_WORD.get(word or "", "")
+    return by_word or (reason.next if reason is not None else "") or _NEXT_BY_STATE.get(state, "")
+
+
+STATES = {
+    State.EXPECTED: "only its sample sheet is there",
+    State.SEEN: "seen, not looked at yet",
+    State.WAITING: "not finished, or not quiet for long enough",
+    State.READY: "ready to be carried",
+    State.UPLOADING: "being carried",
+    State.VERIFIED: "carried and verified, not published yet",
+    State.PUBLISHED: "verified, with manifest, receipt and marker at the destination",
+    State.REMOVING: "published, and being removed from the source",
+    State.REMOVED: "published, and removed from the source by us",
+    State.FLAGGED: "a person should look",
+    State.FAILING: "tried without success, and tried again",
+    State.GONE: "its folder left the source, not by us",
+}
+"""What each state means."""
+
+_NEXT_BY_STATE = {
+    State.EXPECTED: "carried when its folder comes",
+    State.SEEN: "looked at in the next pass",
+    State.WAITING: "looked at in every pass",
+    State.READY: "carried in the next pass",
+    State.UPLOADING: "verified, then published",
+    State.VERIFIED: "published",
+    State.REMOVING: "removed in the next pass",
+    State.FLAGGED: "a person decides",
+    State.FAILING: "tried again in the next pass",
+}
+_NEXT_BY_WORD = {
+    "hold": "nothing, until it is released",
+    "ignore": "nothing, until it is released",
+    "retry": "looked at anew in the next pass",
+    "accept": "published as it is, when it is quiet",
+}
+_NEXT = {
+    "flag-missing": "carried when {flags} is there and nothing moves any more",
+    "not-quiet-yet": "carried from {from} on",
+    "not-quiet-additions": "new files are carried from {from} on",
+    "accepted-not-quiet": "published anew from {from} on",
+    "changed-meanwhile": "carried when nothing moves any more",
+    "no-sheet-yet": "published when {sheet} is there",
+    "no-run-yet": "carried when its folder comes",
+    "empty": "carried when there is a file in it",
+    "storage": "tried again in the next pass",
+    "removal-due": "removed from {from} on",
+    "removal-later": "removed as soon as that is gone",
+}
 
 _ADVICE = {
     "uncarried": "rename, repair or exclude them",
     "bad-run-name": "nothing of it is carried before",
     "changed-after-verification": "put the verified files back (they are in the lake), or rename the run's folder to"
-    " have it carried as another run; docs/operations.md",
+    " have it carried as another run, or accept what is there now; docs/operations.md",
+    "changed-after-accept": "look at them, and accept what is there now, or release the run",
+    "withdraw-refused": "give the role the right to delete blobs, or release the run",
+    "snapshot-refused": "without snapshots the old bytes would be lost: allow them, or release the run",
     "blob-lost": "restore the blobs or the source; docs/operations.md",
-    "taken-over-differs": "compare them, and move away what is wrong; docs/operations.md",
+    "taken-over-differs": "compare them, and move away what is wrong, or accept what the source holds;"
+    " docs/operations.md",
     "other-main-folder": "give one of the two flows another destination or container-name",
     "left-behind": "look at both folders",
     "rehash-differs": "compare them with the lake, whose copy is safe; docs/operations.md",
@@ -75,6 +170,15 @@ _WORDS = {
     "uncarried": "{count} entries cannot be carried and hold publishing up: {names}",
     "bad-run-name": "cannot be carried under this name: {problem}; rename the folder",
     "changed-after-verification": "{count} files changed after they were verified, the good copy stays: {names}",
+    "changed-after-accept": "what was accepted is not what is there now, {count} files are others (or gone): {names};"
+    " nothing of it is published",
+    "accepted-not-quiet": "its changed files were accepted and its marker is withdrawn; quiet since {since}, published"
+    " from {from} on",
+    "withdraw-refused": "its changed files were accepted, but its marker may not be withdrawn; nothing was changed:"
+    " {problem}",
+    "snapshot-refused": "its changed files were accepted, but what they replace cannot be kept; nothing was changed:"
+    " {problem}",
+    "held": "waiting: held by a person",
     "blob-lost": "{count} blobs are missing or wrong and the source no longer matches the manifest: {names}",
     "taken-over-differs": "{count} blobs that somebody else published differ from the source, nothing was"
     " overwritten: {names}",

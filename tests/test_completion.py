@@ -80,7 +80,8 @@ def test_the_reason_says_since_when_and_from_when_on() -> None:
     since = datetime.datetime.now().replace(hour=10, minute=0, second=0, microsecond=0).timestamp()
     reason = decide("x", Remembered("x", since), since + 60, 3600).reason
     assert reason is not None
-    assert reason.text == "waiting: quiet since 10:00, carried from 11:00 on"
+    zone = datetime.datetime.now().astimezone().tzname()
+    assert reason.text == f"waiting: quiet since 10:00 {zone}, carried from 11:00 {zone} on"
 
 
 @pytest.mark.parametrize("delay", [1e12, 1e300])

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sync_to_azure.ledger.run import Run
-from sync_to_azure.ledger.plan import DIFFERS, Plan
+from sync_to_azure.ledger.changes import Changes
+from sync_to_azure.ledger.plan import DIFFERS
 from sync_to_azure.ledger.rows import ROW_COLUMNS, FileRow, Verdict, file_row
+from sync_to_azure.ledger.run import Run
 from sync_to_azure.model import Evidence, FileToSend
 
 __all__ = ["FileRow", "Files", "Verdict"]
 
 
-class Files(Plan):
+class Files(Changes):
     """Opened beside a ledger for the length of a pass; ``close`` removes the throw-away database. What a walk, a
     listing and a try say is taken by ``Work``, what is to be done about it is asked of ``Plan``."""
 
@@ -78,6 +79,13 @@ class Files(Plan):
                 f" AND (file.evidence = 0 OR file.etag IS NOT l.etag) AND NOT {differs}",
                 (run.id,),
             )
+            if run.taken_over:
+                # Ours, whatever stands in it: beside somebody else's blobs, these may be sent anew.
+                connection.execute(
+                    "INSERT OR REPLACE INTO own SELECT ?, l.blob, l.etag FROM work.sent s JOIN work.listing l"
+                    " ON l.blob = s.blob WHERE l.etag IS NOT s.etag_before",
+                    (run.id,),
+                )
             # Used up: a later ETag, or another run's file of the same name, is not what was sent here.
             connection.execute("DELETE FROM work.sent")
         total = self._connection.execute(
@@ -181,16 +189,3 @@ class Files(Plan):
         with self._ledger.transaction() as connection:
             connection.execute("DELETE FROM file WHERE run_id = ?", (run.id,))
             connection.execute("DELETE FROM uncarried WHERE run_id = ?", (run.id,))
-
-    # Before removal
-
-    def not_as_published(self, run: Run) -> list[tuple[str, str]]:
-        """What the walk saw that is not exactly a published file (up to 20): (path, what)."""
-        rows = self._connection.execute(
-            "SELECT s.path, CASE WHEN f.blob IS NULL THEN s.kind || ', not in the manifest'"
-            "  ELSE 'size or time changed' END FROM work.seen s LEFT JOIN file f ON f.run_id = ? AND f.blob = s.blob"
-            " AND f.generation > 0 AND f.origin = 'run' AND f.path = s.path WHERE s.kind <> ?"
-            " AND (f.blob IS NULL OR f.size <> s.size OR f.mtime_ns <> s.mtime_ns) LIMIT 20",
-            (run.id, Kind.EMPTY_FOLDER.value),
-        ).fetchall()
-        return [(bytes(path).decode("utf-8", "backslashreplace"), what) for path, what in rows]

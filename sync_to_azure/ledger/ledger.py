@@ -50,7 +50,7 @@ class Ledger:
                     " VALUES (?, ?, ?, ?, ?)",
                     (
                         flow.key,
-                        *map(_storable, (flow.main_folder, flow.endpoint, flow.container, flow.destination)),
+                        *map(storable, (flow.main_folder, flow.endpoint, flow.container, flow.destination)),
                     ),
                 )
                 connection.execute("COMMIT")
@@ -143,7 +143,7 @@ class Ledger:
             if news or event:
                 parameters = dict(reason.parameters) if reason else {}
                 code = event or (f"{state}:{reason.code}" if reason else str(state))
-                self._append(connection, run.id, now, code, parameters)
+                self.append(connection, run.id, now, code, parameters)
         run.state, run.reason, run.since = state, reason, since
         return news
 
@@ -165,9 +165,9 @@ class Ledger:
 
     def append_event(self, run: Run | None, now: float, code: str, parameters: Mapping[str, object]) -> None:
         with self.transaction() as connection:
-            self._append(connection, run.id if run else None, now, code, parameters)
+            self.append(connection, run.id if run else None, now, code, parameters)
 
-    def _append(
+    def append(
         self,
         connection: sqlite3.Connection,
         run_id: int | None,
@@ -175,6 +175,7 @@ class Ledger:
         code: str,
         parameters: Mapping[str, object],
     ) -> None:
+        """An event, within the caller's transaction."""
         connection.execute(
             "INSERT INTO event (flow_id, run_id, at, code, parameters) VALUES (?, ?, ?, ?, ?)",
             (self.flow_id, run_id, now, code, json.dumps(dict(parameters))),
@@ -196,6 +197,15 @@ class Ledger:
         if found.fetchone():
             with self.transaction() as connection:
                 connection.execute("DELETE FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, key))
+
+    def untell_run(self, key: str) -> None:
+        """Forget all that was told or mailed of a run (told: ``code:RUN…``, mailed: ``mail:RUN:code``)."""
+        with self.transaction() as connection:
+            rows = connection.execute("SELECT key FROM told WHERE flow_id = ?", (self.flow_id,)).fetchall()
+            for (told,) in rows:
+                rest = told.partition(":")[2]
+                if rest == key or rest.startswith(f"{key}:"):
+                    connection.execute("DELETE FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, told))
 
     def mailed(self) -> dict[str, float]:
         """Trouble keys and when each was last mailed."""
@@ -279,6 +289,6 @@ def _to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.05)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """SQLite takes no surrogates, which stand for the bytes of a folder's name that is not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -12,6 +12,19 @@ from sync_to_azure.errors import StateUnavailable
 from sync_to_azure.ledger.run import Flow
 
 
+def state_folder(state_file: Path | None) -> Path:
+    """The user's state folder, or the state file's own where one is named."""
+    if state_file is not None:
+        return state_file.parent
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Path(home) / "sync_to_azure"
+
+
+def lock_path(ledger: Path, flow: Flow) -> Path:
+    """What a pass over this flow holds while it works."""
+    return ledger.with_name(f"{ledger.name}.{flow.key}.lock")
+
+
 def ledger_path(state_file: Path | None, flow: Flow, state_folder: Path) -> tuple[Path, str]:
     """Where the ledger lies, and a word if the file named is the predecessor's JSON, which is left alone."""
     if state_file is None:
@@ -30,7 +43,10 @@ def ledger_path(state_file: Path | None, flow: Flow, state_folder: Path) -> tupl
     except FileNotFoundError:
         return state_file, ""
     except OSError as error:
-        raise StateUnavailable(f"state file {state_file} cannot be read: {error.strerror}") from error
+        raise StateUnavailable(
+            f"state file {state_file} cannot be read: {error.strerror}",
+            "ask as the user who runs the passes (sudo -u …), or name the right state-file",
+        ) from error
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         own = state_file.with_name(state_file.name + ".sqlite")
         return own, f"{state_file} is the state of the tool before this one; it is left alone, ours is {own}"

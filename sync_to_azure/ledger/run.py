@@ -28,7 +28,11 @@ class Flow:
 
 @dataclasses.dataclass(slots=True)
 class Run:
-    """A row of the run table; field names are column names. Times in seconds since 1970, mtimes in ns."""
+    """A row of the run table; field names are column names. Times in seconds since 1970, mtimes in ns.
+
+    ``weakest`` (an ``Evidence``) and ``verified_at`` are of the last verdict: they are asked for all runs at once, so
+    they stand here and not only in the file rows.
+    """
 
     id: int
     key: str
@@ -51,6 +55,8 @@ class Run:
     sheet_size: int | None
     sheet_mtime_ns: int | None
     sheet_state: str | None
+    weakest: int | None
+    verified_at: float | None
 
     @property
     def is_published(self) -> bool:
@@ -60,7 +66,7 @@ class Run:
 RUN_COLUMNS = (
     "id, key, profile, state, reason_code, reason_parameters, since, first_seen, folder_mtime_ns, fingerprint,"
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
-    " sheet_size, sheet_mtime_ns, sheet_state"
+    " sheet_size, sheet_mtime_ns, sheet_state, weakest, verified_at"
 )
 SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
     "id",

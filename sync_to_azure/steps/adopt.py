@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sync_to_azure.errors import BlobMissing, RunError
 from sync_to_azure.ledger.files import FileRow
+from sync_to_azure.model import Evidence
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import documents
 from sync_to_azure.steps.rooms import Rooms, Work
@@ -49,10 +51,12 @@ def publication(rooms: Rooms, work: Work) -> None:
             f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
             "restore them",
         )
-    if marker is None and (run.rows_kept if run.is_published else receipt is None):
+    newer = receipt is not None and int(receipt.get("generation") or 1) > run.generation
+    if marker is None and (run.rows_kept and not newer if run.is_published else receipt is None):
         # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
-        # its marker or without.
+        # its marker or without. Of a published run the ledger knows what shall stand there.
         rooms.ledger.set(run, lake_known=1, taken_over=0)
+        work.republish = run.is_published
         return
     if receipt is None:
         # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
@@ -90,6 +94,8 @@ def publication(rooms: Rooms, work: Work) -> None:
         generation=generation,
         files=int(receipt.get("files") or 0),
         bytes=int(receipt.get("bytes") or 0),
+        weakest=_weakest(receipt),
+        verified_at=_time(receipt, "published"),
         published_at=_time(receipt, "published"),
         first_published=_time(receipt, "first_published"),
     )
@@ -118,6 +124,7 @@ def is_overtaken(rooms: Rooms, work: Work) -> bool:
             f"{work.base}.json was written by a newer version of sync_to_azure", "use that version"
         )
     receipt = documents.parse_receipt(text)
+    work.receipt = receipt or work.receipt
     if run.is_published:
         return receipt is not None and int(receipt.get("generation") or 1) > run.generation
     return (receipt is not None or not run.taken_over) and lake.get(work.base + ".sync") is not None
@@ -147,6 +154,13 @@ def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") ->
     for line in rooms.lake().lines(work.base + ".files.jsonl"):
         digest.update(line + b"\n")
         yield documents.parse_file_line(line, generation)
+
+
+def _weakest(receipt: Mapping[str, Any]) -> int | None:
+    try:
+        return int(Evidence.from_label(str(receipt.get("weakest_evidence"))))
+    except KeyError:
+        return None
 
 
 def _time(receipt: dict[str, object], name: str) -> float | None:

@@ -14,7 +14,7 @@ from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, Upload
 from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file, open_to_read
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
-from sync_to_azure.steps import frozen, look, read_back, sheets
+from sync_to_azure.steps import frozen, look, read_back, sheets, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
@@ -42,6 +42,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
     least = Evidence.from_label(rooms.settings.verify)
     tries, wrong_before = 0, sys.maxsize
     while True:
+        words.go_on(rooms, work)
         misread: list[str] = []
         _mark(rooms, work)
         problem = _send_and_hash(rooms, work)

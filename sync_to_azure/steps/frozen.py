@@ -19,20 +19,25 @@ _BATCH = 1000
 
 @dataclasses.dataclass(slots=True)
 class Differences:
-    """How many published files became others at the source; up to 20 names."""
+    """How many published files became others at the source; up to 20 names, under which code they are told, and
+    the last ones as they are now."""
 
     count: int = 0
     names: list[str] = dataclasses.field(default_factory=list)
+    code: str = "changed-after-verification"
+    last: list[FileToSend] = dataclasses.field(default_factory=list)
 
-    def add(self, name: str) -> None:
+    def add(self, file: FileToSend) -> None:
         self.count += 1
+        self.last.append(file)
         if len(self.names) < 20:
-            self.names.append(name)
+            self.names.append(file.blob)
 
 
 def changed_at_source(rooms: Rooms, work: Work) -> Differences:
     """Compare what the walk saw with the published manifest. Files that were only touched are hashed once and noted."""
     changed = Differences()
+    rooms.files.begin_offer(work.run)
     expected: dict[str, bytes] = {}
     touched: list[FileToSend] = []
     count = 0
@@ -40,7 +45,7 @@ def changed_at_source(rooms: Rooms, work: Work) -> Differences:
     def of_same_size() -> Iterator[FileToSend]:
         for file, published_size, md5 in rooms.files.published_that_differ(work.run):
             if file.size != published_size:
-                changed.add(file.blob)
+                changed.add(file)
             else:
                 expected[file.blob] = md5
                 yield file
@@ -54,15 +59,25 @@ def changed_at_source(rooms: Rooms, work: Work) -> Differences:
                     touched.append(hashed.file)
                     count += 1
                 else:
-                    changed.add(hashed.file.blob)
+                    changed.add(hashed.file)
             if len(touched) >= _BATCH:
                 rooms.files.set_mtimes(work.run, touched)
                 touched.clear()
+            if len(changed.last) >= _BATCH:
+                _on_record(rooms, work, changed)
             rooms.progress(work, Progress(work.key, "comparing", count))
     rooms.files.set_mtimes(work.run, touched)
+    _on_record(rooms, work, changed)
+    rooms.files.end_offer(work.run)
     if count:
         _log.info("%s: %d published files have another time but the same bytes", work.key, count)
     return changed
+
+
+def _on_record(rooms: Rooms, work: Work, changed: Differences) -> None:
+    """One by one: what a person accepts is exactly these, as they are now."""
+    rooms.files.offer(work.run, changed.last)
+    changed.last = []
 
 
 def mark_what_to_heal(rooms: Rooms, work: Work) -> None:

@@ -14,6 +14,7 @@ from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.names import run_name_problem
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import Found, RunFolder, find_runs, find_sheets, sheets_for, top_level_files
+from sync_to_azure.steps import words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import FingerprintBuilder, walk
 
@@ -98,7 +99,7 @@ def name_problem(folder: RunFolder) -> str:
 def nothing_new(rooms: Rooms, work: Work) -> bool:
     """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it."""
     run, folder = work.run, work.folder
-    if rooms.settings.thorough or run.state is not State.PUBLISHED or folder is None:
+    if words.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:
         return False
     return run.folder_mtime_ns == folder.mtime_ns and not sheet_changed(work)
 
@@ -115,7 +116,7 @@ def sheet_changed(work: Work) -> bool:
 
 def missing_flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
     wanted = rooms.settings.completion_flag
-    if not wanted or work.folder is None:
+    if not wanted or work.folder is None or words.accepts(work, "unfinished"):
         return ()
     return completion.missing_flags(wanted, top_level_files(work.folder))
 

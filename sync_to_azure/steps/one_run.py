@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from sync_to_azure.errors import RunChanged
+from sync_to_azure.errors import RunChanged, RunError
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import adopt, carry, frozen, look, publish, remove, sheets
+from sync_to_azure.steps import accept, adopt, carry, frozen, look, publish, remove, sheets, words
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -16,9 +16,35 @@ _log = logging.getLogger(__name__)
 SHEET_PATIENCE = 48 * 3600.0
 """Seconds after which a run without its sheet, or a sheet without its run, is told."""
 
+_AT_THE_SOURCE = (
+    "changed-after-verification",
+    "changed-after-accept",
+    "withdraw-refused",
+    "snapshot-refused",
+)
+"""Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
+
 
 def step(rooms: Rooms, work: Work) -> None:
-    """Bring a run as far as it goes now. Raises RunError for this run, SurroundingsError for what all runs need."""
+    """Bring a run as far as it goes now, unless a person said otherwise. Raises RunError for this run,
+    SurroundingsError for what all runs need."""
+    if words.stops(rooms, work):
+        words.stand_still(rooms, work)
+        return
+    words.begin(rooms, work)
+    try:
+        _step(rooms, work)
+    except words.Spoken:
+        _log.info("%s: a person's word came while it was worked on", work.key)
+        words.stand_still(rooms, work)
+        return
+    except RunError:
+        words.end(rooms, work)
+        raise
+    words.end(rooms, work)
+
+
+def _step(rooms: Rooms, work: Work) -> None:
     run = work.run
     if work.folder is None:
         without_folder(rooms, work)
@@ -32,19 +58,25 @@ def step(rooms: Rooms, work: Work) -> None:
         rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=None)
     if look.nothing_new(rooms, work):
         if remove.wanted(rooms, work) and not rooms.settings.dry_run:
-            remove.remove(rooms, work)
+            _remove(rooms, work)
         return
     if run.state is State.VERIFIED and _only_a_sheet_lacks(rooms, work):
         tell_missing_sheet(rooms, work)
         return
     carry_and_publish(rooms, work)
     if remove.wanted(rooms, work) and not rooms.settings.dry_run:
-        remove.remove(rooms, work)
+        _remove(rooms, work)
+
+
+def _remove(rooms: Rooms, work: Work) -> None:
+    words.go_on(rooms, work)
+    remove.remove(rooms, work)
 
 
 def carry_and_publish(rooms: Rooms, work: Work) -> None:
     run, files = work.run, rooms.files
     assert work.folder is not None
+    accept.take_back(rooms, work)
     if not run.is_published:
         missing = look.missing_flags(rooms, work)
         if missing:
@@ -69,7 +101,14 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         sheets.place_own(rooms, work, sheet)
         if work.renamed != before:
             look.into_ledger(rooms, work)
-    changed = frozen.changed_at_source(rooms, work) if run.is_published else frozen.Differences()
+    changed = frozen.Differences()
+    if run.is_published:
+        changed = frozen.changed_at_source(rooms, work)
+        changed = accept.changed_files(rooms, work, changed, decision.ready)
+        if files.pending(run) and not decision.ready:
+            parameters = dict(decision.reason.parameters) if decision.reason else {}
+            rooms.set_state(work, State.WAITING, Reason("accepted-not-quiet", parameters))
+            return
     files.merge_walk(run)
     if run.is_published and files.unpublished(run) and not decision.ready:
         parameters = dict(decision.reason.parameters) if decision.reason else {}
@@ -94,9 +133,9 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
 def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed: frozen.Differences) -> bool:
     """False for a published run of which nothing is new, unless a thorough look or an open flag asks for more."""
     run = work.run
-    if not run.is_published or work.republish or rooms.files.unpublished(run) or rooms.settings.thorough:
+    if not run.is_published or work.republish or rooms.files.unpublished(run) or words.thorough(rooms, work):
         return True
-    known_only = run.reason is not None and run.reason.code == "changed-after-verification"
+    known_only = run.reason is not None and run.reason.code in _AT_THE_SOURCE
     if run.state in (State.FLAGGED, State.FAILING) and not known_only:
         return True
     if sheet is None:
@@ -116,13 +155,17 @@ def _verify_and_publish(
     changed: frozen.Differences,
 ) -> None:
     run, files = work.run, rooms.files
-    if not run.is_published and run.state is not State.FLAGGED:
+    if files.pending(run) if run.is_published else run.state is not State.FLAGGED:
         # A flag stays until it is solved: known trouble, that is looked at again, is no news.
         rooms.set_state(work, State.UPLOADING, None)
     verdict = carry.until_verified(rooms, work)
     if look.fingerprint_now(rooms, work) != work.fingerprint:
         raise RunChanged(f"{work.key}: files changed while they were carried")
-    sheets.recognise(rooms, work, sheet)
+    other_sheets = sheets.recognise(rooms, work, sheet)
+    rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
+    if files.held("taken-over")[0] and accept.taken_over(rooms, work, other_sheets):
+        carry_and_publish(rooms, work)
+        return
     for hold, code in (("lost", "blob-lost"), ("taken-over", "taken-over-differs")):
         count, names = files.held(hold)
         if count:
@@ -160,16 +203,13 @@ def _verify_and_publish(
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
     if changed.count:
-        flag(
-            rooms,
-            work,
-            Reason("changed-after-verification", {"count": changed.count, "names": changed.names}),
-        )
+        flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
         return
     if work.run.state is State.FLAGGED:
         _log.info("%s: what was flagged is solved", work.key)
     mtime_ns = work.folder.mtime_ns if work.folder is not None else None
     rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=mtime_ns)
+    words.accepted(rooms, work)
 
 
 def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:
@@ -188,14 +228,17 @@ def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
         reason = Reason(reason.code, {**reason.parameters, "source_gone": True})
     news = rooms.set_state(work, State.FLAGGED, reason)
     advice = f" ({reason.advice})" if reason.advice else ""
-    rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}", exit_code=1, new=news)
+    how = f"; {words.command(rooms.settings, 'explain', work.key)}"
+    rooms.trouble(
+        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}{how}", exit_code=1, new=news
+    )
 
 
 def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
     """The source moved while it was carried: nothing failed, the quiet time starts over."""
     _log.warning("%s", error)
     columns = {"fingerprint": None, "quiet_since": None}
-    if work.run.is_published:
+    if work.run.is_published and not rooms.files.pending(work.run):
         rooms.set_state(work, State.PUBLISHED, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
     else:
         rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
@@ -211,7 +254,7 @@ def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
         "sheet-unreadable",
     )
     optional = rooms.settings.sheet_optional or rooms.settings.samplesheet_folder is None
-    at_rest = run.folder_mtime_ns == folder.mtime_ns and not rooms.settings.thorough
+    at_rest = run.folder_mtime_ns == folder.mtime_ns and not words.thorough(rooms, work)
     return waits and not optional and not work.sheets and at_rest
 
 
@@ -236,15 +279,14 @@ def without_folder(rooms: Rooms, work: Work) -> None:
     if run.state is State.REMOVING:
         remove.settle_absent(rooms, work)
         return
+    accept.take_back(rooms, work)
     first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
     if first_look_at_sheet or (
-        run.is_published and (look.sheet_changed(work) or not run.lake_known or rooms.settings.thorough)
+        run.is_published and (look.sheet_changed(work) or not run.lake_known or words.thorough(rooms, work))
     ):
         in_the_lake_only(rooms, work)
     if run.is_published:
-        solved = run.state is not State.FLAGGED or (
-            run.reason and run.reason.code == "changed-after-verification"
-        )
+        solved = run.state is not State.FLAGGED or (run.reason and run.reason.code in _AT_THE_SOURCE)
         if solved and run.state not in (State.REMOVED, State.GONE):
             rooms.set_state(work, State.GONE, Reason("not-there"))
             _log.info("%s: %s", work.key, Reason("not-there").text)
@@ -281,6 +323,7 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         sheets.place_own(rooms, work, sheet)
         carry.take_listing(rooms, work)
     verdict = files.verdict(run)
+    rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
     of_the_sheet = int(sheet is not None and sheets.is_lost(rooms, work))
     if not run.rows_kept or verdict.wrong_count > of_the_sheet:
         names = list(verdict.wrong) or [f"{work.key}.sync"]
@@ -288,7 +331,7 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         return
     state = State.REMOVED if run.state is State.REMOVED else State.GONE
     sheets.carry(rooms, work, sheet)
-    if work.republish or (rooms.settings.thorough and not adopt.documents_stand(rooms, work)):
+    if work.republish or (words.thorough(rooms, work) and not adopt.documents_stand(rooms, work)):
         publish.publish(rooms, work, verdict)
     sheets.note_carried(rooms, work, sheet)
     rooms.set_state(work, state, Reason("not-there") if state is State.GONE else None)

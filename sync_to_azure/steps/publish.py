@@ -17,7 +17,7 @@ from sync_to_azure.errors import RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
-from sync_to_azure.steps import adopt, documents
+from sync_to_azure.steps import adopt, documents, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -37,6 +37,7 @@ class _Document:
 def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     """Write the four blobs. A crash between them leaves ``lake_known`` at 0, so the next pass asks the lake first."""
     run, now = work.run, rooms.clock.now()
+    words.go_on(rooms, work)
     if adopt.is_overtaken(rooms, work):
         rooms.ledger.set(run, lake_known=0)
         raise RunError(
@@ -77,6 +78,8 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         generation=generation,
         files=summary.files,
         bytes=summary.bytes,
+        weakest=int(summary.weakest),
+        verified_at=run.verified_at or now,
         published_at=now,
         first_published=first,
     )
@@ -152,16 +155,20 @@ def _receipt(
             "entries": [{"path": path, "kind": kind, "detail": detail} for path, kind, detail in noted],
         }
     sheet = rooms.files.get(run, SHEET_BLOB)
+    spoken, replaced = _spoken(rooms, work), _replaced(rooms, work, generation)
+    unfinished = any(word.get("accepted") == "unfinished" for word in spoken)
     return {
         "run": run.key,
         "generation": generation,
-        "outcome": "finished",
+        "outcome": "accepted unfinished" if unfinished else "finished",
         "files": counted.files,
         "bytes": counted.bytes,
         "weakest_evidence": counted.weakest.label,
         "evidence": dict(counted.evidence),
         "not_carried": not_carried,
         "extras": verdict.extras,
+        "words": spoken,
+        "replaced": replaced,
         "sample_sheet": {
             "from": (
                 None if sheet is None else "sample sheet folder" if sheet.origin == "sheet" else "instrument"
@@ -184,6 +191,37 @@ def _receipt(
         },
         "tool": f"sync_to_azure {__version__}",
     }
+
+
+def _spoken(rooms: Rooms, work: Work) -> list[dict[str, Any]]:
+    """Every word that a person said about this run; those of an earlier receipt too, if the ledger was lost since."""
+    ours = []
+    for word in words.spoken(rooms, work):
+        about = dict(word.about)
+        accepted = {"accepted": about.pop("kind"), **about} if "kind" in about else {}
+        ours.append({"word": word.word, "by": word.by, "at": iso(word.at), "reason": word.reason, **accepted})
+    known = {(word["word"], word["at"]) for word in ours}
+    earlier = (work.receipt or {}).get("words")
+    kept = [word for word in earlier if isinstance(word, dict)] if isinstance(earlier, list) else []
+    return [word for word in kept if (word.get("word"), word.get("at")) not in known] + ours
+
+
+def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]:
+    """Published blobs that an acceptance replaced, and the snapshots that hold what stood there before."""
+    now = [
+        {
+            "path": blob.blob,
+            "size": blob.size,
+            "md5": blob.md5.hex() if blob.md5 else None,
+            "snapshot": blob.snapshot or None,
+            "by_generation": generation,
+        }
+        for blob in rooms.files.replaced(work.run)
+    ]
+    earlier = (work.receipt or {}).get("replaced")
+    kept = [blob for blob in earlier if isinstance(blob, dict)] if isinstance(earlier, list) else []
+    known = {(blob.get("path"), blob.get("snapshot")) for blob in kept}
+    return kept + [blob for blob in now if (blob["path"], blob["snapshot"]) not in known]
 
 
 _WHY = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.ledger import Files, Ledger, Run
+from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import Progress, RunLine, State, Trouble
 from sync_to_azure.names import ExcludeRules
 from sync_to_azure.reasons import Reason
@@ -180,6 +181,7 @@ class Work:
     sent_bytes: int = 0
     republish: bool = False
     receipt: Mapping[str, Any] | None = None
+    word: Word | None = None
     line: RunLine | None = None
 
     @property

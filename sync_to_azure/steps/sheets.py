@@ -13,7 +13,7 @@ import stat
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import RunError
 from sync_to_azure.ledger.files import FileRow
-from sync_to_azure.model import Evidence
+from sync_to_azure.model import Evidence, FileToSend
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps.rooms import Rooms, Work
@@ -135,17 +135,19 @@ def _row(work: Work, sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:
     return FileRow(SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, evidence, etag)
 
 
-def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
-    """A sheet that the tool before this one wrote: the same bytes count as carried, others are not overwritten."""
+def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> list[FileToSend]:
+    """A sheet that the tool before this one wrote: the same bytes count as carried, others are not overwritten and
+    returned."""
     if sheet is None or not work.run.taken_over or rooms.files.get(work.run, SHEET_BLOB) is not None:
-        return
+        return []
     listed = rooms.files.listed(SHEET_BLOB)
     if listed is None:
-        return
+        return []
     if (listed.size, listed.md5) == (sheet.size, sheet.md5):
         rooms.files.put(work.run, [_row(work, sheet, Evidence.LISTED, listed.etag)])
-    else:
-        rooms.files.hold([(SHEET_BLOB, "taken-over")])
+        return []
+    rooms.files.hold([(SHEET_BLOB, "taken-over")])
+    return [FileToSend(os.fsencode(work.sheets[0].path.name), SHEET_BLOB, sheet.size, sheet.mtime_ns)]
 
 
 def is_lost(rooms: Rooms, work: Work) -> bool:

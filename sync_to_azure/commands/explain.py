@@ -1,0 +1,303 @@
+"""`explain RUN`: everything that is known of one run, in plain words, from the ledger and a look at its folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from sync_to_azure import completion
+from sync_to_azure.clock import mtime_ns
+from sync_to_azure.commands.records import Record, reading, records, unknown
+from sync_to_azure.commands.status import progress, zoned
+from sync_to_azure.errors import SyncError
+from sync_to_azure.ledger.reading import ChangedFile, Event, Reading, offer
+from sync_to_azure.ledger.run import Run
+from sync_to_azure.ledger.words import ACCEPT, Word
+from sync_to_azure.model import Evidence, State
+from sync_to_azure.names import PUBLISHED_SUFFIXES
+from sync_to_azure.reasons import STATES, Reason
+from sync_to_azure.settings import Settings
+from sync_to_azure.source import RunFolder, top_level_files
+from sync_to_azure.steps import removal_gate
+from sync_to_azure.steps.words import command
+from sync_to_azure.tell.redact import plain
+from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
+
+_NAMES = 50
+_EVENTS = 200
+_AT_A_PIPE = 110
+
+
+def run(settings: Settings, name: str) -> int:
+    now = time.time()
+    found = records(settings)
+    record = next((each for each in found.runs if each.run.key == name), None)
+    folder = _folder(settings, name)
+    width = terminal_width(sys.stdout) if sys.stdout.isatty() else _AT_A_PIPE
+    if record is None:
+        word = next((each for each in found.expected if each.key == name), None)
+        if folder is None and word is None:
+            raise unknown(name, [each.run.key for each in found.runs])
+        parts = not_on_record(settings, name, folder, word)
+    else:
+        opened = reading(settings)
+        assert opened is not None
+        with opened as ledger:
+            parts = list(about(settings, ledger, record, folder, now))
+    _print(laid_out(parts, width))
+    return 0
+
+
+Part = tuple[str, Sequence[str]]
+"""A heading and its lines."""
+
+
+def not_on_record(settings: Settings, name: str, folder: RunFolder | None, word: Word | None) -> list[Part]:
+    if folder is None:
+        lines = ["It is not on record, and no folder of that name is in the main folder."]
+    else:
+        lines = [
+            "Its folder is there; no pass has looked at it yet. The next one will.",
+            *_flags(settings, folder),
+        ]
+    if word is not None:
+        lines.append(_said(word))
+    return [(plain(name), lines)]
+
+
+def about(
+    settings: Settings, ledger: Reading, record: Record, folder: RunFolder | None, now: float
+) -> Iterator[Part]:
+    run = record.run
+    yield plain(run.key), list(_standing(settings, ledger, record, now))
+    yield "Complete?", list(_completion(settings, run, folder, now))
+    yield "Carried", list(_carried(ledger, run, record))
+    changed = ledger.changed(run)
+    if changed:
+        yield "Different from what stands at the destination", list(_changed(settings, run, changed))
+    not_carried = ledger.uncarried(run)
+    if not_carried:
+        yield "Not carried", list(_not_carried(not_carried))
+    if run.is_published:
+        yield "Published", list(_published(settings, run))
+    yield "Removal from the source", [_removal(settings, ledger, run, now)]
+    spoken = ledger.spoken(run.key)
+    if spoken:
+        yield "A person's word", [_said(word) for word in spoken]
+    yield "History", list(_history(ledger.events(run)))
+
+
+def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -> Iterator[str]:
+    run = record.run
+    yield f"{record.standing}: {run.state} ({STATES[run.state]}) since {zoned(run.since)}"
+    if record.live is not None:
+        yield f"A pass is working on it: {progress(record)}."
+    if run.reason is not None:
+        yield run.reason.text
+        if run.reason.advice:
+            yield f"What to do: {run.reason.advice}."
+    if record.word is not None:
+        yield f"{_said(record.word)}. {command(settings, 'release', run.key)} takes it back."
+    if record.next:
+        yield f"Next: {record.next}."
+    if run.state is State.FAILING or (run.state is State.FLAGGED and record.word is None):
+        yield f"{command(settings, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
+
+
+def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: float) -> Iterator[str]:
+    if folder is None:
+        yield (
+            "Its folder is not in the main folder."
+            if not run.is_published
+            else "Its folder is not there any more."
+        )
+        return
+    yield from _flags(settings, folder)
+    delay = settings.completion_delay
+    if run.is_published:
+        yield "[yes] it was published, so it was complete then; what comes later is added when it is quiet"
+    if run.quiet_since is None:
+        yield f"[no]  quiet for {human_time(delay)}: the quiet time has not begun"
+        return
+    left = run.quiet_since + delay - now
+    if left <= 0:
+        yield f"[yes] quiet for {human_time(delay)}: nothing moved since {zoned(run.quiet_since)}, as far as was looked"
+    else:
+        yield f"[no]  quiet for {human_time(delay)}: since {zoned(run.quiet_since)}, {human_time(left)} left"
+
+
+def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
+    if not settings.completion_flag:
+        yield "[yes] no completion-flag is asked for"
+    try:
+        names = top_level_files(folder)
+    except SyncError as error:
+        yield f"[?]   {error}"
+        return
+    missing = completion.missing_flags(settings.completion_flag, names)
+    there = {name.casefold(): name for name in names}
+    for flag in settings.completion_flag:
+        if flag in missing:
+            yield f"[no]  {flag} is missing"
+            continue
+        try:
+            at = os.stat(
+                os.path.join(folder.path, os.fsencode(there[flag.casefold()])), follow_symlinks=False
+            )
+            yield f"[yes] {flag} is there, of {zoned(mtime_ns(at) / 1e9)}"
+        except OSError:
+            yield f"[yes] {flag} is there"
+
+
+def _folder(settings: Settings, name: str) -> RunFolder | None:
+    path = os.path.join(os.fsencode(settings.main_folder), os.fsencode(name))
+    if "/" in name or not name or name in (".", ".."):
+        return None
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return RunFolder(os.fsencode(name), path, mtime_ns(status)) if stat.S_ISDIR(status.st_mode) else None
+
+
+def _carried(ledger: Reading, run: Run, record: Record) -> Iterator[str]:
+    evidence = ledger.evidence(run)
+    if not evidence:
+        if run.is_published:
+            yield f"{run.files} files, {human_size(run.bytes)}; their rows are kept in the published manifest only"
+        else:
+            yield "Nothing yet."
+    for each, (count, size) in sorted(evidence.items(), reverse=True):
+        yield f"{count} files, {human_size(size)}: {_PROVED[each]}"
+    if run.verified_at is not None and record.evidence is not None:
+        yield f"Verified last {zoned(run.verified_at)}; weakest evidence then: {record.evidence.label}."
+
+
+_PROVED = {
+    Evidence.READ_BACK: "read-back: downloaded and hashed",
+    Evidence.VALIDATED: "validated: the service checked every byte as it came",
+    Evidence.LISTED: "listed: the listing shows the right size and MD5",
+    Evidence.NONE: "not there yet, or not proved",
+}
+
+
+def _changed(settings: Settings, run: Run, changed: list[ChangedFile]) -> Iterator[str]:
+    told = offer(changed)
+    yield f"{told.count} files; accepting them publishes what the source holds: {command(settings, ACCEPT, run.key)}"
+    yield from changed_lines(changed[:_NAMES])
+    if len(changed) > _NAMES:
+        yield f"… and {len(changed) - _NAMES} more"
+
+
+def changed_lines(changed: Sequence[ChangedFile]) -> Iterator[str]:
+    for file in changed:
+        before = human_size(file.old_size) if file.old_size is not None else "?"
+        if file.size < 0:
+            yield f"  {plain(file.blob)}: not at the source any more"
+        else:
+            now = f"{human_size(file.size)} now, of {zoned(file.mtime_ns / 1e9)}"
+            yield f"  {plain(file.blob)}: {before} published, {now}"
+
+
+def _not_carried(entries: list[tuple[str, str, str]]) -> Iterator[str]:
+    for path, kind, detail in entries[:_NAMES]:
+        yield f"  {plain(path)}: {kind}{f' ({plain(detail)})' if detail else ''}"
+    if len(entries) > _NAMES:
+        yield f"… and {len(entries) - _NAMES}{' or' if len(entries) >= 1000 else ''} more"
+
+
+def _published(settings: Settings, run: Run) -> Iterator[str]:
+    base = f"{settings.destination}/{run.key}" if settings.destination else run.key
+    times = f"generation {run.generation}"
+    if run.published_at is not None:
+        times += f", published {zoned(run.published_at)}"
+    if run.first_published is not None and run.generation > 1:
+        times += f", first {zoned(run.first_published)}"
+    yield times
+    names = ", ".join(plain(base) + suffix for suffix in PUBLISHED_SUFFIXES)
+    yield f"in container {settings.container_name}: {plain(base)}/…, {names}"
+
+
+def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
+    """What the gate of ``steps/removal_gate.py`` says, by what is on record; before it, the lake is asked once more."""
+    if run.state is State.REMOVED:
+        return "Done."
+    if not settings.remove_source:
+        return "Not asked for (remove-source is off)."
+    if not run.is_published:
+        return "Waits until it is published."
+    proved = ledger.evidence(run)
+    facts = removal_gate.Publication(
+        marker=run.published_at if run.lake_known else None,
+        published=run.published_at,
+        now=now,
+        after=settings.remove_after * removal_gate.DAY if settings.remove_after else 0.0,
+        wrong=proved.get(Evidence.NONE, (0, 0))[0],
+        unpublished=ledger.unpublished(run),
+    )
+    why = removal_gate.objection(facts)
+    if not why and run.state is not State.PUBLISHED:
+        why = f"it is {run.state}"
+    listed = proved.get(Evidence.LISTED, (0, 0))[0]
+    if not why and listed:
+        why = f"{listed} files are only listed; they are read back first"
+    due = removal_gate.due_at(facts)
+    if due > now:
+        why += f"; from {zoned(due)} on"
+    in_the_way = len(ledger.uncarried(run))
+    if in_the_way:
+        why += f"{'; ' if why else ''}{in_the_way} entries in it are not carried"
+    return (
+        f"Waits: {why}."
+        if why
+        else "The next pass removes it, after one more look at every file and the lake."
+    )
+
+
+def _said(word: Word) -> str:
+    said = f": {plain(word.reason)}" if word.reason else ", no reason given"
+    accepted = ""
+    if word.about.get("kind"):
+        accepted = (
+            f" ({word.about['kind']}{', %d files' % word.about['count'] if 'count' in word.about else ''})"
+        )
+    ended = f" [{word.ended}]" if word.ended and word.word != "release" else ""
+    return f"{word.word}{accepted} by {plain(word.by)}, {zoned(word.at)}{said}{ended}"
+
+
+def _history(events: list[Event]) -> Iterator[str]:
+    if len(events) > _EVENTS:
+        yield f"… {len(events) - _EVENTS} earlier ones are left out"
+    for event in events[-_EVENTS:]:
+        yield f"{zoned(event.at)}  {_happened(event)}"
+
+
+def _happened(event: Event) -> str:
+    state, _, code = event.code.partition(":")
+    if state == "word":
+        reason = event.parameters.get("reason")
+        return f"a person's word: {code} by {plain(str(event.parameters.get('by')))}" + (
+            f": {plain(str(reason))}" if reason else ""
+        )
+    text = Reason(code, event.parameters).text if code else ""
+    return f"{state}: {plain(text)}" if text else state
+
+
+def laid_out(parts: Sequence[Part], width: int) -> str:
+    """Headings, and below each its lines, folded to ``width`` columns."""
+    lines: list[str] = []
+    for heading, texts in parts:
+        lines += ["", heading] if lines else [heading]
+        for text in texts:
+            margin = "  " + " " * (len(text) - len(text.lstrip()))
+            first, *rest = folded(text.strip(), max(width - len(margin) - 2, 20)) or [""]
+            lines += [margin + first, *(f"{margin}  {each}" for each in rest)]
+    return "\n".join(lines)
+
+
+def _print(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

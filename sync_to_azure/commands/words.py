@@ -1,0 +1,217 @@
+"""A person's word on a run: `hold`, `ignore`, `retry`, `accept`, `release`. It is written into the ledger at once, also
+while a pass is at work; passes do what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from sync_to_azure.commands.explain import changed_lines
+from sync_to_azure.commands.records import place, reading, unknown
+from sync_to_azure.errors import ConfigurationError, StateUnavailable
+from sync_to_azure.ledger import Ledger
+from sync_to_azure.ledger.reading import ChangedFile, Reading, offer
+from sync_to_azure.ledger.run import Run
+from sync_to_azure.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
+from sync_to_azure.model import State
+from sync_to_azure.settings import Settings
+from sync_to_azure.steps.words import command
+from sync_to_azure.tell.redact import Redactor, plain
+from sync_to_azure.tell.terminal import human_size
+
+_NAMES = 50
+_DONE = {
+    HOLD: "is held: nothing of it is carried, published or removed until it is released",
+    IGNORE: "is ignored: nothing of it is carried, published or removed, and nobody is told, until it is released",
+    RETRY: "is looked at anew and thoroughly in the next pass; what was told of it is forgotten",
+}
+
+
+def speak(settings: Settings, word: str, name: str, reason: str | None, expected: bool = False) -> int:
+    """hold, ignore or retry."""
+    there = _is_there(settings, name)
+    if not there and (word == RETRY or not expected):
+        error = unknown(name, _names(settings))
+        if word != RETRY:
+            error.advice += "; to speak of a run that is still to come, add --expected"
+        raise error
+    with _ledger(settings) as ledger:
+        before = _give(settings, ledger, word, name, reason, {})
+    _tell(f"{plain(name)} {_DONE[word]}.")
+    if not there:
+        _tell("No run of that name is known yet: the word counts when it comes.")
+    if before is not None:
+        _tell(f"It takes the place of: {before.word} by {plain(before.by)}.")
+    _without_reason(reason)
+    return 0
+
+
+def release(settings: Settings, name: str, reason: str | None) -> int:
+    with _ledger(settings) as ledger:
+        if current(ledger, name) is None:
+            if not _is_there(settings, name):
+                raise unknown(name, _names(settings))
+            raise ConfigurationError(
+                f"nobody's word is in force for {name}",
+                f"{command(settings, 'explain', name)} tells how it stands",
+            )
+        before = _give(settings, ledger, RELEASE, name, reason, {})
+    assert before is not None
+    _tell(
+        f"{plain(name)} is released: {before.word} by {plain(before.by)} counts no more; the next pass goes on with it."
+    )
+    return 0
+
+
+def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: bool) -> int:
+    opened = reading(settings)
+    if opened is None:
+        raise unknown(name, [])
+    with opened as ledger:
+        run = ledger.run(name)
+        if run is None:
+            raise unknown(name, ledger.names())
+        about, lines = _accepted(settings, ledger, run, every)
+    for line in lines:
+        _tell(line)
+    _confirm(settings, name, yes)
+    with _ledger(settings) as writing:
+        before = _give(settings, writing, ACCEPT, name, reason, about)
+    _tell(
+        f"{plain(name)} is accepted; the next pass does it. {command(settings, RELEASE, name)} takes it back."
+    )
+    if before is not None:
+        _tell(f"It takes the place of: {before.word} by {plain(before.by)}.")
+    _without_reason(reason)
+    return 0
+
+
+def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tuple[dict[str, Any], list[str]]:
+    """What exactly would be accepted, for the record and for the person. Raises ConfigurationError: nothing."""
+    changed = ledger.changed(run)
+    if changed and (run.is_published or run.taken_over):
+        return _changed(settings, run, changed, every)
+    code = run.reason.code if run.reason is not None else ""
+    if run.state is State.WAITING and code == "flag-missing" and run.reason is not None:
+        flags = run.reason.parameters.get("flags")
+        told = ", ".join(flags) if isinstance(flags, list) else "?"
+        return {"kind": "unfinished", "flags": flags}, [
+            f"{plain(run.key)} has no {plain(told)}: nobody says that it finished.",
+            "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
+        ]
+    raise ConfigurationError(
+        f"nothing of {run.key} waits to be accepted: it is {run.state}"
+        + (f" ({run.reason.text})" if run.reason else ""),
+        f"{command(settings, 'explain', run.key)} tells all about it",
+    )
+
+
+def _changed(
+    settings: Settings, run: Run, changed: list[ChangedFile], every: bool
+) -> tuple[dict[str, Any], list[str]]:
+    told = offer(changed)
+    if told.gone:
+        gone = next(file.blob for file in changed if file.size < 0)
+        what = "are being compared by a pass at this moment; ask again when it is done"
+        if any(file.size == -1 for file in changed):
+            what = "are not at the source any more; put them back, or release the run"
+        raise ConfigurationError(f"files of {run.key} ({gone} …) {what}")
+    kind = "changed" if run.is_published else "taken-over"
+    whose = "that were published" if run.is_published else "that somebody else published"
+    lines = [
+        f"{told.count}{f' of {run.files}' if run.files else ''} files of {plain(run.key)} {whose} are replaced by what"
+        f" the source holds now, {human_size(told.bytes)}:",
+        *changed_lines(changed if every else changed[:_NAMES]),
+    ]
+    if len(changed) > _NAMES and not every:
+        lines.append(f"  … and {len(changed) - _NAMES} more (--all lists them)")
+    if run.is_published and told.count * 4 >= run.files > 3:
+        lines.append(
+            "That is a large part of the run. Encrypting software changes files like that: look into some first."
+        )
+    lines.append(
+        "The marker RUN.sync is withdrawn first; what stands there now is kept as snapshots of the blobs. Nothing else"
+        " is accepted: what changes from now on is told anew."
+    )
+    about = {"kind": kind, "count": told.count, "bytes": told.bytes, "digest": told.digest}
+    return about, lines
+
+
+def _confirm(settings: Settings, name: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"{name}: nothing was accepted, as nobody confirmed it", "read the above, and add --yes"
+        )
+    if not click.confirm("Accept this?", default=False):
+        raise ConfigurationError(f"{name}: nothing was accepted")
+
+
+@contextlib.contextmanager
+def _ledger(settings: Settings) -> Iterator[Ledger]:
+    path, flow = place(settings)
+    try:
+        ledger = Ledger.open(path, flow)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+    except (sqlite3.Error, OSError) as error:
+        raise StateUnavailable(
+            f"state file {path} cannot be written: {error}",
+            "speak as the user who runs the passes (sudo -u …), or name the right state-file",
+        ) from error
+
+
+def _give(
+    settings: Settings, ledger: Ledger, word: str, name: str, reason: str | None, about: dict[str, Any]
+) -> Word | None:
+    clean = Redactor(settings.secret_values())(reason or "")
+    return give(ledger, name, word, speaker(), time.time(), clean, about)
+
+
+def speaker() -> str:
+    """Login name @ host; behind sudo also whose it was before."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    before = os.environ.get("SUDO_USER")
+    who = f"{before} (as {name})" if before and before != name else name
+    return f"{who}@{socket.gethostname()}"
+
+
+def _is_there(settings: Settings, name: str) -> bool:
+    """On record, or a folder in the main folder that no pass has seen yet."""
+    if name in _names(settings):
+        return True
+    safe = name not in ("", ".", "..") and "/" not in name
+    return safe and os.path.isdir(os.path.join(os.fsencode(settings.main_folder), os.fsencode(name)))
+
+
+def _names(settings: Settings) -> list[str]:
+    opened = reading(settings)
+    if opened is None:
+        return []
+    with opened as ledger:
+        return ledger.names()
+
+
+def _without_reason(reason: str | None) -> None:
+    if not reason:
+        _tell("No reason is on record; --reason TEXT says it for whoever looks at this later.")
+
+
+def _tell(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

@@ -1,0 +1,115 @@
+"""What a person's word means in a pass. It is asked for anew before anything that cannot be taken back, as it may be
+given while the pass is at work on that very run."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from typing import Any
+
+from sync_to_azure.ledger import words
+from sync_to_azure.model import State
+from sync_to_azure.reasons import Reason
+from sync_to_azure.settings import Settings
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+_ON_ITS_WAY = (State.SEEN, State.READY, State.UPLOADING)
+_LEFT = (State.EXPECTED, State.REMOVED, State.REMOVING, State.GONE)
+
+
+class Spoken(Exception):
+    """A person's word came, or was taken back, while the run was worked on: it is left where it is."""
+
+
+def command(settings: Settings, verb: str, run: str) -> str:
+    """The words that a person types about a run, with the config file of this flow."""
+    config = f" --config-file {shlex.quote(str(settings.config_file))}" if settings.config_file else ""
+    return f"sync_to_azure {verb} {shlex.quote(run)}{config}"
+
+
+def stops(rooms: Rooms, work: Work) -> bool:
+    """Is the run held or ignored now?"""
+    work.word = words.current(rooms.ledger, work.key)
+    return work.word is not None and work.word.stops
+
+
+def go_on(rooms: Rooms, work: Work) -> None:
+    """Before anything that cannot be taken back. Raises Spoken when the run was held or ignored meanwhile, or what was
+    accepted was taken back."""
+    before = work.word
+    if stops(rooms, work):
+        raise Spoken
+    if (
+        before is not None
+        and before.word == words.ACCEPT
+        and (work.word is None or work.word.id != before.id)
+    ):
+        raise Spoken
+
+
+def stand_still(rooms: Rooms, work: Work) -> None:
+    """Held or ignored: its state stays what it was, and is gone on with when the word is taken back."""
+    run, word = work.run, work.word
+    if word is None:
+        return
+    if work.folder is None and run.state not in _LEFT:
+        reason = Reason("not-there" if run.is_published else "vanished")
+        rooms.set_state(work, State.GONE, reason)
+        if word.word == words.HOLD and not run.is_published:
+            rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
+    elif run.state in _ON_ITS_WAY and not run.is_published:
+        rooms.set_state(work, State.WAITING, Reason("held"))
+    if word.word == words.HOLD:
+        _log.info("%s: held by %s%s", work.key, word.by, f": {word.reason}" if word.reason else "")
+
+
+def begin(rooms: Rooms, work: Work) -> None:
+    """``retry``: forget what was told, the flag, and the memory of its rest; once for this pass."""
+    run, word = work.run, work.word
+    if word is None or word.word != words.RETRY:
+        return
+    rooms.ledger.untell_run(work.key)
+    columns: dict[str, Any] = {
+        "fingerprint": None,
+        "quiet_since": None,
+        "folder_mtime_ns": None,
+        "lake_known": 0,
+    }
+    if run.state in (State.FLAGGED, State.FAILING):
+        state = State.PUBLISHED if run.is_published else State.SEEN
+        rooms.set_state(work, State.GONE if work.folder is None else state, None, **columns)
+    else:
+        rooms.ledger.set(run, **columns)
+    _log.info("%s: looked at anew, as %s asked", work.key, word.by)
+
+
+def end(rooms: Rooms, work: Work) -> None:
+    """The run was looked at as ``retry`` asked."""
+    if work.word is not None and work.word.word == words.RETRY:
+        words.used_up(rooms.ledger, work.word)
+
+
+def spoken(rooms: Rooms, work: Work) -> list[words.Word]:
+    """Every word on this run that counts: one that was taken back or replaced accepted nothing."""
+    ever = words.spoken(rooms.ledger.connection, rooms.ledger.flow_id, work.key)
+    return [word for word in ever if word.word != words.ACCEPT or word.ended in (None, words.USED)]
+
+
+def accepts(work: Work, kind: str) -> bool:
+    return work.word is not None and work.word.accepts(kind)
+
+
+def accepted(rooms: Rooms, work: Work) -> None:
+    """What was accepted is published."""
+    if work.word is not None and work.word.word == words.ACCEPT:
+        words.used_up(rooms.ledger, work.word)
+        work.word = None
+    rooms.files.forget_changes(work.run)
+
+
+def thorough(rooms: Rooms, work: Work) -> bool:
+    """Is this run looked at thoroughly: the whole pass is, a person asked for this one, or its turn has come?"""
+    asked = work.word is not None and work.word.word == words.RETRY
+    return rooms.settings.thorough or asked or work.key in rooms.due

@@ -1,0 +1,109 @@
+"""`explain RUN`: everything about one run, in plain words."""
+
+from __future__ import annotations
+
+import os
+import typing
+
+import pytest
+
+from tests.passes.scene import FLAG, Scene, touch_later
+
+
+@pytest.fixture(autouse=True)
+def native(scene: Scene) -> None:
+    scene.config["uploader"] = "native"
+
+
+def explain(scene: Scene, run: str, expect: int = 0, **options: typing.Any) -> str:
+    outcome = scene.run("explain", run, expect=expect, **options)
+    assert "Traceback" not in outcome.output
+    return " ".join(outcome.output.split())
+
+
+def test_a_run_that_waits(scene: Scene) -> None:
+    scene.config |= {"completion-delay": 3600, "completion-flag": f"{FLAG}, CopyComplete.txt"}
+    run = scene.make_run("R")
+    scene.run()
+    told = explain(scene, "R")
+    assert f"[yes] {FLAG} is there, of 20" in told and "[no] CopyComplete.txt is missing" in told
+    assert "quiet for 1 h 00 min: the quiet time has not begun" in told
+    assert "Next: carried when CopyComplete.txt is there" in told
+    (run / "CopyComplete.txt").touch()
+    assert "[yes] CopyComplete.txt is there" in explain(scene, "R"), "asked of the folder, not of the ledger"
+    scene.run()
+    told = explain(scene, "R")
+    assert "[no] quiet for 1 h 00 min: since 20" in told and "min" in told.partition("since 20")[2]
+    assert "left" in told and "waiting:not" not in told
+    assert "Waits until it is published" not in told and "Not asked for (remove-source is off)" in told
+
+
+def test_a_published_run(scene: Scene) -> None:
+    run = scene.make_run("R")
+    (run / "Thumbs.db").write_text("junk")
+    scene.run()
+    told = explain(scene, "R")
+    assert "safe: published" in told and "3 files, 9 B: validated: the service checked every byte" in told
+    assert "generation 1, published 20" in told and "R/…, R.md5, R.files.jsonl, R.json, R.sync" in told
+    assert "Thumbs.db: junk" in told
+    assert "published" in told.partition("History")[2] and "UTC" in told
+    scene.config["remove-source"] = "true"
+    assert "Waits: 1 entries in it are not carried." in explain(scene, "R")
+    (run / "Thumbs.db").unlink()
+    scene.run()
+    told = explain(scene, "R")
+    assert "safe: removed" in told and "their rows are kept in the published manifest only" in told
+    assert "Done." in told
+
+
+def test_a_flagged_run_and_what_a_person_can_do(scene: Scene) -> None:
+    run = scene.make_run("R")
+    scene.run()
+    (run / "RunInfo.xml").write_text("<changed/>")
+    touch_later(run)
+    scene.run(expect=1)
+    told = explain(scene, "R")
+    assert "needs a person: flagged (a person should look)" in told
+    assert "What to do: put the verified files back" in told
+    assert "RunInfo.xml: 6 B published, 10 B now, of 20" in told
+    assert "sync_to_azure accept R --config-file" in told
+    scene.run("accept", "R", "--yes", "--reason", "corrected")
+    told = explain(scene, "R")
+    assert "accept (changed, 1 files) by" in told and "corrected" in told and "release R" in told
+    assert "a person's word: accept by" in told.partition("History")[2]
+
+
+def test_a_run_that_fails(scene: Scene) -> None:
+    run = scene.make_run("R", {"secret": "x"})
+    os.chmod(run / "secret", 0)
+    scene.run(expect=1, unprivileged=True)
+    told = explain(scene, "R")
+    assert "secret: unreadable" in told and "What to do: rename, repair or exclude them" in told
+    assert "retry R" in told
+
+
+def test_runs_that_are_not_on_record(scene: Scene) -> None:
+    assert "no run R is on record" in explain(scene, "R", expect=2)
+    scene.make_run("260101_M1_R")
+    assert "no pass has looked at it yet" in explain(scene, "260101_M1_R")
+    scene.run()
+    told = explain(scene, "260101_M1_Q", expect=2)
+    assert "did you mean 260101_M1_R?" in told
+    assert "did you mean 260101_M1_R?" in explain(scene, "m1_r", expect=2), "a part of its name is enough"
+    scene.run("hold", "260102_M1_S", "--expected", "--reason", "to come")
+    assert "to come" in explain(scene, "260102_M1_S")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../main", "a/b", "\x1b[31m"])
+def test_names_that_are_none(scene: Scene, name: str) -> None:
+    told = explain(scene, name, expect=2)
+    assert "is on record" in told and "\x1b" not in told
+
+
+def test_the_share_is_away(scene: Scene) -> None:
+    """The ledger is enough."""
+    scene.make_run("R")
+    scene.run()
+    scene.main.rename(scene.folder / "elsewhere")
+    told = explain(scene, "R")
+    assert "safe: published" in told and "Its folder is not there any more" in told
