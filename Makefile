@@ -1,7 +1,7 @@
 # Everything a person types here; `make` alone tells what there is. Paths are relative: the tree may stand anywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap system demo test faults bench bench-uploaders lint format clean
+.PHONY: help bootstrap system demo test faults bench bench-uploaders lint format lock clean
 
 PYTHON ?=
 KEEP ?=
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
 	@echo 'make lint            formatting, style, types, imports only'
 	@echo 'make format          format the sources'
+	@echo 'make lock            what the image installs anew, by version and hash (container/requirements.lock)'
 	@echo 'make bootstrap       install what these need (each does so by itself)'
 	@echo 'make clean           remove all that these made'
 
@@ -59,6 +60,10 @@ bench-uploaders: bootstrap
 
 lint: $(VENV)
 	@.venv/bin/python -m tox run -e lint
+
+# What the image installs, by version and hash.
+lock: $(VENV)
+	@.venv/bin/python container/lock
 
 format: $(VENV)
 	@.venv/bin/python -m black .
