@@ -57,8 +57,7 @@ def profile(family: Family) -> Profile:
         name=family.name,
         title=family.title,
         words=Words(
-            recognised=f"`RunParameters.xml` ({', '.join(family.software)}), instrument id `{family.instruments}` in"
-            " `RunInfo.xml`, `RunParameters.xml` or the folder's name",
+            recognised=f"{', '.join(family.software)}; instrument `{family.instruments}`",
             finished=family.flags_words,
             outcome="`RunCompletionStatus.xml`, else `CompletedJobInfo.xml`",
             completeness=family.calls_words,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import time
@@ -110,6 +111,30 @@ def test_newer_software_of_a_miseq_copies_last(tmp_path: pathlib.Path) -> None:
     files = {"RunParameters.xml": parameters, "RTAComplete.txt": b""}
     view, profile = recognised(layouts.write_layout(tmp_path, "230224_M02439_0043_000000000-KT42M", files))
     assert profile.name == "miseq" and profile.waits_for(view) == ("CopyComplete.txt",)
+
+
+def test_newer_software_of_a_nextseq_copies_last(tmp_path: pathlib.Path) -> None:
+    """miso-lims#2254."""
+    parameters = (
+        b"<RunParameters><Setup><ApplicationVersion>4.0.2.7</ApplicationVersion>"
+        b"<ApplicationName>NextSeq Control Software</ApplicationName></Setup></RunParameters>"
+    )
+    files = {"RunParameters.xml": parameters, "RTAComplete.txt": b"", "RunCompletionStatus.xml": b""}
+    view, profile = recognised(layouts.write_layout(tmp_path, "170609_NB551051_0017_AHLFFJBGX2", files))
+    assert profile.name == "nextseq-500" and profile.waits_for(view) == ("CopyComplete.txt",)
+
+
+def test_the_flag_that_a_nextseqs_guide_names_counts_as_well(tmp_path: pathlib.Path) -> None:
+    files = {"RTAComplete.xml": b"", "RunCompletionStatus.xml": b""}
+    view, profile = recognised(layouts.write_layout(tmp_path, "170609_NB551051_0017_AHLFFJBGX2", files))
+    assert profile.waits_for(view) == ()
+
+
+def test_a_hiseq_with_rta_2_is_finished_later_than_its_base_calls(shared_runs: pathlib.Path) -> None:
+    view = take_view(os.fsencode(shared_runs / "runs" / "151005_ST-00295_0022_BHH5VTCCXX"), profiles.WANTED)
+    earlier = dataclasses.replace(view, files=tuple(n for n in view.files if n != "SequencingComplete.txt"))
+    profile = profiles.recognise(earlier).profile
+    assert profile is not None and profile.waits_for(earlier) == ("SequencingComplete.txt",)
 
 
 def test_broken_files_make_an_outcome_unknown_and_promise_nothing(tmp_path: pathlib.Path) -> None:
