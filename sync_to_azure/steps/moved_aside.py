@@ -13,7 +13,7 @@ from sync_to_azure.errors import RunChanged, SourceUnavailable
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
-from sync_to_azure.steps import look, removal_gate, removal_proof
+from sync_to_azure.steps import look, removal_gate, removal_proof, words
 from sync_to_azure.steps.removal_gate import Decision, Fate, Rules
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.unlinking import Below, rename
@@ -67,6 +67,9 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         decision = removal_gate.decide(facts, removal_proof.seen_again(rooms, work), rules)
         if not decision.may_begin:
             _not_now(rooms, work, folder, decision)
+            return
+        if words.stops(rooms, work):
+            put_back(rooms, work, folder, "a person holds it")
             return
         if not has_begun(work):
             rooms.set_state(work, State.REMOVING, Reason("unlinking", {}))

@@ -13,7 +13,7 @@ from sync_to_azure.model import State
 from sync_to_azure.names import ASIDE_PREFIX, shown
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import Found, RunFolder
-from sync_to_azure.steps import adopt, look, moved_aside, removal_preview
+from sync_to_azure.steps import adopt, look, moved_aside, removal_preview, words
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -69,6 +69,8 @@ def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
     why = "" if run.is_published else "nothing is published of it"
     if run.is_published and not rooms.settings.remove_source:
         why = "remove-source is off"
+    if words.stops(rooms, work):
+        why = "a person holds it"
     if why and dry:
         _log.info("%s: its folder %s would be put back: %s", work.key, shown(aside), why)
     elif why:

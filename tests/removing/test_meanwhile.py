@@ -164,6 +164,25 @@ def test_hard_links_lose_one_name_only(scene: Scene) -> None:
     assert (scene.folder / "outside.bcl").read_bytes() == b"one"
 
 
+def test_a_persons_word_comes_when_it_stands_aside(
+    scene: Scene, precious: pathlib.Path, contents: Contents
+) -> None:
+    """Asked anew before the first unlink: nothing goes until the run is released."""
+    published(scene, precious, contents)
+    config = scene.folder / "word.cfg"
+    config.write_text("".join(f"{key} = {value}\n" for key, value in scene.config.items()), encoding="utf-8")
+    clean = dict(scene.start_command.clean_environment())
+    command = [sys.executable, "-m", "sync_to_azure", "hold", "R", "--config-file", str(config)]
+    struck(scene, meanwhile.MOVED, f"subprocess.run({command!r}, env={clean!r}, check=True)")
+    files = {"Data/one.bcl", "RunInfo.xml", FLAG}
+    assert tree(scene.main / "R").keys() == files, "under its own name again, where a person looks for it"
+    scene.run()
+    assert tree(scene.main / "R").keys() == files
+    scene.run_command("release", "R", config=scene.config)
+    scene.run()
+    assert list(scene.main.iterdir()) == []
+
+
 def listings(proxy: Proxy, number: int, do: typing.Callable[[], None]) -> list[int]:
     """``do`` is called before the ``number``-th listing of R is answered."""
     seen: list[int] = []
