@@ -23,6 +23,7 @@ from sync_to_azure.errors import (
     StateUnavailable,
     SurroundingsError,
 )
+from sync_to_azure.ledger import words as word_of_a_person
 from sync_to_azure.ledger.audits import NO_MANIFEST, WELL, WRONG, Audited, Audits, Finding
 from sync_to_azure.ledger.ledger import Ledger
 from sync_to_azure.model import Progress, RunLine, State, Summary, Trouble
@@ -131,9 +132,14 @@ class _Audit:
             if before:
                 _log.info("%s: what was found before is solved", run)
             return
-        self._counts.wrong += 1
         findings = self._audits.findings(run)
         text = words.told(findings, audited.uncounted)
+        said = word_of_a_person.current(self._ledger, run)
+        if said is not None and said.word == word_of_a_person.IGNORE:
+            _log.info("%s: ignored by %s: %s", run, said.by, text)
+            self._counts.ignored += 1
+            return
+        self._counts.wrong += 1
         news = {(finding.name, finding.kind) for finding in findings} != before
         whole = f"{run}: {text} ({words.advice(run, findings)})"
         _log.log(logging.ERROR if news else logging.INFO, "%s%s", "" if news else "known: ", whole)

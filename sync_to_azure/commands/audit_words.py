@@ -45,6 +45,7 @@ class Counts:
     wrong: int = 0
     without: int = 0
     postponed: int = 0
+    ignored: int = 0
     files: int = 0
     bytes: int = 0
     archived: int = 0
@@ -61,6 +62,8 @@ class Counts:
         ]
         if count.without:
             parts.append(f"{count.without} without a manifest (of another tool)")
+        if count.ignored:
+            parts.append(f"{count.ignored} wrong and ignored by a person's word")
         if count.postponed:
             parts.append(f"{count.postponed} being published")
         if count.archived:

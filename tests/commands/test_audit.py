@@ -216,6 +216,26 @@ def test_beside_a_pass_a_run_in_the_middle_of_being_published_is_no_finding(
     assert "1 well" in audit(native)
 
 
+def test_a_run_that_a_person_ignores_is_not_told(native: Scene) -> None:
+    native.make_run("R")
+    native.run()
+    native.container.delete_blob("R/RunInfo.xml")
+    told(native.run_command("ignore", "R", "--reason", "a test run", config=native.config), 0)
+    assert "0 wrong; 1 wrong and ignored by a person's word" in audit(native)
+    told(native.run_command("release", "R", config=native.config), 0)
+    assert "1 wrong" in audit(native, expect=1)
+
+
+def test_a_damaged_ledger_is_left_to_the_next_pass(native: Scene) -> None:
+    native.make_run("R")
+    native.run()
+    native.lose_ledger()
+    native.ledger.write_bytes(b"SQLite format 3\0" + b"rubbish" * 1000)
+    told(native.run_command("audit", config=native.config), 3, "the next pass builds a damaged one anew")
+    native.run(expect=1)
+    audit(native)
+
+
 def test_two_audits_do_not_meet(native: Scene, proxy: Proxy) -> None:
     native.make_run("R")
     native.run()
