@@ -15,7 +15,7 @@ from typing import Any, Protocol, TextIO
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import Interrupted, StateUnavailable, SyncError
 from sync_to_azure.ledger import Files, Flow, Ledger, Lock
-from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside
+from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside, state_folder
 from sync_to_azure.model import Progress, Summary, Trouble
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.rooms import Rooms
@@ -92,11 +92,7 @@ class Surroundings:
 
     @property
     def state_folder(self) -> Path:
-        """The user's state folder, or the state file's own where one is named."""
-        if self.settings.state_file is not None:
-            return self.settings.state_file.parent
-        home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-        return Path(home) / "sync_to_azure"
+        return state_folder(self.settings.state_file)
 
     def state_path(self) -> Path:
         """Where the ledger lies, or will lie."""

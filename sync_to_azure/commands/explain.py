@@ -101,7 +101,7 @@ def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -
             yield f"What to do: {run.reason.advice}."
     if record.word is not None:
         yield f"{_said(record.word)}. {command(settings, 'release', run.key)} takes it back."
-    if record.next:
+    if record.next and record.next not in record.why:
         yield f"Next: {record.next}."
     if run.state is State.FAILING or (run.state is State.FLAGGED and record.word is None):
         yield f"{command(settings, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
@@ -283,6 +283,8 @@ def _happened(event: Event) -> str:
             f": {plain(str(reason))}" if reason else ""
         )
     text = Reason(code, event.parameters).text if code else ""
+    if text.startswith(state):
+        return plain(text)
     return f"{state}: {plain(text)}" if text else state
 
 

@@ -92,7 +92,7 @@ def digest(
     """The mail that this pass owes, or None.
 
     ``known``: when (seconds since the epoch) the trouble of a key was last mailed. A mail is due as soon as one
-    trouble was not mailed within ``SILENCE``; it lists all that is wrong now, what is new first. ``open_trouble``:
+    trouble was not mailed (within ``SILENCE``, if it arose anew); it lists all that is wrong now, what is new first. ``open_trouble``:
     a mail about trouble went out and none since that all is well; the first pass without trouble sends that.
     A time in the future (a clock that was put right) counts as not mailed.
     """
@@ -104,7 +104,7 @@ def digest(
         lead = f"Nothing is wrong any more: all that was told before is solved.\n\n{counts}"
         return Mail(cut(prefix + "all is well again", SUBJECT_LENGTH), lead, (), all_well=True)
     unique = {trouble.key: trouble for trouble in summary.troubles}
-    due = [trouble for key, trouble in unique.items() if not 0 <= now - known.get(key, -SILENCE) < SILENCE]
+    due = [trouble for key, trouble in unique.items() if _is_due(trouble, known.get(key), now)]
     if not due:
         return None
     due_keys = {trouble.key for trouble in due}
@@ -116,6 +116,14 @@ def digest(
     lead = "\n".join([f"{count} wrong:", "", *listed, "", counts])
     subject = _subject(prefix, troubles, {redact(line.run) for line in summary.runs}, redact)
     return Mail(subject, lead, tuple(trouble.key for trouble in troubles))
+
+
+def _is_due(trouble: Trouble, mailed: float | None, now: float) -> bool:
+    """What stays wrong (a flagged run) is mailed once: a person knows of it, ``status`` shows it. What goes wrong anew in
+    each pass is mailed again after ``SILENCE``."""
+    if mailed is None or mailed > now:
+        return True
+    return trouble.new and now - mailed >= SILENCE
 
 
 def _listed(trouble: Trouble, due: bool, redact: Callable[[str], str]) -> str:
