@@ -1,4 +1,4 @@
-"""A service, or a proxy before it, that says back what it was told: the whole request, with its Authorization header."""
+"""A service, or a proxy before it, that says back what it was told: the whole request, with all its headers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from embedded.azurite import Azurite
 
 
 class Echo:
-    """Answers every request (with ``upstream``, a port: every PUT; the others are forwarded there) with ``status`` and the
-    request itself, in reason, headers and body. ``said``: what it was told, so that a test can see that the secret came here.
-    """
+    """Answers every request (with ``upstream``, a port: every PUT; the others are forwarded there) with ``status`` and
+    the request itself, in reason, headers and body. ``said``: what it was told: did the secret come by?"""
 
     def __init__(self, status: int, code: str = "", upstream: int | None = None) -> None:
         self.status, self.code, self.upstream = status, code, upstream
@@ -66,7 +65,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.echo.said.append(told)
         one_line = " ".join(told.split())
         code = self.echo.code or "AuthenticationFailed"
-        body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>'
+        body = f"<Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>"
         content = body.encode("utf-8", "replace")
         self.send_response_only(self.echo.status, one_line[:2000].encode("ascii", "replace").decode())
         self.send_header("x-ms-error-code", code)

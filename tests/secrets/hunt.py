@@ -1,4 +1,4 @@
-"""A canary secret is hunted in everything that a pass writes, shows, sends or hands on, in every form it may have taken.
+"""A canary secret is hunted in everything that a pass writes, shows, sends or hands on, in every form it may take.
 
 Written apart from the redactor: what that one does not think of, this one must find.
 """

@@ -1,7 +1,8 @@
 """A secret in every place it can come from; passes that succeed and that fail; then everything is searched for it.
 
-The one exception is documented: the signature of a SAS in AzCopy's arguments, with ``sas`` and ``account-key``. What a person
-writes on the command line herself stands in the arguments of our own process. AzCopy's environment is where its login goes.
+The one exception is documented: the signature of a SAS in AzCopy's arguments, with ``sas`` and ``account-key``. What a
+person writes on the command line herself stands in the arguments of our own process. AzCopy's environment is where its
+login goes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ UPLOADERS = ["native", "azcopy"]
 
 
 class Ground:
-    """One pass, hunted through: ``config`` may be changed; ``given``: files in which a secret was written by the test."""
+    """One pass, hunted through: ``config`` may be changed; ``given``: files in which the test wrote a secret."""
 
     def __init__(
         self, config: dict[str, object], folder: pathlib.Path, start: typing.Any, container: typing.Any

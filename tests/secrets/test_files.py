@@ -34,7 +34,8 @@ def test_all_that_a_pass_writes_is_for_its_owner_only(
     program = stand_in(
         tmp_path / "azcopy-with-a-look",
         f'[ "$1" = copy ] || exec {shlex.quote(str(azcopy))} "$@"\n'
-        f'{shlex.quote(str(azcopy))} "$@"; code=$?\n{look}\ntouch "$AZCOPY_LOG_LOCATION/made-by-azcopy"\n{look}\nexit $code',
+        f'{shlex.quote(str(azcopy))} "$@"; code=$?\n{look}\n'
+        f'touch "$AZCOPY_LOG_LOCATION/made-by-azcopy"\n{look}\nexit $code',
     )
     log = start_command.home / "log" / "pass.log"
     config = everyday | {"uploader": uploader, "azcopy": program, "log-file": log, "retry-times": 1}

@@ -1,5 +1,5 @@
-"""One redactor at every sink: whatever a text is made of, no sink lets a secret through. The judge is the hunt's own list of
-forms, not the redactor's."""
+"""One redactor at every sink: whatever a text is made of, no sink lets a secret through. The judge is the hunt's own
+list of forms, not the redactor's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least rights: a proxy works out which Azure action each call needs, and refuses what the documented role lacks."""
+"""The least rights: a proxy works out which Azure action each call needs, and refuses what the role lacks."""
 
 from __future__ import annotations
 
@@ -121,6 +121,14 @@ def test_a_role_that_cannot_overwrite_publishes_and_replaces_nothing(
     carrying.config["blob-endpoint"] = azurite.endpoint
     carrying.run("--thorough")
     assert "Data/late.bcl" in {row["path"] for row in carrying.documents("R")[1]}
+
+
+def test_check_is_content_with_a_role_that_cannot_delete(carrying: Scene, azurite: Azurite) -> None:
+    carrying.make_run("R")
+    with Rights(azurite, carrying.container, ROLE) as proxy:
+        carrying.through(proxy)
+        carrying.run("check")
+    assert all(line.startswith("DELETE") for line in proxy.refused)
 
 
 def test_the_proxy_would_see_a_deletion(azurite: Azurite, carrying: Scene) -> None:
