@@ -125,7 +125,10 @@ class Publication:
             try:
                 row = documents.parse_file_line(line, 0)
             except ValueError:
-                raise RunError(f"{name} line {number} is no line of a manifest", "have the blob restored (soft delete, versions)") from None
+                raise RunError(
+                    f"{name} line {number} is no line of a manifest",
+                    "have the blob restored",
+                ) from None
             sheet = row.origin == "sheet"
             target = f"{self.run}.csv" if sheet else f"{self.run}/{row.path.decode()}"
             yield row.blob, target, int(sheet), row.size, row.mtime_ns, row.md5, row.etag
@@ -250,7 +253,7 @@ class Publication:
         except sqlite3.IntegrityError:
             raise RunError(
                 f"{self.base}.files.jsonl names a file twice, so it is no manifest of ours",
-                "have the blob restored (soft delete, versions)",
+                "have the blob restored",
             ) from None
         except sqlite3.Error as error:
             raise StateUnavailable(
