@@ -506,3 +506,23 @@ def test_a_ledger_that_may_not_be_written(scene: Scene) -> None:
         scene.folder.chmod(0o700)
         scene.ledger.chmod(0o600)
     assert "cannot be written" in told and "sudo -u" in told
+
+
+def test_a_hold_while_a_run_is_being_removed(scene: Scene) -> None:
+    """Moved aside or half unlinked: what is left comes back under its name, and stays until it is released."""
+    run = scene.make_run("R")
+    scene.config["remove-source"] = "true"
+    killed = scene.start(environment=kill_points.environment(scene.folder, "os.remove", "RunInfo.xml", 1))
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    say(scene, "hold", "R", "--reason", "wait")
+    [aside] = scene.main.iterdir()
+    left = tree(aside)
+    scene.run()
+    assert tree(run) == left and left
+    scene.run()
+    assert tree(run) == left
+    say(scene, "release", "R")
+    scene.run()
+    assert list(scene.main.iterdir()) == [] and scene.state("R") == ("removed", None)
+    scene.check_sums("R")
