@@ -1,4 +1,4 @@
-"""A line of https before the secure Azurite: requests are seen, and can be refused as the service refuses stale tokens."""
+"""A line of https before the secure Azurite: requests can be refused as the service refuses stale tokens."""
 
 from __future__ import annotations
 
