@@ -1,20 +1,34 @@
-# Everything a person types here; `make` alone tells what there is. Paths are relative: the tree may stand anywhere.
+# Everything a person types here; `make help` tells what there is. Paths are relative: the tree may stand anywhere.
 
-.DEFAULT_GOAL := help
-.PHONY: help bootstrap system demo test faults bench bench-uploaders lint format lock clean
+.DEFAULT_GOAL := build
+.PHONY: help build push release bootstrap system demo test faults soak bench bench-uploaders lint format lock clean
 
 PYTHON ?=
 KEEP ?=
 export PYTHON
 
+# container/image and datalake-sync-vm/ tell what they mean.
+TAG ?=
+REGISTRY ?= cfbregistry.azurecr.io
+DOCKER ?=
+BASE ?=
+BUILD_OPTIONS ?=
+PUSH_OPTIONS ?=
+export TAG REGISTRY DOCKER BASE BUILD_OPTIONS PUSH_OPTIONS
+
 VENV := .venv/.installed
 TOOLS := embedded/node_modules/.installed
 
 help:
+	@echo 'make build           the image REGISTRY/sync_to_azure:TAG (TAG=the short commit hash, DOCKER=docker, podman or buildah);'
+	@echo '                     make alone does this too'
+	@echo 'make push            push it to REGISTRY (cfbregistry.azurecr.io)'
+	@echo 'make release         look whether all is ready for a release, then build sdist and wheel into dist/ and try them'
 	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
 	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
 	@echo 'make faults          500 faults and pairs of faults, and what held; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2)'
+	@echo 'make soak            300 passes while an instrument writes runs, and what they used and left (SEED=1 PASSES=20)'
 	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
 	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
 	@echo 'make lint            formatting, style, types, imports only'
@@ -36,16 +50,31 @@ $(TOOLS): embedded/package-lock.json | system
 
 bootstrap: system $(VENV) $(TOOLS)
 
+build:
+	@bash container/image build
+
+push:
+	@bash container/image push
+
+# The tree, the changelog, the tag, then all tests, then what is built.
+release: bootstrap
+	@bash .ci/release
+
 demo: bootstrap
 	@.venv/bin/python -m embedded.demo $(if $(KEEP),--keep)
 
 test: bootstrap
+	@bash embedded/bootstrap deployed
 	@.venv/bin/python -m tox run $(ARGS)
 
 # It writes its table into docs/reliability.md.
 faults: bootstrap
 	@.venv/bin/python -u -m tests.faults --write --runs $(or $(RUNS),500) --minutes $(or $(MINUTES),60) \
 	    --lanes $(or $(LANES),4) $(if $(SEED),--seed $(SEED))
+
+# Likewise.
+soak: bootstrap
+	@.venv/bin/python -u -m tests.faults.soak --write --passes $(or $(PASSES),300) $(if $(SEED),--seed $(SEED))
 
 # All of them, even if one misses its target; the exit code tells.
 bench: bootstrap

@@ -54,7 +54,7 @@ setup(
         "fast": FAST,
         "test": TEST,
         "lint": LINT,
-        "dev": TEST + LINT + ["tox>=4.23,<5"],
+        "dev": TEST + LINT + ["build>=1.2,<2", "tox>=4.23,<5"],
     },
     entry_points={"console_scripts": ["sync_to_azure = sync_to_azure.__main__:main"]},
 )
