@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -115,7 +116,9 @@ class Soak:
         for number in range(self.passes):
             self.instrument.work()
             azcopy = number % _AZCOPY_EVERY == _AZCOPY_EVERY - 1
-            self.world.config["uploader"] = "azcopy" if azcopy else "native"
+            self.world.config |= (
+                {"uploader": "azcopy", "timeout": 8} if azcopy else {"uploader": "native", "timeout": 3}
+            )
             fault = self.world.chance.choice(FAULTS) if self.world.chance.random() < _FAULTY else None
             self._pass(number, fault)
             if number % 10 == 9:
@@ -244,6 +247,8 @@ def main() -> int:
     words.add_argument("--seed", default=str(int(time.time())))
     words.add_argument("--write", action="store_true", help=f"the figures into {DOCUMENT.name}")
     given = words.parse_args()
+    # So that what was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {given.seed}")
     began = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))

@@ -139,7 +139,8 @@ class World:
             "remove-source": str(self.plan.remove).lower(),
             "concurrency": 4,
             "retry-times": 2,
-            "timeout": 3,
+            # AzCopy says how far it is every two seconds, and later on a busy machine.
+            "timeout": 3 if self.plan.uploader == "native" else 8,
         }
         if self.plan.shape == "sheet":
             config["samplesheet-folder"] = self.folder / "sheets"
