@@ -16,6 +16,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.commands.check import _place, sas_found
 from sync_to_azure.source import Mount
 from tests.bad_input.faults import assert_no_secret, small_disk, stand_in
+from tests.line import Line, LineHandler
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene
 
@@ -204,14 +205,26 @@ def test_what_a_sas_says_of_itself() -> None:
     assert [kind for kind, *_ in sas_found("?sv=x&si=policy&sig=x", 0)] == []
 
 
-def test_a_clock_that_is_wrong(native: Scene, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    native.through(proxy)
-    assert " from the service's" in check(native)
-    proxy.date = email.utils.formatdate(time.time() - 1000, usegmt=True)
-    said = check(native, wrong=("clock",))
-    assert "16 min" in said and "ahead of the service's" in said and "NTP" in said
-    proxy.date = email.utils.formatdate(time.time() + 400, usegmt=True)
-    assert "behind the service's" in check(native, wrong=("clock",))
+class _OtherTime(LineHandler):
+    """Answers with another date than the service's."""
+
+    ahead = 0.0
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword.lower() == "date":
+            value = email.utils.formatdate(time.time() + self.ahead, usegmt=True)
+        super().send_header(keyword, value)
+
+
+def test_a_clock_that_is_wrong(native: Scene, azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Line(azurite.port, _OtherTime) as line:
+        native.config["blob-endpoint"] = line.endpoint
+        assert " from the service's" in check(native)
+        monkeypatch.setattr(_OtherTime, "ahead", -1000)
+        said = check(native, wrong=("clock",))
+        assert "16 min" in said and "ahead of the service's" in said and "NTP" in said
+        monkeypatch.setattr(_OtherTime, "ahead", 400)
+        assert "behind the service's" in check(native, wrong=("clock",))
 
 
 def test_the_state_file(native: Scene) -> None:
