@@ -109,7 +109,8 @@ class World:
         elif self.plan.mount == "share":
             self.share = Share(self.disk, self.main, self.folder / "control")
         if self.plan.disk:
-            self.small = SmallDisk(self.folder / self.plan.disk, 8)
+            # AzCopy's folder must have 64 MiB.
+            self.small = SmallDisk(self.folder / self.plan.disk, 100 if self.plan.disk == "plans" else 8)
         self.points = Points(self.folder)
         self.line = Line(self.azurite.port)
         self.line.act, self.line.forwarding = self._act, self.watch.forwarding
@@ -269,9 +270,11 @@ class World:
         if os.geteuid() == 0:
             # Without root's right to ignore file modes.
             command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
-        known = ("PATH", "PYENV_VERSION", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
+        known = ("PATH", "PYENV_VERSION", "PYTHONPYCACHEPREFIX")
         kept = {name: os.environ[name] for name in known if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "LANG": "C.UTF-8"}
+        if "PYTHONPYCACHEPREFIX" not in kept:
+            own["PYTHONDONTWRITEBYTECODE"] = "1"
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
