@@ -22,6 +22,7 @@ TEST = [
     *FAST,
     "aiosmtpd>=1.4.6,<2",
     "hypothesis>=6.100,<7",
+    "prometheus-client>=0.21,<1",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",

@@ -155,6 +155,10 @@ class Trouble:
 
 @dataclasses.dataclass(slots=True)
 class Summary:
+SURROUNDINGS = "surroundings:"
+"""How the key of a trouble begins that is no run's; the class of its error follows."""
+
+
     """What a pass did, for the table, the mail and the exit code. ``counted``: in a sentence, where the counts do not
     say it (an audit)."""
 

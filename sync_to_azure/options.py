@@ -423,3 +423,18 @@ OPTIONS: tuple[Option, ...] = (
 )
 
 BY_KEY = {option.key: option for option in OPTIONS}
+    _path(
+        "metrics-file",
+        "telling",
+        "Write how the pass and the runs stand into this file for Prometheus; *.prom, in the folder of node_exporter's"
+        " textfile collector.",
+    ),
+    Option(
+        "ping",
+        Type.TEXT,
+        "telling",
+        "Address of a watchdog such as healthchecks.io: URL/start when a pass begins, URL when it went well, URL/fail"
+        " otherwise. A secret; process lists show it if it is given on the command line.",
+        placeholder="URL",
+        secret=True,
+    ),

@@ -16,10 +16,11 @@ from sync_to_azure.clock import Clock
 from sync_to_azure.errors import Interrupted, StateUnavailable, SyncError
 from sync_to_azure.ledger import Files, Flow, Ledger, Lock
 from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside, state_folder
-from sync_to_azure.model import Progress, Summary, Trouble
+from sync_to_azure.model import SURROUNDINGS, Progress, Summary, Trouble
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.rooms import Rooms
 from sync_to_azure.tell import log as tell_log
+from sync_to_azure.tell import metrics, ping
 from sync_to_azure.tell.redact import Redactor
 from sync_to_azure.tell.terminal import ProgressLine, table, terminal_width
 
@@ -53,6 +54,10 @@ class Surroundings:
         self._ledger: Ledger | None = None
         self._lock: Lock | None = None
         self._handlers: dict[int, Any] = {}
+        self._began = clock.monotonic()
+        # What only tries, or looks at some runs only, must not look like the pass that somebody waits for.
+        self._is_whole = not settings.dry_run and not settings.only_run
+        self._pings = ping.Pings(settings.ping if self._is_whole else None)
 
     def __enter__(self) -> "Surroundings":
         settings = self.settings
@@ -73,6 +78,8 @@ class Surroundings:
     ) -> None:
         if isinstance(error, Interrupted):
             _log.warning("stopped by a signal; %s", self._after_stop)
+            if self._pings.begun:
+                self._pings.end(error.exit_code, f"exit code {error.exit_code}: stopped by a signal\n")
         self._live.close()
         self._logs.attach(None)
         if self._ledger is not None:
@@ -212,7 +219,7 @@ class Surroundings:
 
     def surroundings_failed(self, error: SyncError, summary: Summary) -> None:
         _log.error("%s", error)
-        summary.troubles.append(Trouble(f"surroundings:{type(error).__name__}", str(error), error.exit_code))
+        summary.troubles.append(Trouble(f"{SURROUNDINGS}{type(error).__name__}", str(error), error.exit_code))
 
     def failed_within(self, error: Exception, summary: Summary) -> None:
         """A fault of ours: told in full where the log goes, and in the mail."""
@@ -220,8 +227,12 @@ class Surroundings:
         _log.error("%s, please report it", text, exc_info=error)
         summary.troubles.append(Trouble("internal-error", text, 1))
 
+    def pass_begins(self) -> None:
+        """Nobody else is at work on this flow."""
+        self._pings.start()
+
     def tell(self, summary: Summary) -> int:
-        """Table, mail; the exit code of the pass."""
+        """Table, mail, metrics, ping; the exit code of the pass."""
         self.print_runs(summary)
         _log.info(
             "pass ended: %d published, %d waiting, %d with nothing to do, %d troubles",
@@ -232,7 +243,31 @@ class Surroundings:
         )
         self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
         codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
-        return max(codes, default=0)
+        code = max(codes, default=0)
+        self._write_metrics(summary, code)
+        self._pings.end(code, ping.body(summary, code))
+        return code
+
+    def _write_metrics(self, summary: Summary, code: int) -> None:
+        path = self.settings.metrics_file
+        if path is None or not self._is_whole:
+            return
+        runs = None
+        try:
+            runs = metrics.standings_of(self._ledger) if self._ledger is not None else None
+        except sqlite3.Error as error:
+            _log.warning("metrics-file: the state file does not tell how the runs stand: %s", error)
+        seconds = self.clock.monotonic() - self._began
+        try:
+            metrics.write(path, self._name, metrics.pass_of(summary, self.clock.now(), seconds, code), runs)
+        except OSError as error:
+            _log.warning("metrics-file %s cannot be written: %s", path, error.strerror)
+
+    @property
+    def _name(self) -> str:
+        """What a person calls this flow."""
+        config = self.settings.config_file
+        return config.stem if config is not None else self.settings.main_folder.name
 
     def print_runs(self, summary: Summary) -> None:
         self._live.clear()
@@ -269,8 +304,7 @@ class Surroundings:
         from sync_to_azure.tell import mail
 
         now = self.clock.now()
-        name = settings.config_file.stem if settings.config_file is not None else settings.main_folder.name
-        due = mail.digest(name, summary, known, now, was_open, self._redact)
+        due = mail.digest(self._name, summary, known, now, was_open, self._redact)
         if due is None:
             return
         server = mail.settings_of(settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,7 +54,25 @@ def check_telling(merge: Merge) -> None:
         )
     if values["smtp-host"] and re.search(r"[\s/@]", values["smtp-host"]):
         merge.problem("smtp-host", "is no host: give its name alone, without scheme, user or path")
-    if values["smtp-password"] and merge.origin["smtp-password"] == "command line":
-        text = "smtp-password is given on the command line, where process lists show it: put it into the config file"
-        text += f" or into {BY_KEY['smtp-password'].variable}"
-        merge.notices.append(Notice("smtp-password-on-command-line", text, once=False))
+    if values["ping"] is not None:
+        check_ping(merge, values["ping"])
+    for key in ("smtp-password", "ping"):
+        if values[key] and merge.origin[key] == "command line":
+            text = f"{key} is given on the command line, where process lists show it: put it into the config file"
+            text += f" or into {BY_KEY[key].variable}"
+            merge.notices.append(Notice(f"{key}-on-command-line", text, once=False))
+
+
+def check_ping(merge: Merge, url: str) -> None:
+    """The address is not repeated: whoever knows it can say that all is well."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        fits = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        fits = False
+    if not fits or not re.fullmatch(r"[!-~]+", url) or "#" in url or "@" in parts.netloc:
+        merge.problem("ping", "is no http(s) address, such as https://hc-ping.com/YOUR-UUID")

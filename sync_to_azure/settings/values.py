@@ -8,6 +8,9 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
+_LEAST = 8
+"""Letters of a part of an address that is hidden by itself; "ping" would be hidden in every other message."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Notice:
@@ -70,6 +73,8 @@ class Settings:
     smtp_security: str
     config_file: Path | None
     secrets_around: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    metrics_file: Path | None
+    ping: str | None = dataclasses.field(repr=False)
     """Secrets that are not ours but stand in our environment: a proxy's password, another tool's login."""
     notices: tuple[Notice, ...]
     origin: Mapping[str, str]
@@ -77,8 +82,12 @@ class Settings:
 
     def secret_values(self) -> tuple[str, ...]:
         """Every text that no log, mail or message may hold; of a SAS also the signature alone, in both spellings."""
-        found = [self.secret, self.smtp_password, *self.secrets_around]
+        found = [self.secret, self.smtp_password, self.ping, *self.secrets_around]
         if self.auth == "sas" and self.secret:
             for signature in re.findall(r"(?:^|&)sig=([^&]+)", self.secret):
                 found += [signature, urllib.parse.unquote(signature)]
         return tuple(dict.fromkeys(value for value in found if value))
+        if self.ping:
+            # What stands behind the host is the secret: messages may name it without the rest.
+            parts = urllib.parse.urlsplit(self.ping)
+            found += [text for text in (parts.path.strip("/"), parts.query) if len(text) >= _LEAST]
