@@ -153,12 +153,12 @@ class Trouble:
     once: bool = False
 
 
-@dataclasses.dataclass(slots=True)
-class Summary:
 SURROUNDINGS = "surroundings:"
 """How the key of a trouble begins that is no run's; the class of its error follows."""
 
 
+@dataclasses.dataclass(slots=True)
+class Summary:
     """What a pass did, for the table, the mail and the exit code. ``counted``: in a sentence, where the counts do not
     say it (an audit)."""
 

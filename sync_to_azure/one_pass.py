@@ -43,6 +43,7 @@ def run(settings: Settings, clock: Clock | None = None) -> int:
                 _not_hung(around.ledger(), around.clock)
                 _log.warning("another pass over %s is running; nothing done", settings.main_folder)
                 return 0
+            around.pass_begins()
             around.with_ledger(lambda rooms: over_all_runs(rooms, summary), summary)
         except (SurroundingsError, ConfigurationError) as error:
             around.surroundings_failed(error, summary)
