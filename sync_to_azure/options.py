@@ -408,21 +408,6 @@ OPTIONS: tuple[Option, ...] = (
         secret=True,
     ),
     _choice("smtp-security", "telling", "Encryption; auto: by the port.", "auto tls starttls none", "auto"),
-    Option(
-        "config-file",
-        Type.PATH,
-        "general",
-        f"The config file; otherwise {DEFAULT_CONFIG_FILE} in the current folder, if it is there.",
-        placeholder="FILE",
-        in_file=False,
-    ),
-    _obsolete("pid-file", "a lock of the system keeps two passes apart; remove the key"),
-    _obsolete("project-glob", "every folder of the main folder is a run; use only-run to choose among them"),
-    _obsolete("blank-glob", "blanks are carried as part of the folder that they are in; remove the key"),
-    _obsolete("min-file-age", "completion-delay says for how long a run must have stood still"),
-)
-
-BY_KEY = {option.key: option for option in OPTIONS}
     _path(
         "metrics-file",
         "telling",
@@ -438,3 +423,18 @@ BY_KEY = {option.key: option for option in OPTIONS}
         placeholder="URL",
         secret=True,
     ),
+    Option(
+        "config-file",
+        Type.PATH,
+        "general",
+        f"The config file; otherwise {DEFAULT_CONFIG_FILE} in the current folder, if it is there.",
+        placeholder="FILE",
+        in_file=False,
+    ),
+    _obsolete("pid-file", "a lock of the system keeps two passes apart; remove the key"),
+    _obsolete("project-glob", "every folder of the main folder is a run; use only-run to choose among them"),
+    _obsolete("blank-glob", "blanks are carried as part of the folder that they are in; remove the key"),
+    _obsolete("min-file-age", "completion-delay says for how long a run must have stood still"),
+)
+
+BY_KEY = {option.key: option for option in OPTIONS}

@@ -71,10 +71,10 @@ class Settings:
     smtp_user: str | None
     smtp_password: str | None = dataclasses.field(repr=False)
     smtp_security: str
-    config_file: Path | None
-    secrets_around: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     metrics_file: Path | None
     ping: str | None = dataclasses.field(repr=False)
+    config_file: Path | None
+    secrets_around: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """Secrets that are not ours but stand in our environment: a proxy's password, another tool's login."""
     notices: tuple[Notice, ...]
     origin: Mapping[str, str]
@@ -86,8 +86,8 @@ class Settings:
         if self.auth == "sas" and self.secret:
             for signature in re.findall(r"(?:^|&)sig=([^&]+)", self.secret):
                 found += [signature, urllib.parse.unquote(signature)]
-        return tuple(dict.fromkeys(value for value in found if value))
         if self.ping:
             # What stands behind the host is the secret: messages may name it without the rest.
             parts = urllib.parse.urlsplit(self.ping)
             found += [text for text in (parts.path.strip("/"), parts.query) if len(text) >= _LEAST]
+        return tuple(dict.fromkeys(value for value in found if value))
