@@ -1,7 +1,7 @@
 # Everything a person types here; `make help` tells what there is. Paths are relative: the tree may stand anywhere.
 
 .DEFAULT_GOAL := build
-.PHONY: help build push release bootstrap system demo test faults soak bench bench-uploaders lint format lock clean
+.PHONY: help build push sbom release bootstrap system demo test faults soak bench bench-uploaders lint format lock clean
 
 PYTHON ?=
 KEEP ?=
@@ -23,12 +23,12 @@ help:
 	@echo 'make build           the image REGISTRY/sync_to_azure:TAG (TAG=the short commit hash, DOCKER=docker, podman or buildah);'
 	@echo '                     make alone does this too'
 	@echo 'make push            push it to REGISTRY (cfbregistry.azurecr.io)'
+	@echo 'make sbom            a CycloneDX bill of the Python packages in the image, into build/sbom.json'
 	@echo 'make release         look whether all is ready for a release, then build sdist and wheel into dist/ and try them'
 	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
 	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
 	@echo 'make faults          500 faults and pairs of faults, and what held; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2)'
-	@echo 'make soak            300 passes while an instrument writes runs, and what they used and left (SEED=1 PASSES=20)'
 	@echo 'make soak            300 passes while an instrument writes runs, and what they used and left (SEED=1 PASSES=20)'
 	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
 	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
@@ -57,6 +57,9 @@ build:
 push:
 	@bash container/image push
 
+sbom:
+	@bash container/image sbom
+
 # The tree, the changelog, the tag, then all tests, then what is built.
 release: bootstrap
 	@bash .ci/release
@@ -72,10 +75,6 @@ test: bootstrap
 faults: bootstrap
 	@.venv/bin/python -u -m tests.faults --write --runs $(or $(RUNS),500) --minutes $(or $(MINUTES),60) \
 	    --lanes $(or $(LANES),4) $(if $(SEED),--seed $(SEED))
-
-# Likewise.
-soak: bootstrap
-	@.venv/bin/python -u -m tests.faults.soak --write --passes $(or $(PASSES),300) $(if $(SEED),--seed $(SEED))
 
 # Likewise.
 soak: bootstrap
