@@ -65,13 +65,15 @@ _HOLDS_UP = {Kind.SYMLINK_OUTSIDE, Kind.SPECIAL, Kind.UNREADABLE, Kind.BAD_NAME,
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing found under a run folder. ``path`` is relative to it, raw bytes with ``/``; times in ns since 1970."""
+    """One thing found under a run folder. ``path`` is relative to it, raw bytes with ``/``; times in ns since 1970.
+    ``ctime_ns`` only of files."""
 
     path: bytes
     kind: Kind
     size: int = 0
     mtime_ns: int = 0
     detail: str = ""
+    ctime_ns: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

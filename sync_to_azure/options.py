@@ -199,9 +199,32 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     _text("only-run", "source", "Look only at runs whose name matches; all others are left alone.", "GLOB"),
+    _flag(
+        "incremental",
+        "source",
+        "Carry files that stand still while the run goes on, so that only the tail remains when it is complete. It"
+        " reads from the share, often the instrument's own computer, while the instrument writes: see source-readers.",
+    ),
+    Option(
+        "stable-for",
+        Type.NUMBER,
+        "source",
+        "With incremental: a file is carried early after two looks found it unchanged so far apart.",
+        "900",
+        "SECONDS",
+        least=0,
+    ),
     _flag("sheet-optional", "source", "Publish a run also before its sample sheet is there."),
     _flag("remove-source", "source", "Remove a run from the main folder after it is verified and published."),
-    Option("remove-after", Type.NUMBER, "source", "Remove a run only when it has been published for so long; fractions count.", "0", "DAYS", least=0),
+    Option(
+        "remove-after",
+        Type.NUMBER,
+        "source",
+        "Remove a run only when it has been published for so long; fractions count.",
+        "0",
+        "DAYS",
+        least=0,
+    ),
     _flag(
         "remove-rehash",
         "source",

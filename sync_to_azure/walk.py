@@ -135,7 +135,7 @@ def _entry(
         return Entry(path, Kind.BAD_NAME, size, mtime_ns, reason)
     if not mode & stat.S_IROTH and not os.access(item.path, os.R_OK):
         return Entry(path, Kind.UNREADABLE, size, mtime_ns, "permission denied")
-    return Entry(path, Kind.FILE, size, mtime_ns)
+    return Entry(path, Kind.FILE, size, mtime_ns, ctime_ns=status.st_ctime_ns)
 
 
 def _symlink(item: "os.DirEntry[bytes]", path: bytes, real_root: bytes, mtime_ns: int) -> Entry:

@@ -116,6 +116,13 @@ class Files(Changes):
             weakest=Evidence(int(total[3] or 0)),
         )
 
+    def proved(self, run: Run) -> tuple[int, int]:
+        """Files and bytes that are at the destination, as far as is known."""
+        row = self._connection.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence > 0", (run.id,)
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
     def weaker(self, run: Run, least: Evidence) -> tuple[int, int]:
         """Files and bytes that are proved, but more weakly than ``least``."""
         row = self._connection.execute(

@@ -172,12 +172,23 @@ MIGRATIONS: dict[str, str] = {
             PRIMARY KEY (flow_id, run, name)
         ) WITHOUT ROWID;
     """,
+    "0006_still": """
+        CREATE TABLE still (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            blob TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            ctime_ns INTEGER NOT NULL,
+            since REAL NOT NULL,
+            PRIMARY KEY (run_id, blob)
+        ) WITHOUT ROWID;
+    """,
 }
 
 WORK_SCHEMA = """
     CREATE TABLE IF NOT EXISTS work.seen (
         path BLOB NOT NULL, blob TEXT, kind TEXT NOT NULL,
-        size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detail TEXT NOT NULL
+        size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detail TEXT NOT NULL, ctime_ns INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS work.listing (
         blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL

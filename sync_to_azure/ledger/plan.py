@@ -107,6 +107,9 @@ class Plan(Work):
     def each_to_send(self, run: Run) -> Iterator[FileToSend]:
         return self._files(self._SEND, run)
 
+    def to_send_without_md5(self, run: Run) -> Iterator[FileToSend]:
+        return self._files(f"{self._SEND} AND f.md5 IS NULL", run)
+
     def without_md5(self, run: Run) -> Iterator[FileToSend]:
         return self._files("FROM file f WHERE f.run_id = ? AND f.md5 IS NULL", run)
 

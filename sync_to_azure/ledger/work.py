@@ -69,10 +69,11 @@ class Work:
                 entry.size,
                 entry.mtime_ns,
                 entry.detail,
+                entry.ctime_ns,
             )
             for entry in entries
         )
-        self._insert("INSERT INTO work.seen VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._insert("INSERT INTO work.seen VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         connection.execute("CREATE INDEX work.seen_blob ON seen (blob)")
         connection.execute(
             "UPDATE work.seen SET kind = ?, detail = 'another file falls on the blob ' || blob WHERE kind = 'file' AND"

@@ -31,6 +31,8 @@ class Settings:
     completion_delay: float
     exclude: tuple[str, ...]
     only_run: str | None
+    incremental: bool
+    stable_for: float
     sheet_optional: bool
     remove_source: bool
     remove_after: float

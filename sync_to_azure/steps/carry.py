@@ -7,11 +7,12 @@ import logging
 import os
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, cast
 
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, UploadFailed
 from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file, open_to_read
+from sync_to_azure.ledger import Run
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
 from sync_to_azure.steps import frozen, look, read_back, sheets, words
@@ -45,7 +46,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
         words.go_on(rooms, work)
         misread: list[str] = []
         _mark(rooms, work)
-        problem = _send_and_hash(rooms, work)
+        problem = _send_and_hash(rooms, work, rooms.files.without_md5)
         verdict = rooms.files.verdict(work.run)
         _log_verdict(work, verdict)
         if verdict.wrong_count <= _given_up(rooms, work):
@@ -106,7 +107,24 @@ def _given_up(rooms: Rooms, work: Work) -> int:
     return held + int(sheets.is_lost(rooms, work))
 
 
-def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
+def what_stands_still(rooms: Rooms, work: Work) -> None:
+    """Of a run that goes on: send what is not held, and write down what is proved. Raises RunChanged for files that
+    moved all the same, UploadFailed; what went through is written down before."""
+    problem: RunChanged | UploadFailed | None
+    try:
+        problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5)
+    except RunChanged as error:
+        problem = error
+        rooms.files.learn_md5s(work.run)
+        take_listing(rooms, work)
+    rooms.files.verdict(work.run)
+    if problem is not None:
+        raise problem
+
+
+def _send_and_hash(
+    rooms: Rooms, work: Work, to_hash: Callable[[Run], Iterator[FileToSend]]
+) -> UploadFailed | None:
     """Send what is missing while the MD5s are computed; list again if anything was sent."""
     files, run = rooms.files, work.run
     count, size = files.to_send(run)
@@ -115,7 +133,7 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
         uploader = rooms.uploader()
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
         apart = rooms.hashes_meanwhile and not uploader.computes_md5
-        meanwhile = files.without_md5(run) if apart else iter(())
+        meanwhile = to_hash(run) if apart else iter(())
         with Hasher(work.root, meanwhile, rooms.hash_readers) as hasher:
             took = _Hashes(rooms, work)
             try:
@@ -127,7 +145,7 @@ def _send_and_hash(rooms: Rooms, work: Work) -> UploadFailed | None:
         work.sent_files += count
         work.sent_bytes += size
     files.learn_md5s(run)
-    _hash(rooms, work, files.without_md5(run))
+    _hash(rooms, work, to_hash(run))
     if count:
         take_listing(rooms, work)
     return problem

@@ -8,7 +8,7 @@ from sync_to_azure.errors import RunChanged, RunError
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import accept, adopt, carry, frozen, look, publish, remove, sheets, words
+from sync_to_azure.steps import accept, adopt, carry, early, frozen, look, publish, remove, sheets, words
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     if not run.is_published:
         missing = look.missing_flags(rooms, work)
         if missing:
-            wait(rooms, work, look.waiting_for_flags(rooms, work, missing))
+            _wait_and_carry_early(rooms, work, look.waiting_for_flags(rooms, work, missing))
             return
     sheet, sheet_problem = sheets.read(work)
     if sheet_problem is not None and run.is_published:
@@ -92,8 +92,9 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     look.into_ledger(rooms, work)
     decision = look.is_quiet(rooms, work)
     if not run.is_published and not decision.ready:
-        wait(rooms, work, decision.reason)
+        _wait_and_carry_early(rooms, work, decision.reason)
         return
+    early.settled(rooms, work)
     if not run.lake_known or not run.is_published:
         # Asked each time: a ledger that was set back, or another machine, must not make us send over what is published.
         adopt.publication(rooms, work)
@@ -128,6 +129,14 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         carry_and_publish(rooms, work)
         return
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
+
+
+def _wait_and_carry_early(rooms: Rooms, work: Work, reason: Reason | None) -> None:
+    if early.wanted(rooms, work):
+        there = early.ahead(rooms, work)
+        if there and reason is not None:
+            reason = Reason(reason.code, {**reason.parameters, "ahead": there})
+    wait(rooms, work, reason)
 
 
 def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed: frozen.Differences) -> bool:
@@ -202,6 +211,7 @@ def _verify_and_publish(
 
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
+    early.forget(rooms, work)
     if changed.count:
         flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
         return
