@@ -73,7 +73,7 @@ class Entry:
     size: int = 0
     mtime_ns: int = 0
     detail: str = ""
-    ctime_ns: int = 0
+    ctime_ns: int = dataclasses.field(default=0, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
