@@ -96,9 +96,16 @@ class Lake:
                 names = next(pages, None)
                 if names is None:
                     return
-                blobs = [blob for answer in self._answers for blob in _blobs(answer)]
+                try:
+                    blobs = [blob for answer in self._answers for blob in _blobs(answer)]
+                except (ValueError, ElementTree.ParseError):
+                    # A size that is no number, an MD5 that is no Base64: damaged on its way to us.
+                    blobs = []
                 if len(blobs) != sum(1 for _ in names):
-                    raise StorageUnavailable(f"{self._endpoint} answers with a listing that cannot be read")
+                    raise StorageUnavailable(
+                        f"{self._endpoint} answers with a listing that cannot be read",
+                        "tried again next time",
+                    )
                 yield from blobs
 
     def beside(self, prefix: str) -> Iterator[str]:
@@ -281,6 +288,12 @@ class Lake:
                 f"{self._endpoint} cannot be reached while {what}: {_first_line(error)}",
                 "check the network, the account's name and blob-endpoint",
             ) from error
+        except UnicodeDecodeError as error:
+            # It came from there, and not from us.
+            raise StorageUnavailable(
+                f"{self._endpoint} answers with what cannot be read while {what}: {_first_line(error)}",
+                "tried again next time",
+            ) from error
         except (ValueError, TypeError) as error:
             # The SDK refuses a malformed key, SAS or URL with these while it signs.
             raise ConfigurationError(
@@ -308,6 +321,11 @@ class Lake:
             return BlobRefused(
                 f"the service refuses ({status} {code}) while {what}",
                 "a lease, an immutability policy, or somebody else who writes there at the same time",
+            )
+        if 200 <= status < 300:
+            # The library could make nothing of it.
+            return StorageUnavailable(
+                f"{self._endpoint} answers with what cannot be read while {what}", "tried again next time"
             )
         if status in (404, 400):
             return StorageUnavailable(

@@ -110,3 +110,34 @@ def test_trouble_with_the_storage_when_a_published_run_was_to_be_removed(world: 
     outcome = world.run()
     assert outcome.code == 0 and "not carried" not in outcome.output, outcome.output
     assert not (world.disk / "R").exists()
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b"<Name>R/", b"<Name>\xd2/"),
+        (b"<Content-Length>", b"<Content-Length>x"),
+        (b"==</Content-MD5>", b"=\xbd</Content-MD5>"),
+        (b"==</Content-MD5>", b"=</Content-MD5>"),
+        (b"</Blob>", b"</Blub>"),
+    ],
+)
+def test_a_listing_that_was_damaged_on_its_way(world: World, was: bytes, becomes: bytes) -> None:
+    """It was told as malformed credentials, with exit code 2, for which nobody tries again."""
+    damaged: list[int] = []
+
+    def change(request: Request, content: bytes) -> bytes:
+        # The last listing of a pass: what was sent stands in it.
+        if request.kind != "GET list" or "prefix=R/" not in request.path or was not in content:
+            return content
+        damaged.append(1)
+        return content.replace(was, becomes, 1)
+
+    world.changes.append(change)
+    outcome = world.run()
+    world.changes.clear()
+    assert damaged and outcome.code in (1, 3) and "malformed" not in outcome.output, outcome.output
+    assert "cannot be read" in outcome.output or "cannot be reached" in outcome.output, outcome.output
+    holds(world)
+    assert world.run().code == 0
+    assert invariants.not_right_yet(world) == []

@@ -117,29 +117,33 @@ class Trial:
     # While they stand
 
     def _while_they_stand(self) -> None:
-        told = {fault.name: False for fault in self.faults}
-        again = [fault.again for fault in self.faults if fault.again is not None]
+        told: set[str] = set()
         for number in range(_TRIES):
-            outcome = self._pass()
-            self.codes.append(outcome.code)
-            self._judge(outcome)
-            for fault in self.faults:
-                told[fault.name] |= bool(fault.words and re.search(fault.words, outcome.output))
+            self._stand(told)
             if self.violations:
                 return
             if self._all_struck():
                 break
         if not self._all_struck():
             return
+        again = [fault.again for fault in self.faults if fault.again is not None]
         if again or self.world.chance.random() < 0.3:
-            outcome = self._pass(*(again[0] if again else ()))
-            self.codes.append(outcome.code)
-            self._judge(outcome)
-            for fault in self.faults:
-                told[fault.name] |= bool(fault.words and re.search(fault.words, outcome.output))
-        for fault in self.faults:
-            if fault.told and not told[fault.name]:
-                self.violated(f"{fault.name}: no pass said {fault.words!r}")
+            self._stand(told, *(again[0] if again else ()))
+        untold = {fault.name for fault in self.faults if fault.told}
+        if untold - told and not self.violations:
+            # A run that changes while it is carried is not looked at any further in that pass.
+            self._stand(told)
+        for name in untold - told:
+            self.violated(f"{name}: no pass said {BY_NAME[name].words!r}")
+
+    def _stand(self, told: set[str], *arguments: str) -> None:
+        """A pass while the faults stand; ``told`` grows by those of which something was said."""
+        outcome = self._pass(*arguments)
+        self.codes.append(outcome.code)
+        self._judge(outcome)
+        told |= {
+            fault.name for fault in self.faults if fault.words and re.search(fault.words, outcome.output)
+        }
 
     def _all_struck(self) -> bool:
         return self.world.struck >= {fault.name for fault in self.faults}
