@@ -100,8 +100,9 @@ class Instrument:
 
 
 class Soak:
-    def __init__(self, world: World, passes: int) -> None:
+    def __init__(self, world: World, passes: int, minutes: float) -> None:
         self.world, self.passes = world, passes
+        self._ends = time.monotonic() + 60 * minutes
         self.instrument = Instrument(world)
         self.measured: list[Measured] = []
         self.problems: list[str] = []
@@ -114,6 +115,8 @@ class Soak:
 
     def run(self) -> None:
         for number in range(self.passes):
+            if time.monotonic() > self._ends:
+                break
             self.instrument.work()
             azcopy = number % _AZCOPY_EVERY == _AZCOPY_EVERY - 1
             self.world.config |= (
@@ -228,7 +231,7 @@ class Soak:
         ]
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         return (
-            f"{datetime.date.today()}, seed {seed}: {len(self.measured)} passes, every tenth with AzCopy, over a main"
+            f"{datetime.date.today()}, seed {seed}: {len(self.measured)} passes (of {self.passes} wanted), every tenth with AzCopy, over a main"
             f" folder in which {len(self.world.truth.now)} runs were written, all removed when published;"
             f" {sum(faults.values())} passes with a fault that struck ({len(faults)} kinds); exit codes {told}."
             f" {minutes:.0f} minutes. Problems: {len(self.problems)}. {versions()}\n\n"
@@ -244,6 +247,7 @@ def _median(part: list[Measured], what: str) -> float:
 def main() -> int:
     words = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     words.add_argument("--passes", type=int, default=300)
+    words.add_argument("--minutes", type=float, default=120.0, help="no pass is begun after so long")
     words.add_argument("--seed", default=str(int(time.time())))
     words.add_argument("--write", action="store_true", help=f"the figures into {DOCUMENT.name}")
     given = words.parse_args()
@@ -257,7 +261,7 @@ def main() -> int:
     with Azurite(folder / "azurite") as azurite, azurite.create_container("soak") as container:
         with World(plan, folder / "w", azurite, container) as world:
             (world.disk / "NEVER ENDS").mkdir()
-            soak = Soak(world, given.passes)
+            soak = Soak(world, given.passes, given.minutes)
             soak.run()
             soak.judge()
             text = soak.text(given.seed, (time.monotonic() - began) / 60)
