@@ -549,4 +549,6 @@ def test_notices(load_with: Load, tmp_path: Path) -> None:
         assert f"{mode:04o}" in settings.notices[0].text and "chmod 600" in settings.notices[0].text
     (tmp_path / "azsync.cfg").unlink()
     assert keys_of(load_with({}, {"SYNC_TO_AZURE_SECRET": SAS})) == {"signature-in-process-list": True}
+    native = load_with({"uploader": "native"}, {"SYNC_TO_AZURE_SECRET": SAS})
+    assert keys_of(native) == {}, "AzCopy is not started"
     assert keys_of(load_with({"auth": "default"}, {"SYNC_TO_AZURE_SECRET": "x"})) == {"secret-unused": True}

@@ -36,7 +36,7 @@ def check_identity(merge: Merge) -> None:
         check_auth(merge)
     if values["auth"] == "sas" and secret:
         values["secret"] = secret.removeprefix("?")
-    if values["auth"] in ("sas", "account-key"):
+    if values["auth"] in ("sas", "account-key") and values["uploader"] == "azcopy":
         text = f"auth = {values['auth']}: process lists show the signature of a SAS while AzCopy runs; the logins"
         text += " service-principal and default do without"
         merge.notices.append(Notice("signature-in-process-list", text, once=True))
