@@ -216,6 +216,7 @@ def second_pass(
         some = Some(world, first=world.chance.randint(1, 25))
         # What the other removes must not leave a main folder that looks like a lost share.
         (world.disk / "STILL WRITTEN").mkdir()
+        world.watch.one_ledger = state == LEDGER
 
         def act(request: Request) -> None:
             if some(request):

@@ -232,8 +232,8 @@ class Soak:
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         return (
             f"{datetime.date.today()}, seed {seed}: {len(self.measured)} passes (of {self.passes} wanted), every tenth"
-            f" with AzCopy, over a main folder in which {len(self.world.truth.now)} runs were written, all removed when published;"
-            f" {sum(faults.values())} passes with a fault that struck ({len(faults)} kinds); exit codes {told}."
+            f" with AzCopy, over a main folder in which {len(self.world.truth.now)} runs were written, all removed"
+            f" when published; {sum(faults.values())} passes with a fault that struck ({len(faults)} kinds); exit codes {told}."
             f" {minutes:.0f} minutes. Problems: {len(self.problems)}. {versions()}\n\n"
             f"| | first third | last third |\n|---|---|---|\n{table}"
         )

@@ -30,7 +30,9 @@ class Standing:
 
 
 class Watch:
-    """``violations`` grows; the caller looks at it when it likes."""
+    """``violations`` grows; the caller looks at it when it likes. ``one_ledger``: with two machines at the same moment, one
+    may write its receipt over the other's manifest; each file stands all the same, and a thorough look puts it right.
+    """
 
     def __init__(self, container: ContainerClient, truth: Truth) -> None:
         self._container = container
@@ -39,6 +41,7 @@ class Watch:
         self._lock = threading.Lock()
         self._promised: dict[str, dict[str, str]] = {}
         self.violations: list[str] = []
+        self.one_ledger = True
 
     # What stands
 
@@ -115,7 +118,7 @@ class Watch:
         assert isinstance(sums, dict)
         for name, wanted in sums.items():
             content = self.get(name)
-            if content is None or hashlib.sha256(content).hexdigest() != wanted:
+            if self.one_ledger and (content is None or hashlib.sha256(content).hexdigest() != wanted):
                 self._violated(f"{run}.json passes and vouches for another {name} than stands")
 
     def look(self, runs: list[str], when: str) -> None:
