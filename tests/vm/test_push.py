@@ -145,7 +145,9 @@ def test_a_wrapper_pulls_what_is_not_here(vm: typing.Any, sent: typing.Any) -> N
     """Logged in as the reader; a stand-in for az and docker, as neither a registry of Azure's nor az is here."""
     ended = vm.make("build", "TAG=pulled", "REGISTRY=centre.azurecr.io", "REGISTRY_READER_ID=reader")
     assert ended.returncode == 0, ended.stderr
-    stand_in = '#!/bin/sh\necho "$(basename "$0") $*" >> "$HOME"/calls\n[ "$2" != inspect ]\n'
+    stand_in = '#!/bin/sh\necho "$(basename "$0") $*" >> "$HOME"/calls\n[ "$2" != inspect ] || exit 1\n'
+    listed = "centre.azurecr.io/sync_to_azure:older centre.azurecr.io/sync_to_azure:pulled"
+    stand_in += f"[ \"$2\" != ls ] || printf '%s\\n' {listed}\n"
     vm.run(
         f"mkdir -p bin; for each in az docker; do cat > bin/$each <<'END'\n{stand_in}\nEND\nchmod +x bin/$each; done"
     )
@@ -159,8 +161,11 @@ def test_a_wrapper_pulls_what_is_not_here(vm: typing.Any, sent: typing.Any) -> N
         ["az", "login"],
         ["az", "acr"],
         ["docker", "pull"],
+        ["docker", "image"],
+        ["docker", "image"],
         ["docker", "run"],
     ]
+    assert calls[5] == "docker image rm centre.azurecr.io/sync_to_azure:older"
     assert f"--password @{vm.home}/config/registry.secret" in calls[1]
     assert "--name centre" in calls[2]
     assert "centre.azurecr.io/sync_to_azure:pulled" in calls[3]
