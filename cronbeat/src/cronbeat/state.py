@@ -223,14 +223,17 @@ class State:
         return [row["file"] for row in self.rows("SELECT DISTINCT file FROM tasks ORDER BY file")]
 
     def clock_went_back(self, now: float) -> bool:
-        """Times in the future become now: else a task could stay away for as long as the clock was wrong."""
+        """Times in the future become now: else a task could stay away for as long as the clock was wrong.
+
+        A minute ahead is no clock that was set: a run that began or ended since ``now`` was asked for."""
+        ahead = now + 60
         with self.transaction() as database:
             changed = 0
             for table, column in (("tasks", "first_seen"), ("tasks", "last_success"), ("alarms", "told")):
                 statement = f"UPDATE {table} SET {column} = ? WHERE {column} > ?"
-                changed += database.execute(statement, (now, now)).rowcount
+                changed += database.execute(statement, (now, ahead)).rowcount
             changed += database.execute(
-                "UPDATE runs SET started = ? WHERE started > ? AND outcome = 'running'", (now, now)
+                "UPDATE runs SET started = ? WHERE started > ? AND outcome = 'running'", (now, ahead)
             ).rowcount
         return changed > 0
 
