@@ -24,11 +24,12 @@ from embedded.tools import PROJECT
 
 @dataclasses.dataclass(frozen=True)
 class Vm:
-    """``user`` has an empty home; ``ssh`` are the words that reach it, ``host`` its name for rsync."""
+    """``user`` has an empty home; ``ssh`` are the words that reach it; into ``built`` goes what is generated."""
 
     user: str
     home: pathlib.Path
     ssh: str
+    built: pathlib.Path
 
     @property
     def host(self) -> str:
@@ -60,6 +61,7 @@ class Vm:
             [
                 "make",
                 *words,
+                f"BUILT={self.built}",
                 f"HOST={self.host}",
                 f"SSH={self.ssh}",
                 f"VM_USER={self.user}",
@@ -116,7 +118,7 @@ def vm() -> collections.abc.Iterator[Vm]:
         options = (
             "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes"
         )
-        yield Vm(user, home, f"ssh -p {port} -i {folder}/key {options}")
+        yield Vm(user, home, f"ssh -p {port} -i {folder}/key {options}", folder / "built")
     finally:
         if server is not None:
             server.terminate()

@@ -15,7 +15,6 @@ import pytest
 
 from embedded.tools import PROJECT
 
-BUILT = PROJECT / "build" / "datalake-sync-vm"
 JOBS = ("miseq", "nextseq", "proteomics")
 
 # One user and one folder of what was generated: the tests of this file go in their order, in one process.
@@ -41,7 +40,7 @@ def test_what_arrives(vm: typing.Any, sent: subprocess.CompletedProcess[str]) ->
         assert f"config/{job}.cfg: new, from the template" in sent.stdout
     assert stat.S_IMODE((vm.home / "config").stat().st_mode) == 0o700
     assert (vm.home / "utils" / "cronbeat" / "pyproject.toml").exists()
-    for path in [each for each in BUILT.rglob("*") if each.is_file()]:
+    for path in [each for each in vm.built.rglob("*") if each.is_file()]:
         assert not re.search("@[A-Z_]+@", path.read_text()), path
 
 
@@ -81,7 +80,7 @@ def test_the_crontab_is_accepted(vm: typing.Any, sent: typing.Any) -> None:
 
 
 def test_the_wrappers_are_clean(vm: typing.Any, sent: typing.Any) -> None:
-    scripts = [*(BUILT / "utils").glob("sync-*"), BUILT / "utils" / "pull-image"]
+    scripts = [*(vm.built / "utils").glob("sync-*"), vm.built / "utils" / "pull-image"]
     scripts += [
         PROJECT / "datalake-sync-vm" / "push.sh",
         PROJECT / "container" / "image",
@@ -151,8 +150,8 @@ def test_a_wrapper_pulls_what_is_not_here(vm: typing.Any, sent: typing.Any) -> N
     vm.run(
         f"mkdir -p bin; for each in az docker; do cat > bin/$each <<'END'\n{stand_in}\nEND\nchmod +x bin/$each; done"
     )
-    shutil.copy(BUILT / "utils" / "sync-miseq", vm.home / "utils")
-    shutil.copy(BUILT / "utils" / "pull-image", vm.home / "utils")
+    shutil.copy(vm.built / "utils" / "sync-miseq", vm.home / "utils")
+    shutil.copy(vm.built / "utils" / "pull-image", vm.home / "utils")
     ran = vm.run("utils/sync-miseq", PATH=f"{vm.home}/bin:/usr/bin:/bin")
     assert ran.returncode == 0, ran.stderr
     calls = (vm.home / "calls").read_text().splitlines()
@@ -174,9 +173,9 @@ def test_a_wrapper_pulls_what_is_not_here(vm: typing.Any, sent: typing.Any) -> N
 def test_a_job_that_removes_gets_its_share_read_write(vm: typing.Any) -> None:
     ended = vm.make("build", "TAG=rw", "ACCESS_MISEQ=rw")
     assert ended.returncode == 0, ended.stderr
-    assert "/shares:/shares:rw,rslave" in (BUILT / "utils" / "sync-miseq").read_text()
-    assert "/shares:/shares:ro,rslave" in (BUILT / "utils" / "sync-nextseq").read_text()
-    lines = (BUILT / "autofs" / "auto.nfs").read_text().splitlines()
+    assert "/shares:/shares:rw,rslave" in (vm.built / "utils" / "sync-miseq").read_text()
+    assert "/shares:/shares:ro,rslave" in (vm.built / "utils" / "sync-nextseq").read_text()
+    lines = (vm.built / "autofs" / "auto.nfs").read_text().splitlines()
     access = {line.split()[0]: line.split()[1].split(",")[1] for line in lines if line[0] != "#"}
     assert access == {
         "MiSeqOutput": "rw",
