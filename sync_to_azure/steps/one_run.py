@@ -181,6 +181,10 @@ def _verify_and_publish(
             flag(rooms, work, Reason(code, {"count": count, "names": names}))
             return
     count, uncarried = files.uncarried(run, holding_up=True)
+    if count and changed.count:
+        # The graver of the two: what an intruder leaves beside must not hide what he did.
+        settle(rooms, work, changed)
+        return
     if count:
         told = [f"{path} ({kind}{': ' + detail if detail else ''})" for path, kind, detail in uncarried[:20]]
         flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))

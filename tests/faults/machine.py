@@ -273,7 +273,7 @@ FAULTS = (
         "two machines with one destination",
         second_pass("other.sqlite"),
         {0, 1},
-        "somebody|changed|fail",
+        "somebody|changed|fail|vanished",
         thorough=True,
     ),
 )

@@ -364,6 +364,7 @@ FAULTS = (
         thorough=True,
         again=("--thorough",),
         told=True,
+        alone=True,
     ),
 )
 

@@ -233,8 +233,8 @@ class Soak:
         return (
             f"{datetime.date.today()}, seed {seed}: {len(self.measured)} passes (of {self.passes} wanted), every tenth"
             f" with AzCopy, over a main folder in which {len(self.world.truth.now)} runs were written, all removed"
-            f" when published; {sum(faults.values())} passes with a fault that struck ({len(faults)} kinds); exit codes {told}."
-            f" {minutes:.0f} minutes. Problems: {len(self.problems)}. {versions()}\n\n"
+            f" when published; {sum(faults.values())} passes with a fault that struck ({len(faults)} kinds); exit codes"
+            f" {told}. {minutes:.0f} minutes. Problems: {len(self.problems)}. {versions()}\n\n"
             f"| | first third | last third |\n|---|---|---|\n{table}"
         )
 

@@ -141,3 +141,14 @@ def test_a_listing_that_was_damaged_on_its_way(world: World, was: bytes, becomes
     holds(world)
     assert world.run().code == 0
     assert invariants.not_right_yet(world) == []
+
+
+def test_what_cannot_be_carried_does_not_hide_a_change(world: World) -> None:
+    """An intruder who encrypts a published run, and leaves a note and a link in it."""
+    assert world.run().code == 0
+    world.write("R", {"pay.txt": b"pay"})
+    world.alter("R", "RunInfo.xml", other_content)
+    (world.disk / "R" / "link").symlink_to("/etc/hostname")
+    outcome = world.run()
+    assert outcome.code == 1 and "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
+    holds(world)

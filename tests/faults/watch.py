@@ -30,8 +30,10 @@ class Standing:
 
 
 class Watch:
-    """``violations`` grows; the caller looks at it when it likes. ``one_ledger``: with two machines at the same moment, one
-    may write its receipt over the other's manifest; each file stands all the same, and a thorough look puts it right.
+    """``violations`` grows; the caller looks at it when it likes.
+
+    ``one_ledger``: with two machines at the same moment, one may write its receipt over the other's manifest; each file
+    stands all the same, and a thorough look puts it right.
     """
 
     def __init__(self, container: ContainerClient, truth: Truth) -> None:
