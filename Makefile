@@ -68,6 +68,7 @@ demo: bootstrap
 	@.venv/bin/python -m embedded.demo $(if $(KEEP),--keep)
 
 test: bootstrap
+	@bash embedded/bootstrap browser
 	@bash embedded/bootstrap deployed
 	@.venv/bin/python -m tox run $(ARGS)
 

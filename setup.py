@@ -18,14 +18,17 @@ def version() -> str:
 
 
 FAST = ["awscrt>=0.24.1,<1"]
+REPORT = ["interop>=1.7,<2", "jinja2>=3.1.4,<4", "pygal>=3.1,<4"]
 TEST = [
     *FAST,
+    *REPORT,
     "aiosmtpd>=1.4.6,<2",
     "hypothesis>=6.100,<7",
     "prometheus-client>=0.21,<1",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
+    "selenium>=4.25,<5",
 ]
 LINT = [
     "black>=25,<27",
@@ -42,6 +45,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["sync_to_azure", "sync_to_azure.*"]),
+    package_data={"sync_to_azure.report": ["templates/*"]},
     python_requires=">=3.11",
     install_requires=[
         "azure-identity>=1.19,<2",
@@ -53,6 +57,7 @@ setup(
     ],
     extras_require={
         "fast": FAST,
+        "report": REPORT,
         "test": TEST,
         "lint": LINT,
         "dev": TEST + LINT + ["build>=1.2,<2", "tox>=4.23,<5"],

@@ -310,6 +310,28 @@ def explain(settings: Settings, run: str) -> int:
     return work.run(settings, run)
 
 
+@settings_command("report")
+@click.option(
+    "--output",
+    metavar="DIR",
+    required=True,
+    help="The folder for the pages: a new or empty one, or an earlier report.",
+)
+@click.option(
+    "--days", metavar="DAYS", type=click.IntRange(1, 3660), default=30, help="How far back. [default: 30]"
+)
+@click.option("--sample-names", is_flag=True, help="Show names of samples and files, too.")
+def report(settings: Settings, output: str, days: int, sample_names: bool) -> int:
+    """Write static web pages: what is safe, what needs a person, how it went over time, and a page for each run.
+
+    They need no server and load nothing from elsewhere; open DIR/index.html, or mail it. Reads the state file, and of
+    the runs that still stand in the main folder what the instrument says. Needs the extra 'report'.
+    """
+    from sync_to_azure.report import command as work
+
+    return work.run(settings, output, days, sample_names)
+
+
 @settings_command("hold")
 @_RUN
 @_REASON

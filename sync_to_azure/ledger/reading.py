@@ -77,7 +77,7 @@ class Reading:
         try:
             return self.connection.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
     def runs(self) -> list[Run]:
         """In order of names."""
@@ -173,7 +173,7 @@ def open_reading(path: Path, flow: Flow) -> Reading | None:
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except BaseException:
         if connection is not None:
             connection.close()
@@ -213,7 +213,7 @@ def _of_another_version(path: Path, applied: set[str]) -> StateUnavailable:
     )
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> StateUnavailable:
+def unreadable(path: Path, error: sqlite3.Error) -> StateUnavailable:
     return StateUnavailable(
         f"state file {path} cannot be read: {error}",
         "ask as the user who runs the passes (sudo -u …), or name the right state-file",

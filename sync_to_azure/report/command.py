@@ -1,0 +1,69 @@
+"""`report --output DIR`: the overview, and a page for each run of the last days."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from sync_to_azure.commands.records import place, reading, records
+from sync_to_azure.commands.status import zoned
+from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.ledger.milestones import milestones
+from sync_to_azure.report import one_run, overview, source
+from sync_to_azure.report.folder import INDEX, RUNS, Folder, page_name
+from sync_to_azure.report.pages import Pages, need_extra
+from sync_to_azure.settings import Settings
+from sync_to_azure.tell.redact import plain
+from sync_to_azure.tell.terminal import how_many
+
+MOST_PAGES = 1000
+
+
+def run(settings: Settings, output: str, days: int, names: bool) -> int:
+    need_extra()
+    if not output.strip():
+        raise ConfigurationError("--output is empty", "name a folder for the pages")
+    now = time.time()
+    _, flow = place(settings)
+    found = records(settings)
+    folder = Folder.take(Path.cwd() / Path(output).expanduser(), flow.key, settings.main_folder)
+    shown = overview.recent(found, now, days)
+    with_page = {record.run.id: page_name(record.run.key) for record in shown[:MOST_PAGES]}
+    pages = Pages(_shared(settings, now, days, names, len(with_page)))
+    ledger = reading(settings)
+    found_times = {}
+    if ledger is not None:
+        with ledger:
+            found_times = milestones(ledger)
+            for record in shown[:MOST_PAGES]:
+                page = with_page[record.run.id]
+                about = source.about(settings.main_folder, record.run.key, folder, names)
+                values = one_run.values(ledger, record, page, about, names)
+                folder.write(f"{RUNS}/{page}.html", pages.render("run.html", values))
+    # Last, and only then what is old goes: a link of the overview always leads somewhere.
+    text = pages.render(
+        "overview.html", overview.values(found, shown, with_page, found_times, now, days, names)
+    )
+    folder.write(INDEX, text)
+    folder.prune(set(with_page.values()))
+    index = folder.path / INDEX
+    sys.stdout.write(
+        f"{plain(str(index))}: {how_many(len(found.runs), 'run')}, {how_many(len(with_page), 'page')}\n"
+    )
+    return 0
+
+
+def _shared(settings: Settings, now: float, days: int, names: bool, pages: int) -> dict[str, object]:
+    config = settings.config_file
+    return {
+        "flow": plain(config.stem if config is not None else settings.main_folder.name),
+        "main_folder": plain(str(settings.main_folder)),
+        "container": settings.container_name,
+        "destination": plain(settings.destination),
+        "written": zoned(now),
+        "days": days,
+        "names": names,
+        "pages": pages,
+        "sources": pages > 0,
+    }

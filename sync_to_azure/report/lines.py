@@ -1,0 +1,83 @@
+"""One run as a page tells it: the words of ``status``, without names of files unless they are asked for. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+from sync_to_azure.commands.records import Record
+from sync_to_azure.commands.status import progress, zoned
+from sync_to_azure.ledger.reading import Event
+from sync_to_azure.reasons import Reason, Standing
+from sync_to_azure.report import privacy
+from sync_to_azure.tell.redact import plain
+from sync_to_azure.tell.terminal import human_size
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """``page``: the name of its page without folder and ending, "" where it has none; ``quoted``: its name for a shell;
+    ``told``: why and what comes next in one."""
+
+    name: str
+    quoted: str
+    page: str
+    standing: str
+    since: str
+    size: str
+    evidence: str
+    why: str
+    advice: str
+    next: str
+    told: str
+
+
+def line(record: Record, page: str, names: bool) -> Line:
+    run = record.run
+    shown = _without_names(record, names)
+    why = plain(shown.why)
+    coming = plain(shown.next)
+    told = [plain(progress(record))] if record.live is not None else []
+    told += [why] if why else []
+    told += [f"next: {coming}"] if coming and coming not in why else []
+    return Line(
+        name=plain(run.key),
+        quoted=shlex.quote(plain(run.key)),
+        page=page,
+        standing=str(record.standing),
+        since=zoned(record.since),
+        size=human_size(run.bytes) if run.bytes else "",
+        evidence=record.evidence.label if record.evidence is not None else "",
+        why=why,
+        advice=plain(run.reason.advice) if run.reason is not None else "",
+        next=coming,
+        told="; ".join(told),
+    )
+
+
+def _without_names(record: Record, names: bool) -> Record:
+    if names:
+        return record
+    run, word = record.run, record.word
+    if run.reason is not None:
+        run = dataclasses.replace(run, reason=privacy.reason(run.reason, names))
+    if word is not None and word.reason:
+        word = dataclasses.replace(word, reason=privacy.REASON)
+    return dataclasses.replace(record, run=run, word=word)
+
+
+def happened(event: Event, names: bool) -> str:
+    """One event of a run's history, as ``explain`` tells it."""
+    state, _, code = event.code.partition(":")
+    if state == "word":
+        said = str(event.parameters.get("reason") or "")
+        told = f"a person's word: {code} by {event.parameters.get('by')}"
+        return plain(f"{told}: {said if names else privacy.REASON}" if said else told)
+    text = privacy.reason(Reason(code, event.parameters), names).text if code else ""
+    if text.startswith(state):
+        return plain(text)
+    return plain(f"{state}: {text}" if text else state)
+
+
+ASKING = (Standing.PERSON, Standing.AGAIN)
+"""Those that a person should look at first."""

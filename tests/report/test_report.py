@@ -1,0 +1,274 @@
+"""`report`: what is on its pages, what is not, where they may be written, and how fast."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from embedded.runs import write_miseq, write_nextseq
+from embedded.tools import PROJECT
+from sync_to_azure.ledger import Flow, Ledger
+from sync_to_azure.model import State
+from sync_to_azure.reasons import Reason
+from sync_to_azure.report import folder as folders
+from sync_to_azure.report import quality
+from tests.commands.test_status import add_many
+from tests.report.conftest import Lab
+
+
+def test_the_first_sentence_answers_the_lab_manager(lab: Lab) -> None:
+    lab.report()
+    text = lab.overview()
+    answer = re.search(r'<p class="answer">(.*?)</p>', text)
+    assert answer is not None and re.match(
+        r"\d+ runs are safe, 2 wait, 1 failed and is tried again, 1 needs", answer[1]
+    )
+    assert "What to do:" in text and "put the verified files back" in text
+    assert "RTAComplete.txt is missing" in text and "MiSeq M00146" in text
+    assert not re.search(
+        r"\d\d:\d\d(?! (UTC|[A-Z]{3,5}|[+-]\d\d))(?!:)",
+        re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL),
+    )
+
+
+def test_nothing_is_on_record(lab: Lab, tmp_path: pathlib.Path) -> None:
+    lab.config["state-file"] = tmp_path / "other.sqlite"
+    lab.report()
+    assert "No run is on record yet" in lab.overview() and os.listdir(lab.output / "runs") == []
+
+
+def test_no_names_of_samples_unless_asked_for(lab: Lab) -> None:
+    """They stand in names of files, in what went wrong, in what a person wrote, and in the sheet."""
+    run = write_miseq(lab.main_folder, lab.names[-1], files=8, size=8000).folder
+    sheet = (run / "SampleSheet.csv").read_text()
+    (run / "SampleSheet.csv").write_text(sheet + "Smith_Bert,,,,,,,\n")
+    reason = {"count": 1, "names": ["Smith_Carl.raw (unreadable: Smith_Carl)"]}
+    lab.ledger.set_state(
+        lab.ledger.runs()[lab.names[-2]], State.FLAGGED, Reason("uncarried", reason), time.time()
+    )
+    lab.ledger.connection.execute(
+        "INSERT INTO uncarried VALUES ((SELECT id FROM run WHERE key = ?), ?, 'unreadable', 1, 'x')",
+        (lab.names[-2], b"Smith_Carl.raw"),
+    )
+
+    def told() -> str:
+        return "".join(path.read_text("utf-8") for path in lab.output.rglob("*") if path.is_file())
+
+    lab.report()
+    assert "Smith" not in told() and "1 entries cannot be carried" in told()
+    lab.report("--sample-names")
+    text = told()
+    assert all(
+        name in text for name in ("Smith_Anna.fastq.gz", "Smith_Bert", "Smith_Carl.raw", "flow cell of Smith")
+    )
+    shutil.rmtree(run)
+    lab.report()
+    assert "Smith" not in told(), "nor what was kept when they were asked for"
+
+
+def test_quality_of_a_real_run(month: Lab) -> None:
+    newest = next(name for name in reversed(month.names) if "_M0" in name)
+    text = month.page(newest)
+    assert "lane 1, read 1</th><td" in text and ">95.6</td>" in text and ">597.2</td>" in text
+    assert "Base calls of Q30 and more, by cycle, %" in text and "cycle 121" in text
+    assert "reads</dt>" in text and "flow cell" in text
+
+
+def test_what_was_known_stays_when_the_folder_goes(lab: Lab) -> None:
+    run = write_nextseq(lab.main_folder, lab.names[-1], files=16, size=8000).folder
+    lab.report()
+    assert "density-title" in lab.page(lab.names[-1]) and "As it was before" not in lab.page(lab.names[-1])
+    shutil.rmtree(run)
+    lab.report()
+    text = lab.page(lab.names[-1])
+    assert (
+        "density-title" in text and "As it was before its folder left" in text and "NextSeq 500/550" in text
+    )
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "cut", "noise", "huge", "no-info", "a-file"])
+def test_a_broken_interop_shows_the_rest(lab: Lab, kind: str) -> None:
+    run = write_nextseq(lab.main_folder, lab.names[-1], files=16, size=8000).folder
+    metrics = run / "InterOp" / "TileMetricsOut.bin"
+    (run / "InterOp" / "ErrorMetricsOut.bin").unlink()
+    match kind:
+        case "missing" | "a-file":
+            shutil.rmtree(metrics.parent)
+            if kind == "a-file":
+                metrics.parent.touch()
+        case "empty":
+            metrics.unlink()
+        case "cut":
+            metrics.write_bytes(metrics.read_bytes()[:7])
+        case "noise":
+            metrics.write_bytes(bytes(range(256)) * 40)
+        case "huge":
+            metrics.write_bytes(b"\xff" * 2_000_000)
+        case "no-info":
+            (run / "RunInfo.xml").write_text("<RunInfo")
+    lab.report()
+    text = lab.page(lab.names[-1])
+    assert "No quality plots: " in text and "InterOp" in text.partition("No quality plots")[2][:200]
+    assert "published" in text and "NextSeq" in text, "the rest is there"
+    assert "Traceback" not in text
+
+
+def test_a_library_that_dies_or_hangs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As C++ may: its process is another one."""
+    run = write_miseq(tmp_path, files=8, size=8000).folder
+    python = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(python))
+    for script, told in (
+        ("kill -SEGV $$", "ended without an answer"),
+        ("exec sleep 60", "could not be read in 0.5 s"),
+    ):
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+        monkeypatch.setattr(quality, "LIMIT", 0.5)
+        assert told in quality.read(os.fsencode(run)).problem
+
+
+ODD = [
+    "../../outside",
+    "a/b",
+    "<b>&'\"",
+    "Lauf ä ü 漢字",
+    "x" * 300,
+    "-rf",
+    ".hidden",
+    "A_run",
+    "a_RUN",
+    "bell\x07\u202e",
+    "\udcff",
+]
+
+
+def test_odd_names_of_runs(lab: Lab) -> None:
+    for name in ODD:
+        stored = name.encode("utf-8", "backslashreplace").decode()
+        lab.ledger.add_run(stored, State.SEEN, time.time())
+    lab.report()
+    names = [path.name for path in (lab.output / "runs").iterdir()]
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*-[0-9a-f]{8}\.html", name) and len(name) < 120
+        for name in names
+    )
+    assert len({name.casefold() for name in names}) == len(names) == len(lab.ledger.runs()) - 0
+    assert sorted(os.listdir(lab.folder)) == sorted(
+        {"sequencers", "sequencers.cfg", "report", "ledger.sqlite", "ledger.sqlite-shm", "ledger.sqlite-wal"}
+    )
+    text = lab.overview()
+    assert "&lt;b&gt;&amp;" in text and "<b>" not in text and "bell\\x07\\u202e" in text
+
+
+def test_where_it_may_be_written(lab: Lab, tmp_path: pathlib.Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "thesis.txt").touch()
+    assert "holds other things" in lab.report("--output", full, expect=2).stderr
+    assert os.listdir(full) == ["thesis.txt"]
+    inside = lab.main_folder / "report"
+    assert "in the main folder" in lab.report("--output", inside, expect=2).stderr and not inside.exists()
+    (tmp_path / "link").symlink_to(lab.main_folder)
+    assert "in the main folder" in lab.report("--output", tmp_path / "link" / "x", expect=2).stderr
+    lab.report()
+    lab.config["container-name"] = "others"
+    assert "the report of another configuration" in lab.report(expect=2).stderr
+    assert lab.report("--output", full / "thesis.txt", expect=3).stderr.count("\n") <= 2
+    assert lab.report("--output", "", expect=2).stderr
+    assert lab.report("--output", "/proc/report", expect=3).stderr
+
+
+def test_old_pages_go_and_others_stay(lab: Lab) -> None:
+    lab.report()
+    before = set(os.listdir(lab.output / "runs"))
+    (lab.output / "runs" / "notes.html").write_text("mine")
+    lab.report("--days", 1)
+    after = set(os.listdir(lab.output / "runs"))
+    assert after < before | {"notes.html"} and "notes.html" in after and len(after) < len(before)
+    assert all(f"runs/{name}" in lab.overview() for name in after - {"notes.html"})
+    modes = {
+        stat.S_IMODE(path.stat().st_mode) for path in lab.output.rglob("*.html") if path.name != "notes.html"
+    }
+    assert modes == {0o644} and not list(lab.output.rglob("*.part"))
+
+
+def test_the_same_runs_give_the_same_pages(lab: Lab) -> None:
+    def told() -> dict[str, str]:
+        lab.report()
+        texts = {path.name: path.read_text("utf-8") for path in lab.output.rglob("*.html")}
+        volatile = r"As of .*|Written .*|it moved last .*|The last pass moved .*"
+        return {name: re.sub(volatile, "", text) for name, text in texts.items()}
+
+    assert told() == told()
+
+
+def test_without_the_extra(lab: Lab, tmp_path: pathlib.Path) -> None:
+    for name in ("jinja2", "pygal"):
+        hidden = tmp_path / f"without-{name}"
+        hidden.mkdir()
+        (hidden / f"{name}.py").write_text("raise ImportError")
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "sync_to_azure",
+                *(f"--{key}={value}" for key, value in lab.config.items()),
+            ]
+            + ["report", "--output", str(tmp_path / "out")],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{hidden}:{PROJECT}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2 and f"report needs {name}" in done.stderr, done.stderr
+        assert "pip install 'sync_to_azure[report]'" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_ten_thousand_runs(tmp_path: pathlib.Path) -> None:
+    """Processor time, so that a busy machine does not fail it; the million file rows are not read."""
+    config = {"main-folder": tmp_path, "storage-account": "lake", "container-name": "runs", "auth": "default"}
+    config["state-file"] = tmp_path / "ledger.sqlite"
+    flow = Flow(str(tmp_path), "https://lake.blob.core.windows.net", "runs", "")
+    ledger = Ledger.open(tmp_path / "ledger.sqlite", flow)
+    add_many(ledger, 10_000, 100)
+    for code, at in (("uploading", 1e9), ("published", 1e9 + 60)):
+        ledger.connection.execute(
+            "INSERT INTO event (flow_id, run_id, at, code, parameters) SELECT flow_id, id, ?, ?, '{}' FROM run",
+            (at, code),
+        )
+    ledger.connection.execute(
+        "UPDATE run SET published_at = 1e9, since = 1e9, first_seen = 1e9 WHERE id > 50"
+    )
+    ledger.close()
+    output = tmp_path.with_name(f"{tmp_path.name}-report")
+    command = [sys.executable, "-m", "sync_to_azure", *(f"--{key}={value}" for key, value in config.items())]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [*command, "report", "--output", output, "--days", "3660"],
+        cwd=PROJECT,
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert (
+        b"10000 runs, 50 pages" in done.stdout and spent < 6
+    ), f"{spent:.1f} s of processor time, {done.stdout!r}"
+    assert (output / "index.html").stat().st_size < 300_000, "it can be mailed"
+
+
+def test_no_two_runs_share_a_page() -> None:
+    assert folders.page_name("A_run").casefold() != folders.page_name("a_RUN").casefold()
