@@ -18,7 +18,8 @@ import typing
 from azure.storage.blob import ContainerClient, ContentSettings
 
 FLAG = "RTAComplete.txt"
-DOCUMENTS = (".md5", ".files.jsonl", ".json", ".sync")
+DOCUMENTS = (".files.jsonl", ".md5", ".json", ".sync")
+"""In the order in which they are written."""
 
 Content = bytes | str
 

@@ -84,7 +84,7 @@ def test_the_marker_is_written_last_and_only_after_a_listing(scene: Scene, proxy
     beside = [path.rpartition("/")[2] for method, path in seen if method == "PUT" and "/R/" not in path]
     assert beside == [f"R{suffix}" for suffix in DOCUMENTS]
     last_data = max(at for at, (method, path) in enumerate(seen) if method == "PUT" and "/R/" in path)
-    first_document = min(at for at, (method, path) in enumerate(seen) if path.endswith("/R.md5"))
+    first_document = min(at for at, (method, path) in enumerate(seen) if path.endswith("/R.files.jsonl"))
     assert any("comp=list" in path for _, path in seen[last_data:first_document])
 
 
