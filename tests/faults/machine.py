@@ -215,7 +215,7 @@ def second_pass(
     def arm(world: World, fault: Fault) -> Armed:
         some = Some(world, first=world.chance.randint(1, 25))
         # What the other removes must not leave a main folder that looks like a lost share.
-        (world.disk / "STILL WRITTEN").mkdir()
+        (world.disk / "STILL WRITTEN").mkdir(exist_ok=True)
         world.watch.one_ledger = state == LEDGER
 
         def act(request: Request) -> None:
