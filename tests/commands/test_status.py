@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -338,52 +337,20 @@ def test_a_changed_file_says_who_is_asked(scene: Scene) -> None:
     assert scene.run("status").stdout.startswith("R needs a person.")
 
 
-def test_ten_thousand_runs_with_their_files_in_half_a_second(
-    start_command: typing.Any, config: dict[str, object], ledger: Ledger, tmp_path: pathlib.Path
+def test_the_rows_of_files_are_not_read(
+    run_command: typing.Any, config: dict[str, object], ledger: Ledger
 ) -> None:
-    """Processor time, so that a busy machine does not fail it: the million file rows are not read."""
-    add_many(ledger, 10_000, 100)
+    """They may be millions (benchmarks/status.py has the time): without them it says the same."""
+    fill(ledger)
+    before = [run_command("status", *more, config=config).stdout for more in ([], ["--json"], ["--problems"])]
+    ledger.connection.execute("ALTER TABLE file RENAME TO nobody_looks_here")
     ledger.close()
-    path = tmp_path / "flow.cfg"
-    path.write_text("".join(f"{key} = {value}\n" for key, value in config.items()), encoding="utf-8")
-    for arguments in ([], ["--json"], ["--problems"]):
-        spent = processor_seconds(
-            [sys.executable, "-m", "sync_to_azure", "status", "--config-file", str(path), *arguments],
-            start_command.clean_environment(),
-        )
-        assert spent < 0.5, f"{spent:.2f} s of processor time with {arguments}"
+    after = [run_command("status", *more, config=config).stdout for more in ([], ["--json"], ["--problems"])]
+    assert [_without_times(each) for each in before] == [_without_times(each) for each in after]
 
 
-def add_many(ledger: Ledger, runs: int, files: int) -> None:
-    connection = ledger.connection
-    connection.execute("BEGIN")
-    columns = ", ".join(PUBLISHED)
-    marks = ", ".join("?" * len(PUBLISHED))
-    for number in range(runs):
-        connection.execute(
-            f"INSERT INTO run (id, flow_id, key, state, since, first_seen, lake_known, {columns})"
-            f" VALUES (?, ?, ?, 'published', ?, ?, 1, {marks})",
-            (number + 1, ledger.flow_id, f"2611_{number:06}_A000", NOW, NOW, *PUBLISHED.values()),
-        )
-        connection.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-            " INSERT INTO file (run_id, blob, path, size, mtime_ns, md5, evidence, etag, generation)"
-            " SELECT ?, 'Data/C1.1/' || i || '.bcl', 'x', 1, 1, x'00', 2, '0x8', 1 FROM n",
-            (files, number + 1),
-        )
-    connection.execute("COMMIT")
-
-
-def processor_seconds(command: list[str], environment: dict[str, str]) -> float:
-    """The least of three: the first one warms the disk's cache."""
-    spent = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert b"safe" in done.stdout or b"No run" in done.stdout
-    return min(spent)
+def _without_times(text: str) -> str:
+    return re.sub(r"\d+ s ago|\"(now|written|at)\": \"[^\"]+\"", "", text)
 
 
 def test_completion_offers_commands_and_runs(

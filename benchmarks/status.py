@@ -1,0 +1,58 @@
+"""`status` over 10,000 published runs with a million files on record.
+
+python -m benchmarks.status [--runs 10000] [--files 100] [--times 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import statistics
+import sys
+import tempfile
+
+from benchmarks.flow import write_flow
+from benchmarks.measured import clean_environment, command, machine, measure, must_have_ended_well
+
+TARGET = 0.5
+_ENDPOINT = "http://127.0.0.1:1/account"
+"""Nobody is asked."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--files", type=int, default=100)
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--folder", type=pathlib.Path)
+    arguments = parser.parse_args()
+    print(f"{machine()}; {arguments.runs} runs of {arguments.files} files on record")
+    worst = 0.0
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as name:
+        folder = pathlib.Path(name)
+        flow = write_flow(folder, _ENDPOINT, "bench", arguments.runs, arguments.files)
+        settings = [
+            f"--main-folder={flow.main_folder}",
+            f"--blob-endpoint={_ENDPOINT}",
+            "--container-name=bench",
+            "--auth=default",
+            f"--state-file={flow.state_file}",
+        ]
+        for more in ([], ["--json"], ["--problems"]):
+            argv = [*command(), "status", *settings, *more]
+            found = []
+            for _ in range(arguments.times + 1):
+                measured = measure(argv, clean_environment(folder), folder)
+                must_have_ended_well(measured, "status")
+                found.append(measured)
+            walls = [each.wall for each in found[1:]]
+            worst = max(worst, statistics.median(walls))
+            print(
+                f"status {' '.join(more):12} {statistics.median(walls):.2f} s ({min(walls):.2f} to {max(walls):.2f}),"
+                f" {statistics.median(each.cpu for each in found[1:]):.2f} s of processor time, at most {TARGET}"
+            )
+    return 0 if worst <= TARGET else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
