@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import stat
 import typing
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from embedded.tools import PROJECT
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Standing
 from sync_to_azure.tell import metrics
@@ -53,6 +55,22 @@ def test_no_digit_is_lost_and_every_state_is_there() -> None:
     for each in Standing:
         label = ("standing", str(each).replace(" ", "-"))
         assert ("sync_to_azure_runs_standing", frozenset({flow, label})) in samples
+
+
+def test_documents_and_alerts_name_what_there_is() -> None:
+    written = {name for name, _ in parsed(metrics.text("miseq", ENDED, 5.0, RUNS))}
+    page = (
+        (PROJECT / "docs" / "report.md")
+        .read_text("utf-8")
+        .replace("`…_sent_bytes`", "`sync_to_azure_last_pass_sent_bytes`")
+    )
+    assert set(re.findall(r"`(sync_to_azure_[a-z_]+)[{`]", page)) == written
+    rules = (PROJECT / "docs" / "alerts.yml").read_text("utf-8")
+    assert set(re.findall(r"sync_to_azure_[a-z_]+", rules)) <= written
+    assert all(
+        f'standing="{word}"' in metrics.text("f", ENDED, 5.0, RUNS)
+        for word in re.findall(r'standing="([a-z-]+)"', rules)
+    )
 
 
 def test_a_name_cannot_write_a_sample() -> None:
