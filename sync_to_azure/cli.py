@@ -320,8 +320,7 @@ def explain(settings: Settings, run: str) -> int:
 @click.option(
     "--days", metavar="DAYS", type=click.IntRange(1, 3660), default=30, help="How far back. [default: 30]"
 )
-@click.option("--sample-names", is_flag=True, help="Show names of samples and files, too.")
-def report(settings: Settings, output: str, days: int, sample_names: bool) -> int:
+def report(settings: Settings, output: str, days: int) -> int:
     """Write static web pages: what is safe, what needs a person, how it went over time, and a page for each run.
 
     They need no server and load nothing from elsewhere; open DIR/index.html, or mail it. Reads the state file, and of
@@ -329,7 +328,7 @@ def report(settings: Settings, output: str, days: int, sample_names: bool) -> in
     """
     from sync_to_azure.report import command as work
 
-    return work.run(settings, output, days, sample_names)
+    return work.run(settings, output, days, settings.sample_names)
 
 
 @settings_command("hold")

@@ -165,13 +165,11 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
         return
     if work.folder is None or work.run.is_published or look.nothing_new(rooms, work):
         return
-    missing = look.missing_flags(rooms, work)
-    reason = (
-        look.waiting_for_flags(rooms, work, missing)
-        if missing
-        else Reason("storage", {"problem": trouble.message})
-    )
-    rooms.set_state(work, State.WAITING if missing else work.run.state, reason)
+    waits = look.unfinished(rooms, work)
+    if waits is not None:
+        one_run.unfinished(rooms, work, waits)
+    else:
+        rooms.set_state(work, work.run.state, Reason("storage", {"problem": trouble.message}))
 
 
 def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:

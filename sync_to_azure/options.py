@@ -161,6 +161,12 @@ def _choice(key: str, group: str, text: str, choices: str, default: str | None =
     return Option(key, Type.CHOICE, group, text, default, choices=tuple(choices.split()))
 
 
+_PROFILES = (
+    "auto miseq miniseq iseq nextseq-500 nextseq-2000 novaseq-6000 novaseq-x hiseq nanopore pacbio thermo bruker"
+    " generic"
+)
+"""A test holds them to sync_to_azure.profiles, which are not loaded for the sake of a table."""
+
 OPTIONS: tuple[Option, ...] = (
     _path("main-folder", "source", "The folder that holds one sub-folder for each run. Required.", "FOLDER"),
     _path(
@@ -175,10 +181,45 @@ OPTIONS: tuple[Option, ...] = (
         Type.TEXT,
         "source",
         "Name of a file that the instrument writes into the run folder when it is done, such as CopyComplete.txt;"
-        " repeatable, all must be there. Names are compared without case.",
+        " repeatable, all must be there. Names are compared without case. The last word on finished; without it,"
+        " profile says.",
         placeholder="NAME",
         repeatable=True,
         commas=True,
+    ),
+    Option(
+        "profile",
+        Type.CHOICE,
+        "source",
+        "The family of instruments that writes the runs: it says when a run is finished where no completion-flag"
+        " does, and how it ended. auto: each folder is recognised by itself. generic: any folder, finished when"
+        " nothing moves.",
+        "auto",
+        choices=tuple(_PROFILES.split()),
+    ),
+    _choice(
+        "failed-runs",
+        "source",
+        "What becomes of a run that its instrument says failed or ended early. upload: it is published with that,"
+        " told, and never removed by itself. hold: it is not carried until a person accepts it.",
+        "upload hold",
+        "upload",
+    ),
+    Option(
+        "stale-after",
+        Type.NUMBER,
+        "source",
+        "A run that stands still for so long without being finished is flagged, once; 0: never. It is walked eight"
+        " times meanwhile.",
+        "48",
+        "HOURS",
+        least=0,
+    ),
+    _flag(
+        "sample-names",
+        "source",
+        "Ids of samples stand in the receipt too, and names of samples and files in the report; they can be personal"
+        " data.",
     ),
     Option(
         "completion-delay",

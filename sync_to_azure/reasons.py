@@ -109,6 +109,7 @@ _NEXT_BY_WORD = {
 }
 _NEXT = {
     "flag-missing": "carried when {flags} is there and nothing moves any more",
+    "stalled": "carried when {flags} is there",
     "not-quiet-yet": "carried from {from} on",
     "not-quiet-additions": "new files are carried from {from} on",
     "accepted-not-quiet": "published anew from {from} on",
@@ -122,6 +123,9 @@ _NEXT = {
 }
 
 _ADVICE = {
+    "no-profile": "set completion-flag, or profile; docs/instruments.md",
+    "stalled": "look at the instrument; accept the run to have it carried as it is, or have it ignored",
+    "failed-held": "accept it to have it carried as it is, or set failed-runs to upload",
     "uncarried": "rename, repair or exclude them",
     "bad-run-name": "nothing of it is carried before",
     "changed-after-verification": "put the verified files back (they are in the lake), or rename the run's folder to"
@@ -158,6 +162,9 @@ def _value(key: str, value: object) -> str:
 
 _WORDS = {
     "flag-missing": "waiting: {flags} is missing",
+    "no-profile": "waiting: no completion-flag is given, and {problem}",
+    "stalled": "unfinished: {flags} is missing, and nothing has moved since {since}",
+    "failed-held": "not carried (failed-runs = hold): {problem}",
     "not-quiet-yet": "waiting: quiet since {since}, carried from {from} on",
     "not-quiet-additions": "published; new files are there, quiet since {since}, carried from {from} on",
     "changed-meanwhile": "waiting: files changed while they were carried; the quiet time starts over",

@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from sync_to_azure import completion
+from sync_to_azure import completion, profiles
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.commands.records import Record, reading, records, unknown
 from sync_to_azure.commands.status import progress, zoned
 from sync_to_azure.errors import SyncError
+from sync_to_azure.folder_view import take_view
 from sync_to_azure.ledger.reading import ChangedFile, Event, Reading, offer
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, Word
@@ -22,6 +23,7 @@ from sync_to_azure.reasons import STATES, Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.source import RunFolder, top_level_files
 from sync_to_azure.steps import removal_gate
+from sync_to_azure.steps.ended import never_removed
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import plain
 from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
@@ -74,6 +76,8 @@ def about(
     run = record.run
     yield plain(run.key), list(_standing(settings, ledger, record, now))
     yield "Complete?", list(_completion(settings, run, folder, now))
+    if run.outcome is not None:
+        yield "What its instrument tells", list(_instrument(run))
     yield "Carried", list(_carried(ledger, run, record))
     changed = ledger.changed(run)
     if changed:
@@ -131,7 +135,8 @@ def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: flo
 
 def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
     if not settings.completion_flag:
-        yield "[yes] no completion-flag is asked for"
+        yield from _by_its_family(settings, folder)
+        return
     try:
         names = top_level_files(folder)
     except SyncError as error:
@@ -150,6 +155,32 @@ def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
             yield f"[yes] {flag} is there, of {zoned(mtime_ns(at) / 1e9)}"
         except OSError:
             yield f"[yes] {flag} is there"
+
+
+def _by_its_family(settings: Settings, folder: RunFolder) -> Iterator[str]:
+    try:
+        view = take_view(folder.path, profiles.WANTED)
+    except SyncError as error:
+        yield f"[?]   {error}"
+        return
+    found = profiles.recognise(view, settings.profile)
+    if found.profile is None:
+        yield f"[no]  no completion-flag is given, and {plain(found.reason)}"
+        return
+    waits = found.profile.waits_for(view)
+    for each in waits:
+        yield f"[no]  {plain(each)} is missing ({found.profile.title}: {plain(found.reason)})"
+    if not waits:
+        yield f"[yes] finished, as a run of {found.profile.title} is ({plain(found.reason)})"
+    if found.profile.quiet > settings.completion_delay:
+        yield f"      it writes no flag: it must stand still for {human_time(found.profile.quiet)}"
+
+
+def _instrument(run: Run) -> Iterator[str]:
+    yield f"{run.profile}: {plain(str(run.recognised_by))}"
+    yield f"It ended: {run.outcome} ({plain(str(run.outcome_words))})"
+    if run.completeness is not None:
+        yield f"{'Complete' if run.complete else 'Not complete'}: {plain(run.completeness)}"
 
 
 def _folder(settings: Settings, name: str) -> RunFolder | None:
@@ -229,6 +260,9 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
         return "Not asked for (remove-source is off)."
     if not run.is_published:
         return "Waits until it is published."
+    never = never_removed(run)
+    if never:
+        return f"It is never removed by itself: {plain(never)}."
     proved = ledger.evidence(run)
     facts = removal_gate.Publication(
         marker=run.published_at if run.lake_known else None,

@@ -17,6 +17,7 @@ from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import Evidence, State
 from sync_to_azure.reasons import Standing, standing, what_next
 from sync_to_azure.settings import Settings
+from sync_to_azure.steps.ended import never_removed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Record:
     def why(self) -> str:
         """The reason in words, and the word of a person that is in force."""
         parts = [self.run.reason.text] if self.run.reason is not None else []
+        ended_so = never_removed(self.run) if self.run.is_published else ""
+        parts += [ended_so] if ended_so else []
         if self.word is not None:
             said = f": {self.word.reason}" if self.word.reason else ""
             parts.insert(0, f"{_PAST[self.word.word]} by {self.word.by}{said}")

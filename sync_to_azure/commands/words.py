@@ -22,7 +22,6 @@ from sync_to_azure.ledger import Ledger
 from sync_to_azure.ledger.reading import ChangedFile, Reading, offer
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
-from sync_to_azure.model import State
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import Redactor, plain
@@ -101,7 +100,17 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
     if changed and (run.is_published or run.taken_over):
         return _changed(settings, run, changed, every)
     code = run.reason.code if run.reason is not None else ""
-    if run.state is State.WAITING and code == "flag-missing" and run.reason is not None:
+    if code == "failed-held" and run.reason is not None:
+        return {"kind": "failed"}, [
+            f"{plain(run.key)} is {plain(run.reason.text)}.",
+            "It is carried and published as it stands once it was quiet; its receipt says how it ended.",
+        ]
+    if code == "no-profile":
+        return {"kind": "unfinished", "flags": []}, [
+            f"Nobody says that {plain(run.key)} finished: it is of no known family of instruments.",
+            "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
+        ]
+    if code in ("flag-missing", "stalled") and run.reason is not None:
         flags = run.reason.parameters.get("flags")
         told = ", ".join(flags) if isinstance(flags, list) else "?"
         return {"kind": "unfinished", "flags": flags}, [

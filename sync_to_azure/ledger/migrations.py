@@ -172,6 +172,16 @@ MIGRATIONS: dict[str, str] = {
             PRIMARY KEY (flow_id, run, name)
         ) WITHOUT ROWID;
     """,
+    "0005_instruments": """
+        ALTER TABLE run ADD COLUMN recognised_by TEXT;
+        ALTER TABLE run ADD COLUMN outcome TEXT;
+        ALTER TABLE run ADD COLUMN outcome_words TEXT;
+        ALTER TABLE run ADD COLUMN complete INTEGER;
+        ALTER TABLE run ADD COLUMN completeness TEXT;
+        ALTER TABLE run ADD COLUMN still_digest TEXT;
+        ALTER TABLE run ADD COLUMN still_since REAL;
+        ALTER TABLE run ADD COLUMN still_looked REAL;
+    """,
     "0006_still": """
         CREATE TABLE still (
             run_id INTEGER NOT NULL REFERENCES run(id),

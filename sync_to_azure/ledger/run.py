@@ -31,7 +31,9 @@ class Run:
     """A row of the run table; field names are column names. Times in seconds since 1970, mtimes in ns.
 
     ``weakest`` (an ``Evidence``) and ``verified_at`` are of the last verdict: they are asked for all runs at once, so
-    they stand here and not only in the file rows.
+    they stand here and not only in the file rows. ``profile`` to ``completeness``: what its instrument tells of it,
+    ``outcome`` None until that was asked; ``still_since``: an unfinished run's tree was ``still_digest`` since then,
+    seen last at ``still_looked``.
     """
 
     id: int
@@ -57,6 +59,14 @@ class Run:
     sheet_state: str | None
     weakest: int | None
     verified_at: float | None
+    recognised_by: str | None = None
+    outcome: str | None = None
+    outcome_words: str | None = None
+    complete: int | None = None
+    completeness: str | None = None
+    still_digest: str | None = None
+    still_since: float | None = None
+    still_looked: float | None = None
 
     @property
     def is_published(self) -> bool:
@@ -66,8 +76,10 @@ class Run:
 RUN_COLUMNS = (
     "id, key, profile, state, reason_code, reason_parameters, since, first_seen, folder_mtime_ns, fingerprint,"
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
-    " sheet_size, sheet_mtime_ns, sheet_state, weakest, verified_at"
+    " sheet_size, sheet_mtime_ns, sheet_state, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
+    " completeness, still_digest, still_since, still_looked"
 )
+_NAMES = tuple(RUN_COLUMNS.replace(" ", "").split(","))
 SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
     "id",
     "key",
@@ -78,7 +90,7 @@ SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
 
 
 def run_of(row: tuple[Any, ...]) -> Run:
-    values: dict[str, Any] = dict(zip(RUN_COLUMNS.replace(" ", "").split(","), row))
+    values: dict[str, Any] = dict(zip(_NAMES, row))
     code, parameters = values.pop("reason_code"), values.pop("reason_parameters")
     values["reason"] = Reason(code, json.loads(parameters or "{}")) if code else None
     values["state"] = State(values["state"])

@@ -28,6 +28,10 @@ class Settings:
     main_folder: Path
     samplesheet_folder: Path | None
     completion_flag: tuple[str, ...]
+    profile: str
+    failed_runs: str
+    stale_after: float
+    sample_names: bool
     completion_delay: float
     exclude: tuple[str, ...]
     only_run: str | None

@@ -21,9 +21,9 @@ from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
 
-UNFINISHED, CHANGED, TAKEN_OVER = "unfinished", "changed", "taken-over"
-"""What can be accepted: a run without its flags; a published run's changed files; other bytes than somebody else
-published."""
+UNFINISHED, FAILED, CHANGED, TAKEN_OVER = "unfinished", "failed", "changed", "taken-over"
+"""What can be accepted: a run without its flags; one that failed and is held; a published run's changed files; other
+bytes than somebody else published."""
 
 
 class NotReplaced(RunError):

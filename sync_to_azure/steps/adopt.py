@@ -15,7 +15,7 @@ from sync_to_azure.errors import BlobMissing, RunError
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.model import Evidence
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import documents
+from sync_to_azure.steps import documents, ended
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -98,6 +98,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         verified_at=_time(receipt, "published"),
         published_at=_time(receipt, "published"),
         first_published=_time(receipt, "first_published"),
+        **ended.of_receipt(receipt),
     )
     rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)

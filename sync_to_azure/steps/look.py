@@ -14,7 +14,7 @@ from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.names import run_name_problem
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import Found, RunFolder, find_runs, find_sheets, sheets_for, top_level_files
-from sync_to_azure.steps import words
+from sync_to_azure.steps import instruments, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import FingerprintBuilder, walk
 
@@ -99,6 +99,9 @@ def name_problem(folder: RunFolder) -> str:
 def nothing_new(rooms: Rooms, work: Work) -> bool:
     """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it."""
     run, folder = work.run, work.folder
+    if rooms.settings.remove_source and run.outcome is None:
+        # Published by a version that did not ask how it ended: not removed unasked.
+        return False
     if words.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:
         return False
     return run.folder_mtime_ns == folder.mtime_ns and not sheet_changed(work)
@@ -114,17 +117,28 @@ def sheet_changed(work: Work) -> bool:
     return (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns)
 
 
-def missing_flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
+def unfinished(rooms: Rooms, work: Work) -> Reason | None:
+    """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
+    instruments says it."""
+    if work.folder is None or words.accepts(work, "unfinished"):
+        return None
     wanted = rooms.settings.completion_flag
-    if not wanted or work.folder is None or words.accepts(work, "unfinished"):
-        return ()
-    return completion.missing_flags(wanted, top_level_files(work.folder))
+    if not wanted:
+        return instruments.unfinished(rooms, work)
+    missing = completion.missing_flags(wanted, top_level_files(work.folder))
+    return completion.without_flags(missing).reason if missing else None
 
 
-def into_ledger(rooms: Rooms, work: Work) -> None:
-    """Walk the run into the ledger's ``seen`` table and take its fingerprint; warn of times in the future."""
+def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
+    """Walk the run into the ledger's ``seen`` table and take its fingerprint; warn of times in the future. Of a
+    ``finished`` run it is noted how it ended and what it lacks."""
     builder = FingerprintBuilder()
-    rooms.files.take_walk(_entries(rooms, work, builder), work.renamed)
+    entries = _entries(rooms, work, builder)
+    if finished:
+        entries = instruments.watched(rooms, work, entries)
+    rooms.files.take_walk(entries, work.renamed)
+    if finished:
+        instruments.note(rooms, work)
     fingerprint = builder.result()
     work.fingerprint = fingerprint.digest
     now = rooms.clock.now()
@@ -156,9 +170,8 @@ def is_quiet(rooms: Rooms, work: Work) -> completion.Decision:
     """The quiet time by our own clock; the look is remembered in the ledger."""
     run = work.run
     remembered = _remembered(run)
-    decision = completion.decide(
-        work.fingerprint, remembered, rooms.clock.now(), rooms.settings.completion_delay
-    )
+    delay = instruments.quiet_for(rooms, work)
+    decision = completion.decide(work.fingerprint, remembered, rooms.clock.now(), delay)
     if decision.remember is not None and decision.remember != remembered:
         rooms.ledger.set(run, fingerprint=decision.remember.digest, quiet_since=decision.remember.since)
     return decision
@@ -170,10 +183,13 @@ def _remembered(run: Run) -> completion.Remembered | None:
     return completion.Remembered(run.fingerprint, run.quiet_since)
 
 
-def waiting_for_flags(rooms: Rooms, work: Work, missing: tuple[str, ...]) -> Reason:
-    """Forget the quiet time: it begins when the flags are there."""
+def forget_quiet(rooms: Rooms, work: Work) -> None:
+    """The quiet time begins when the run is finished."""
     if work.run.fingerprint is not None:
         rooms.ledger.set(work.run, fingerprint=None, quiet_since=None)
-    reason = completion.without_flags(missing).reason
-    assert reason is not None
-    return reason
+
+
+def stalled(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
+    """Has an unfinished run stood still for too long? A walk, but only now and then."""
+    digest = fingerprint_now(rooms, work) if instruments.must_look(rooms, work) else None
+    return instruments.stalled(rooms, work, waits, digest)

@@ -8,7 +8,19 @@ from sync_to_azure.errors import RunChanged, RunError
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import accept, adopt, carry, early, frozen, look, publish, remove, sheets, words
+from sync_to_azure.steps import (
+    accept,
+    adopt,
+    carry,
+    early,
+    frozen,
+    instruments,
+    look,
+    publish,
+    remove,
+    sheets,
+    words,
+)
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -78,21 +90,27 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     assert work.folder is not None
     accept.take_back(rooms, work)
     if not run.is_published:
-        missing = look.missing_flags(rooms, work)
-        if missing:
-            _wait_and_carry_early(rooms, work, look.waiting_for_flags(rooms, work, missing))
+        waits = look.unfinished(rooms, work)
+        if waits is not None:
+            unfinished(rooms, work, _carried_early(rooms, work, waits))
+            return
+        held = instruments.held(rooms, work)
+        if held is not None:
+            flag(rooms, work, held)
             return
     sheet, sheet_problem = sheets.read(work)
+    work.sheet = sheet.content if sheet is not None else None
     if sheet_problem is not None and run.is_published:
         tell_sheet_problem(rooms, work, sheet_problem)
     files.clear_try()
     if run.is_published and not run.rows_kept:
         adopt.publication(rooms, work)
     sheets.place_own(rooms, work, sheet)
-    look.into_ledger(rooms, work)
+    look.into_ledger(rooms, work, finished=True)
     decision = look.is_quiet(rooms, work)
     if not run.is_published and not decision.ready:
-        _wait_and_carry_early(rooms, work, decision.reason)
+        assert decision.reason is not None
+        wait(rooms, work, _carried_early(rooms, work, decision.reason))
         return
     early.settled(rooms, work)
     if not run.lake_known or not run.is_published:
@@ -101,7 +119,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         before = dict(work.renamed)
         sheets.place_own(rooms, work, sheet)
         if work.renamed != before:
-            look.into_ledger(rooms, work)
+            look.into_ledger(rooms, work, finished=True)
     changed = frozen.Differences()
     if run.is_published:
         changed = frozen.changed_at_source(rooms, work)
@@ -131,12 +149,13 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
 
 
-def _wait_and_carry_early(rooms: Rooms, work: Work, reason: Reason | None) -> None:
-    if early.wanted(rooms, work):
+def _carried_early(rooms: Rooms, work: Work, reason: Reason) -> Reason:
+    """Why it waits, and how much of it was carried ahead; of a folder of which nobody can say what it is, nothing."""
+    if early.wanted(rooms, work) and reason.code != "no-profile":
         there = early.ahead(rooms, work)
-        if there and reason is not None:
-            reason = Reason(reason.code, {**reason.parameters, "ahead": there})
-    wait(rooms, work, reason)
+        if there:
+            return Reason(reason.code, {**reason.parameters, "ahead": there})
+    return reason
 
 
 def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed: frozen.Differences) -> bool:
@@ -209,6 +228,8 @@ def _verify_and_publish(
             tell_missing_sheet(rooms, work)
             return
         publish.publish(rooms, work, verdict)
+        instruments.tell_end(rooms, work)
+        instruments.tell_sheet(rooms, work)
     sheets.note_carried(rooms, work, sheet)
     settle(rooms, work, changed)
 
@@ -234,6 +255,16 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
             rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
     else:
         rooms.set_state(work, State.WAITING, reason)
+
+
+def unfinished(rooms: Rooms, work: Work, waits: Reason) -> None:
+    """Nobody says that it is finished: it waits, or stands still for so long that a person should look."""
+    look.forget_quiet(rooms, work)
+    stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
+    if stalled is not None:
+        flag(rooms, work, stalled)
+    else:
+        wait(rooms, work, waits)
 
 
 def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
@@ -333,6 +364,7 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
     if not run.is_published or rooms.settings.dry_run:
         return
     sheet, _ = sheets.read(work)
+    work.sheet = sheet.content if sheet is not None else None
     if run.rows_kept:
         sheets.place_own(rooms, work, sheet)
         carry.take_listing(rooms, work)

@@ -56,7 +56,8 @@ class Rules:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Publication:
     """The run as a whole. ``published``: seconds since 1970, None if nobody can say; ``marker``: when the service saw
-    the marker written last, None if it is not there; ``after``: seconds for which it must have been published.
+    the marker written last, None if it is not there; ``after``: seconds for which it must have been published;
+    ``never``: why it is never removed by itself, or empty.
     """
 
     marker: float | None
@@ -66,6 +67,7 @@ class Publication:
     wrong: int = 0
     unpublished: int = 0
     mounts: tuple[str, ...] = ()
+    never: str = ""
 
 
 @dataclasses.dataclass(slots=True)
@@ -101,6 +103,8 @@ class Decision:
 
 def objection(facts: Publication) -> str:
     """Why nothing of this run may be removed, or an empty string."""
+    if facts.never:
+        return facts.never
     if facts.marker is None:
         return "its marker is not at the destination"
     if facts.wrong:

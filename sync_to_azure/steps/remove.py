@@ -11,7 +11,7 @@ from sync_to_azure.ledger.seen_again import still_there, uncarried_but
 from sync_to_azure.model import Kind, State
 from sync_to_azure.names import ASIDE_PREFIX
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import moved_aside, removal_gate, removal_preview, removal_proof
+from sync_to_azure.steps import ended, instruments, moved_aside, removal_gate, removal_preview, removal_proof
 from sync_to_azure.steps.moved_aside import in_main, tell
 from sync_to_azure.steps.removal_gate import DAY, Publication
 from sync_to_azure.steps.rooms import Rooms, Work
@@ -47,6 +47,9 @@ def _is_time(rooms: Rooms, work: Work) -> bool:
     key, text = _unwritable(rooms)
     if text:
         tell(rooms, key, text)
+        return False
+    if ended.never_removed(work.run):
+        instruments.tell_end(rooms, work)
         return False
     text = _uncarried(rooms, work)
     if text:

@@ -1,4 +1,5 @@
-"""What a step works with: the open rooms, and the one run it works on. The only place that names concrete adapters."""
+"""What a step works with: the open rooms, and the one run it works on. The only place that names concrete
+adapters."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sync_to_azure.identity import Identity
     from sync_to_azure.lake import Lake
     from sync_to_azure.settings import Settings
+    from sync_to_azure.steps.instruments import Known
     from sync_to_azure.uploaders import Uploader
 
 _log = logging.getLogger(__name__)
@@ -168,7 +170,8 @@ def uploader_for(
 @dataclasses.dataclass(slots=True)
 class Work:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
-    published one where it was read in this pass."""
+    published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the bytes of the
+    outside sheet, both once they were looked at."""
 
     run: Run
     folder: RunFolder | None
@@ -183,6 +186,8 @@ class Work:
     receipt: Mapping[str, Any] | None = None
     word: Word | None = None
     line: RunLine | None = None
+    known: "Known | None" = None
+    sheet: bytes | None = None
 
     @property
     def key(self) -> str:

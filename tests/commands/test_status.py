@@ -29,6 +29,10 @@ PUBLISHED: dict[str, typing.Any] = {
     "first_published": NOW,
     "weakest": 2,
     "verified_at": NOW,
+    "profile": "miseq",
+    "recognised_by": "RunParameters.xml says MiSeq Control Software",
+    "outcome": "completed",
+    "outcome_words": "RunCompletionStatus.xml: CompletedAsPlanned",
 }
 
 

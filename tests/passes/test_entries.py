@@ -169,6 +169,7 @@ def test_unreadable_for_us_holds_up(scene: Scene) -> None:
 
 def test_a_run_that_holds_nothing_to_carry_is_not_published(scene: Scene) -> None:
     del scene.config["completion-flag"]
+    scene.config["profile"] = "generic"
     (scene.main / "R" / "Data").mkdir(parents=True)
     outcome = scene.run()
     assert "R: waiting: the folder holds no file" in outcome.stderr

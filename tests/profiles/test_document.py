@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from embedded.tools import PROJECT
-from sync_to_azure.profiles import PROFILES
+from sync_to_azure.options import BY_KEY
+from sync_to_azure.profiles import AUTO, PROFILES
 from sync_to_azure.run_facts.sample_sheet import FINDINGS
 
 LINES = (PROJECT / "docs" / "instruments.md").read_text(encoding="utf-8").splitlines()
@@ -26,3 +27,7 @@ def test_each_finding_has_its_row() -> None:
 def test_each_source_is_named() -> None:
     for profile in PROFILES:
         assert profile.words.source == "none" or f"- {profile.title}: {profile.words.source}" in LINES
+
+
+def test_the_option_offers_each() -> None:
+    assert BY_KEY["profile"].choices == (AUTO, *(profile.name for profile in PROFILES))

@@ -57,6 +57,7 @@ def publications(draw: st.DrawFn) -> Publication:
         wrong=draw(few(0, 0, 0, 1)),
         unpublished=draw(few(0, 0, 0, 1)),
         mounts=draw(few((), (), (), ("/main/R/mounted",))),
+        never=draw(few("", "", "", "it failed")),
     )
 
 
@@ -96,7 +97,9 @@ def test_nothing_goes_unless_everything_is_proved(
     times = [time for time in (facts.marker, facts.published) if time is not None]
     old_enough = not facts.after or (bool(times) and max(times) + facts.after <= facts.now)
     as_a_whole = (
-        facts.marker is not None and old_enough and not (facts.wrong or facts.unpublished or facts.mounts)
+        facts.marker is not None
+        and old_enough
+        and not (facts.wrong or facts.unpublished or facts.mounts or facts.never)
     )
     others = [
         each

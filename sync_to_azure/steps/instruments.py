@@ -1,0 +1,250 @@
+"""What the instrument itself tells of a run: its family, whether it is finished, how it ended, what it lacks.
+
+Looked at once in a pass, decided by the pure rooms ``profiles`` and ``run_facts``, kept in the ledger for what comes
+later: status, receipt, and whether the source may be removed. Nothing of it ever holds up carrying, but for a run
+that a person wants held (``failed-runs``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from sync_to_azure import completion, profiles
+from sync_to_azure.folder_view import take_view
+from sync_to_azure.ledger.ledger import storable
+from sync_to_azure.model import Entry, Kind
+from sync_to_azure.names import SHEET_BLOB
+from sync_to_azure.profiles import illumina
+from sync_to_azure.profiles.completeness import Completeness, Expectation
+from sync_to_azure.profiles.profile import Profile
+from sync_to_azure.profiles.view import View
+from sync_to_azure.reasons import Reason
+from sync_to_azure.run_facts import nanopore, sample_sheet
+from sync_to_azure.run_facts.outcome import End, Outcome
+from sync_to_azure.run_facts.text import Problem
+from sync_to_azure.steps import ended, words
+from sync_to_azure.steps.accept import FAILED, UNFINISHED
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+NO_FAMILY = "unknown"
+_LOOKS = 8
+"""Looks at an unfinished run within ``stale-after``: each is a walk on the instrument's own computer."""
+
+
+@dataclasses.dataclass(slots=True)
+class Known:
+    """``profile`` is None where no family was recognised: ``reason`` says why, or by what it was."""
+
+    view: View
+    profile: Profile | None
+    reason: str
+    outcome: Outcome
+    expectation: Expectation | None = None
+    completeness: Completeness | None = None
+
+
+def known(rooms: Rooms, work: Work) -> Known:
+    """One look in a pass."""
+    if work.known is None:
+        view = take_view(work.root, profiles.WANTED)
+        found = profiles.recognise(view, rooms.settings.profile)
+        profile = found.profile
+        outcome = profile.outcome(view) if profile else Outcome(End.UNKNOWN, found.reason)
+        work.known = Known(view, profile, found.reason, outcome)
+        name = profile.name if profile else NO_FAMILY
+        reason = _storable(rooms, found.reason)
+        if (work.run.profile, work.run.recognised_by) != (name, reason) and not ended.stands(work.run):
+            rooms.ledger.set(work.run, profile=name, recognised_by=reason)
+    return work.known
+
+
+def unfinished(rooms: Rooms, work: Work) -> Reason | None:
+    """What its family waits for; for a folder of no family, that nobody can say when it is finished (told once)."""
+    here = known(rooms, work)
+    if here.profile is None:
+        reason = Reason("no-profile", {"problem": here.reason})
+        if rooms.ledger.tell_once(f"no-profile:{work.key}", rooms.clock.now()):
+            text = f"{work.key}: {reason.text} ({reason.advice})"
+            rooms.trouble(f"{work.key}:no-profile", text, once=True)
+        return reason
+    missing = here.profile.waits_for(here.view)
+    return completion.without_flags(missing).reason if missing else None
+
+
+def quiet_for(rooms: Rooms, work: Work) -> float:
+    """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
+    without one, a family that has no flags asks for more than ``completion-delay``."""
+    delay = rooms.settings.completion_delay
+    if rooms.settings.completion_flag or words.accepts(work, UNFINISHED):
+        return delay
+    profile = known(rooms, work).profile
+    return delay if profile is None else max(delay, profile.quiet)
+
+
+def held(rooms: Rooms, work: Work) -> Reason | None:
+    """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so."""
+    if rooms.settings.failed_runs != "hold" or words.accepts(work, FAILED):
+        return None
+    outcome = known(rooms, work).outcome
+    if not outcome.is_bad:
+        return None
+    return Reason("failed-held", {"problem": ended.said(str(outcome.end), outcome.words)})
+
+
+def watched(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Entry]:
+    """The entries of a walk, held against what must be there. What is excluded is there, too."""
+    here = known(rooms, work)
+    here.expectation = here.profile.expect(here.view) if here.profile else None
+    for entry in entries:
+        if here.expectation is not None and entry.kind in (Kind.FILE, Kind.EXCLUDED):
+            here.expectation.see(os.fsdecode(entry.path), entry.size)
+        yield entry
+
+
+def note(rooms: Rooms, work: Work) -> None:
+    """After the walk of a finished run: how it ended and what it lacks, into the ledger. Of a published run what was
+    told stays true: files may go from its source, by removal or by hand."""
+    here, run = known(rooms, work), work.run
+    here.completeness = here.expectation.result() if here.expectation else None
+    whole = here.completeness
+    columns: dict[str, object] = {}
+    if not ended.stands(run):
+        columns |= {"outcome": str(here.outcome.end), "outcome_words": _storable(rooms, here.outcome.words)}
+    if whole is not None and not (run.is_published and run.complete):
+        columns |= {"complete": int(whole.complete), "completeness": _storable(rooms, whole.words)}
+    if any(getattr(run, name) != value for name, value in columns.items()):
+        rooms.ledger.set(run, **columns)
+
+
+def _storable(rooms: Rooms, text: str) -> str:
+    """The ledger takes no secrets, and no names that are not UTF-8."""
+    return storable(rooms.redact(text))
+
+
+def tell_end(rooms: Rooms, work: Work) -> None:
+    """What a person should know of a published run that will stay at the source, once."""
+    run = work.run
+    why = ended.never_removed(run)
+    if why and rooms.ledger.tell_once(f"as-it-ended:{work.key}", rooms.clock.now()):
+        text = f"{work.key}: {why}; it is published like that, and its source is not removed by itself"
+        # That it ended badly is news of the run; that something lacks need not be a fault of anybody.
+        rooms.trouble(f"{work.key}:as-it-ended", text, exit_code=int(ended.badly(run)), once=True)
+
+
+def tell_sheet(rooms: Rooms, work: Work) -> None:
+    """What of its sheet would break demultiplexing, once."""
+    findings = [str(finding["words"]) for finding in sheet_facts(rooms, work).get("findings", ())]
+    if findings and rooms.ledger.tell_once(f"sheet-findings:{work.key}", rooms.clock.now()):
+        _log.warning("%s: its sample sheet may not demultiplex: %s", work.key, "; ".join(findings))
+
+
+def facts(rooms: Rooms, work: Work) -> Any:
+    """``instrument`` of the receipt (docs/receipt.md). With the source gone, what was said of it stays true."""
+    if work.folder is None:
+        earlier = _earlier(work)
+        return {**earlier, "sample_sheet": sheet_facts(rooms, work)} if earlier else None
+    here, run = known(rooms, work), work.run
+    about: dict[str, Any] = {
+        "profile": run.profile,
+        "recognised_by": run.recognised_by,
+        "outcome": run.outcome,
+        "outcome_words": run.outcome_words,
+        "complete": None if run.complete is None else bool(run.complete),
+    }
+    whole = here.completeness
+    if whole is not None and whole.complete == run.complete:
+        about["completeness"] = {
+            "rule": whole.rule,
+            "expected": whole.expected,
+            "found": whole.found,
+            "missing": list(whole.missing),
+        }
+    elif "completeness" in _earlier(work):
+        about["completeness"] = _earlier(work)["completeness"]
+    about["run"] = dict(here.profile.facts(here.view)) if here.profile else {}
+    about["sample_sheet"] = sheet_facts(rooms, work)
+    return about
+
+
+def _earlier(work: Work) -> dict[str, Any]:
+    """What the receipt that stands says."""
+    earlier = (work.receipt or {}).get("instrument")
+    return earlier if isinstance(earlier, dict) else {}
+
+
+def sheet_facts(rooms: Rooms, work: Work) -> dict[str, Any]:
+    """What the receipt says of the sheet that stands as SampleSheet.csv; empty where there is none."""
+    here = known(rooms, work) if work.folder is not None else None
+    standing = rooms.files.get(work.run, SHEET_BLOB)
+    if work.sheet is None and (here is None or (standing is not None and standing.origin == "sheet")):
+        # It came from the sheet folder and is not there now: what was said of it stays true.
+        earlier = _earlier(work).get("sample_sheet")
+        return earlier if isinstance(earlier, dict) else {}
+    try:
+        if work.sheet is not None:
+            run_info = illumina.run_info_of(here.view) if here is not None else None
+            return _about(sample_sheet.read_sheet(work.sheet, run_info), rooms.settings.sample_names)
+        return _of_its_own(here, rooms.settings.sample_names) if here is not None else {}
+    except Problem as problem:
+        return {"problem": str(problem)}
+
+
+def _of_its_own(here: Known, names: bool) -> dict[str, Any]:
+    """Of the sheet in the run's folder. Raises Problem."""
+    pattern = here.profile.sheet if here.profile is not None else ""
+    found = here.view.read(pattern) if pattern else None
+    if found is None:
+        return {}
+    if pattern == illumina.SHEET:
+        return _about(sample_sheet.read_sheet(found[1], illumina.run_info_of(here.view)), names)
+    return {"samples": nanopore.count_samples(found[1])}
+
+
+def _about(sheet: sample_sheet.SheetFacts, names: bool) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "version": sheet.version,
+        "samples": sheet.samples,
+        "lanes": list(sheet.lanes),
+        "findings": [
+            {"code": each.code, "count": each.count, "lines": list(each.lines), "words": each.words}
+            for each in sheet.findings
+        ],
+    }
+    if names:
+        about["names"] = list(sheet.names)
+    return about
+
+
+def must_look(rooms: Rooms, work: Work) -> bool:
+    """Is it time for another look at whether an unfinished run still moves? The last one comes when it would be too
+    long: nothing is claimed of a time after the last look."""
+    run, now, patience = work.run, rooms.clock.now(), rooms.settings.stale_after * 3600
+    if not patience or rooms.settings.dry_run:
+        return False
+    looked, since = run.still_looked, run.still_since
+    if looked is None or since is None or not 0 <= now - looked < patience / _LOOKS:
+        return True
+    return now - since >= patience > looked - since
+
+
+def stalled(rooms: Rooms, work: Work, waits: Reason, digest: str | None) -> Reason | None:
+    """Has an unfinished run stood still for ``stale-after``? ``digest`` of its tree, if it was walked just now."""
+    run, now, patience = work.run, rooms.clock.now(), rooms.settings.stale_after * 3600
+    if digest is not None:
+        before = None
+        if run.still_digest is not None and run.still_since is not None:
+            before = completion.Remembered(run.still_digest, run.still_since)
+        remember = completion.decide(digest, before, now, patience).remember
+        assert remember is not None
+        rooms.ledger.set(run, still_digest=digest, still_since=remember.since, still_looked=now)
+    if not patience or run.still_since is None or run.still_looked is None:
+        return None
+    if run.still_looked - run.still_since < patience:
+        return None
+    return Reason("stalled", {"flags": waits.parameters.get("flags", []), "since": run.still_since})
