@@ -14,7 +14,9 @@ import pytest
 from sync_to_azure.ledger import Flow, Lock
 from sync_to_azure.ledger.place import lock_path
 from sync_to_azure.model import Summary, Trouble
+from sync_to_azure.settings import load
 from sync_to_azure.tell import ping
+from sync_to_azure.tell.redact import Redactor
 from tests.passes.scene import FLAG, Scene, eventually
 
 SECRET = "/0f8e7d6c-canary-of-the-watchdog"
@@ -168,6 +170,19 @@ def test_a_pass_that_is_stopped(scene: Scene, watchdog: Watchdog, proxy: typing.
     proxy.hold.set()
     assert running.wait(timeout=60) == 143
     assert watchdog.words() == ["/start", "/fail"] and "exit code 143" in watchdog.taken[1][1]
+
+
+def test_the_address_is_hidden_wherever_we_write(tmp_path: pathlib.Path) -> None:
+    """Whole, and what stands behind the host alone, as an error of a library may have it."""
+    given = {"main-folder": tmp_path, "storage-account": "lake", "container-name": "runs", "auth": "default"}
+    for url, secret in (
+        ("https://hc.example.org/ping/1b2c3d4e", "ping/1b2c3d4e"),
+        ("https://h/?token=a1b2", "token=a1b2"),
+    ):
+        settings = load({**given, "ping": url}, {}, tmp_path)
+        text = Redactor(settings.secret_values())(f"POST {url} failed: /{secret} not found; a ping")
+        assert secret not in text and text.endswith("; a ping")
+        assert secret not in repr(settings)
 
 
 @pytest.mark.parametrize("given", ["environment", "command line"])
