@@ -8,6 +8,7 @@ import json
 import pathlib
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
@@ -15,6 +16,7 @@ from tests.faults import invariants, plans
 from tests.faults.faults import TABLE
 from tests.faults.storage import put
 from tests.faults.world import Plan, World
+from tests.line import Request
 
 
 @pytest.fixture
@@ -94,6 +96,23 @@ def test_a_published_file_written_over_through_the_line(published: World) -> Non
     ) as through:
         through.upload_blob("R/RunInfo.xml", b"what the source has become", overwrite=True)
     assert any("R/RunInfo.xml is written anew" in each for each in published.watch.violations)
+
+
+def test_a_document_that_was_damaged_on_its_way_is_no_claim(published: World) -> None:
+    """The storage refuses it by the MD5 that was sent with it."""
+    content = published.watch.get("R.files.jsonl") or b""
+
+    def flip(request: Request) -> None:
+        if request.blob == "R.files.jsonl":
+            request.body = request.body.replace(b"Data/L001/0.bcl", b"Data+L001/0.bcl")
+
+    published.acts.append(flip)
+    with ContainerClient(
+        published.line.endpoint, str(published.container.container_name), credential=Azurite.key
+    ) as through:
+        with pytest.raises(HttpResponseError):
+            through.upload_blob("R.files.jsonl", content, overwrite=True, validate_content=True)
+    assert published.watch.violations == []
 
 
 def test_a_receipt_for_another_manifest(published: World) -> None:
