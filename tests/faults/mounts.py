@@ -76,10 +76,12 @@ class Share:
         self.heal()
         program = pathlib.Path(__file__).with_name("share.py")
         self._process = subprocess.Popen(["/usr/bin/python3", program, source, folder, control])
-        deadline = time.monotonic() + 10
+        # A busy machine takes its time.
+        deadline = time.monotonic() + 60
         while not os.path.ismount(folder):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("FUSE does not run here: apt-get install fuse3 python3-pyfuse3")
+                self.close()
+                raise RuntimeError("FUSE does not run here: apt-get install fuse3 python3-pyfuse3")
             time.sleep(0.01)
 
     def fail(self, error: int, after: int, operations: str = "read lookup getattr open readdir") -> None:
