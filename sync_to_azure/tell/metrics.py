@@ -1,7 +1,7 @@
 """What a pass leaves for Prometheus: text for node_exporter's textfile collector, one file a flow, written atomically.
 
-Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text, version 0.0.4). Times are Unix timestamps and
-not ages: a file of a pass that no longer starts must not look fresh.
+Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text, version 0.0.4). Times are timestamps and not
+ages: a file of a pass that no longer starts must not look fresh.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A watchdog elsewhere hears when a pass begins and how it ended (healthchecks.io and its like): it tells a person when a
-pass stays away, which no pass can tell itself.
+"""A watchdog elsewhere (healthchecks.io and its like) hears when a pass begins and how it ended: it tells a person when
+a pass stays away, which no pass can tell itself.
 
-Promises: never longer than a limit, whatever the server does; a ping that fails is a warning and no more; the address is
-a secret; no name of a run or a file leaves the house.
+Promises: never longer than a limit, whatever the server does; a ping that fails is a warning and no more; the address
+is a secret; no name of a run or a file leaves the house.
 """
 
 from __future__ import annotations
