@@ -131,8 +131,8 @@ def config_text(folder: pathlib.Path, azurite: Azurite, name: str, *, flag: str 
     lines = [f"main-folder = {folder / name}"]
     if sheets:
         lines += [f"samplesheet-folder = {folder / 'samplesheets' / name}"]
-    if flag is not None:
-        lines += [f"completion-flag = {flag}"]
+    # Not as Thermo's, which has to stand still for a day.
+    lines += ["profile = generic" if flag is None else f"completion-flag = {flag}"]
     lines += ["completion-delay = 0", f"blob-endpoint = {azurite.endpoint}", f"container-name = {CONTAINER}"]
     lines += [f"destination = /{name}", "auth = account-key", f"credentials = {folder / 'account.key'}"]
     lines += [f"azcopy = {azcopy_path()}", f"azcopy-logs = {folder / 'azcopy-logs'}"]
