@@ -38,8 +38,8 @@ PART_SUFFIX = ".sync_to_azure.part"
 """How the name of a file ends that ``restore`` has not proved yet."""
 
 JUNK = ("Thumbs.db", ".nfs*", "~$*", ".DS_Store", f"*{PART_SUFFIX}")
-"""Leftovers: Windows thumbnails, NFS's deleted-but-open files, Office's lock files, the Finder's notes, and what our own
-``restore`` had not finished: a run can be brought back into its main folder."""
+"""Leftovers: Windows thumbnails, NFS's deleted-but-open files, Office's lock files, the Finder's notes, and what our
+own ``restore`` had not finished: a run can be brought back into its main folder."""
 
 MAXIMUM_BLOB_NAME = 1024
 MAXIMUM_SEGMENTS = 254

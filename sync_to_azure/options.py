@@ -430,7 +430,8 @@ OPTIONS: tuple[Option, ...] = (
         "reverify-after",
         Type.NUMBER,
         "pass",
-        "Look thoroughly, in each pass, at a few published runs that nobody has looked at for so many days; 0: at none.",
+        "Look thoroughly, in each pass, at a few published runs that nobody has looked at for so many days; 0: at"
+        " none.",
         "0",
         "DAYS",
         least=0,

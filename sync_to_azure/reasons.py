@@ -198,8 +198,8 @@ _WORDS = {
     "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
     "removal-later": "published; removal waits: {problem}",
     "removal-due": "published; to be removed from {from} on",
-    "rehash-differs": "published, not removed: {count} files hold other bytes than were published, with the same size and"
-    " time: {names}",
+    "rehash-differs": "published, not removed: {count} files hold other bytes than were published, with the same size"
+    " and time: {names}",
     "moved-aside": "being removed; moved aside, nothing is unlinked yet",
     "unlinking": "being removed",
     "unlink-refused": "being removed; it stopped, and goes on in the next pass: {problem}",

@@ -92,8 +92,9 @@ def digest(
     """The mail that this pass owes, or None.
 
     ``known``: when (seconds since the epoch) the trouble of a key was last mailed. A mail is due as soon as one
-    trouble was not mailed (within ``SILENCE``, if it arose anew); it lists all that is wrong now, what is new first. ``open_trouble``:
-    a mail about trouble went out and none since that all is well; the first pass without trouble sends that.
+    trouble was not mailed (within ``SILENCE``, if it arose anew); it lists all that is wrong now, what is new first.
+    ``open_trouble``: a mail about trouble went out and none since that all is well; the first pass without trouble
+    sends that.
     A time in the future (a clock that was put right) counts as not mailed.
     """
     counts = summary.counted or f"Published in this pass: {summary.published}. Waiting: {summary.waiting}."
@@ -119,8 +120,8 @@ def digest(
 
 
 def _is_due(trouble: Trouble, mailed: float | None, now: float) -> bool:
-    """What stays wrong (a flagged run) is mailed once: a person knows of it, ``status`` shows it. What goes wrong anew in
-    each pass is mailed again after ``SILENCE``."""
+    """What stays wrong (a flagged run) is mailed once: a person knows of it, ``status`` shows it. What goes wrong anew
+    in each pass is mailed again after ``SILENCE``."""
     if mailed is None or mailed > now:
         return True
     return trouble.new and now - mailed >= SILENCE

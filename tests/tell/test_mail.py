@@ -342,7 +342,9 @@ def test_new_trouble_is_mailed_and_told_trouble_is_not() -> None:
     assert again is not None and again.keys == mail.keys
     assert digest("nextseq", _summary(ONE), {ONE.key: now + 9 * DAY}, now, True) is not None
     known = dataclasses.replace(TWO, new=False)
-    assert digest("nextseq", _summary(known), {TWO.key: now}, now + 9 * DAY, True) is None, "a person knows of it"
+    assert (
+        digest("nextseq", _summary(known), {TWO.key: now}, now + 9 * DAY, True) is None
+    ), "a person knows of it"
     assert digest("nextseq", _summary(known), {}, now, True) is not None, "its mail could not be sent"
 
 

@@ -47,7 +47,10 @@ def test_what_arrives(vm: typing.Any, sent: subprocess.CompletedProcess[str]) ->
 def test_a_second_push_keeps_what_was_edited(vm: typing.Any, sent: typing.Any) -> None:
     """And tells what the newer template has; no value of theirs, which may be a secret, is shown."""
     config = vm.home / "config" / "miseq.cfg"
-    edited = config.read_text().replace("completion-delay = 3600\n", "") + "smtp-password = s3cr3t of another length\n"
+    edited = (
+        config.read_text().replace("completion-delay = 3600\n", "")
+        + "smtp-password = s3cr3t of another length\n"
+    )
     vm.run("cat > config/miseq.cfg <<'END'\n" + edited + "\nEND\n")
     tasks = vm.home / "config" / "tasks.json"
     theirs = json.loads(tasks.read_text())
