@@ -13,6 +13,7 @@ SyncError                       the root; carries message, what to do, exit code
 │   ├── UploadFailed            an uploader ended without having sent all; trying again may help
 │   ├── RunChanged              files changed while they were carried: the quiet time starts over
 │   ├── BlobMissing             a blob that should be there is not
+│   ├── BlobReplaced            somebody else wrote a blob between our look at it and our writing
 │   └── BlobRefused             the service refuses one blob for good (lease, immutability policy)
 └── Interrupted      (130/143)  a signal asked us to stop
 """
@@ -89,6 +90,10 @@ class RunChanged(RunError):
 
 
 class BlobMissing(RunError):
+    pass
+
+
+class BlobReplaced(RunError):
     pass
 
 

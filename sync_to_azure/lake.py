@@ -14,6 +14,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator
+from types import EllipsisType
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -23,6 +24,7 @@ from sync_to_azure.errors import (
     AccessRefused,
     BlobMissing,
     BlobRefused,
+    BlobReplaced,
     ConfigurationError,
     StorageUnavailable,
     SyncError,
@@ -128,20 +130,53 @@ class Lake:
         with contextlib.suppress(ValueError, TypeError):
             self.clock_ahead = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
 
-    def put(self, name: str, data: bytes | IO[bytes], size: int, md5: bytes, content_type: str) -> str:
-        """Write one blob, replacing what stands there; returns its ETag. The service checks every part's MD5."""
+    def put(
+        self,
+        name: str,
+        data: bytes | IO[bytes],
+        size: int,
+        md5: bytes,
+        content_type: str,
+        replaces: "str | EllipsisType | None" = ...,
+    ) -> str:
+        """Write one blob; returns its ETag. The service checks every part's MD5.
+
+        ``replaces``: the ETag of what may be replaced, None if nothing may stand there; without it, whatever stands
+        there. Raises BlobReplaced if something else does.
+        """
+        from azure.core import exceptions
         from azure.storage.blob import ContentSettings
 
         with self._errors(f"writing {name}", name):
-            answer = self._client.get_blob_client(name).upload_blob(
-                data,
-                length=size,
-                overwrite=True,
-                validate_content=True,
-                max_concurrency=1,
-                content_settings=ContentSettings(content_type=content_type, content_md5=bytearray(md5)),
-            )
+            try:
+                answer = self._client.get_blob_client(name).upload_blob(
+                    data,
+                    length=size,
+                    overwrite=True,
+                    validate_content=True,
+                    max_concurrency=1,
+                    content_settings=ContentSettings(content_type=content_type, content_md5=bytearray(md5)),
+                    **_only_over(replaces),
+                )
+            except (exceptions.ResourceModifiedError, exceptions.ResourceExistsError) as error:
+                if str(getattr(error, "error_code", "")) not in _NOT_AS_SEEN:
+                    raise
+                # Our own first try may have come through without its answer.
+                stands = self.stands(name)
+                if stands is None or (stands.size, stands.md5) != (size, md5):
+                    raise BlobReplaced(f"{name} was written by somebody else meanwhile") from error
+                return stands.etag
             return str(answer["etag"]).strip('"')
+
+    def stands(self, name: str) -> Blob | None:
+        """One blob as it is now, or None if it is not there."""
+        try:
+            with self._errors(f"looking for {name}", name):
+                found = self._client.get_blob_client(name).get_blob_properties()
+        except BlobMissing:
+            return None
+        md5 = found.content_settings.content_md5
+        return Blob(name, found.size, bytes(md5) if md5 else None, str(found.etag).strip('"'))
 
     def get(self, name: str) -> bytes | None:
         """A small blob, whole, or None if it is not there."""
@@ -371,3 +406,16 @@ def _blob(element: ElementTree.Element) -> Blob:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+_NOT_AS_SEEN = frozenset({"ConditionNotMet", "BlobAlreadyExists", "TargetConditionNotMet"})
+
+
+def _only_over(replaces: "str | EllipsisType | None") -> dict[str, Any]:
+    from azure.core import MatchConditions
+
+    if replaces is ...:
+        return {}
+    if replaces is None:
+        return {"match_condition": MatchConditions.IfMissing}
+    return {"etag": replaces, "match_condition": MatchConditions.IfNotModified}

@@ -13,7 +13,7 @@ from typing import Any
 
 from sync_to_azure import __version__
 from sync_to_azure.clock import iso
-from sync_to_azure.errors import RunError, StateUnavailable
+from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
@@ -38,12 +38,9 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     """Write the four blobs. A crash between them leaves ``lake_known`` at 0, so the next pass asks the lake first."""
     run, now = work.run, rooms.clock.now()
     words.go_on(rooms, work)
+    beside = _Beside(rooms, work)
     if adopt.is_overtaken(rooms, work):
-        rooms.ledger.set(run, lake_known=0)
-        raise RunError(
-            f"{run.key} was published by somebody else while we carried it; the next pass reads what is there",
-            "do two machines carry this main folder?",
-        )
+        raise beside.overtaken()
     gone = work.folder is None
     rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None, lake_known=0)
     generation = run.generation + 1
@@ -60,13 +57,13 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
                 f"{run.key}.files.jsonl": lines_document.sha256,
             }
             # The form that is read back (adopt) comes first: what the other names is frozen then, whatever cuts us off.
-            _put(rooms, work, ".files.jsonl", lines_document, "application/x-ndjson")
-            _put(rooms, work, ".md5", sums_document, "text/plain; charset=utf-8")
+            beside.put(".files.jsonl", lines_document, "application/x-ndjson")
+            beside.put(".md5", sums_document, "text/plain; charset=utf-8")
     text = documents.receipt_text(receipt)
-    lake = rooms.lake()
-    lake.put(work.base + ".json", text, len(text), _md5(text), "application/json")
-    marker = iso(now).encode() + b"\n"
-    lake.put(work.base + ".sync", marker, len(marker), _md5(marker), "text/plain; charset=utf-8")
+    beside.must_stand(".files.jsonl", ".md5")
+    beside.put(".json", _in_memory(text), "application/json")
+    beside.must_stand(".files.jsonl", ".md5")
+    beside.put(".sync", _in_memory(iso(now).encode() + b"\n"), "text/plain; charset=utf-8")
     rooms.files.freeze(run, generation)
     rooms.set_state(
         work,
@@ -84,6 +81,39 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         first_published=first,
     )
     _log.info("%s: published, %d files, %s", run.key, summary.files, human_size(summary.bytes))
+
+
+class _Beside:
+    """The four documents as they stood before we decided to write them. Each is replaced only while it stands so: of
+    two machines that publish one run at once, one goes on, and its receipt vouches for its own manifest."""
+
+    def __init__(self, rooms: Rooms, work: Work) -> None:
+        self._rooms, self._work = rooms, work
+        self._etags = {suffix: self._etag(suffix) for suffix in (".files.jsonl", ".md5", ".json", ".sync")}
+
+    def put(self, suffix: str, document: _Document, content_type: str) -> None:
+        data, name = document.handle, self._work.base + suffix
+        try:
+            self._etags[suffix] = self._rooms.lake().put(
+                name, data, document.size, document.md5, content_type, replaces=self._etags[suffix]
+            )
+        except BlobReplaced as error:
+            raise self.overtaken() from error
+
+    def must_stand(self, *suffixes: str) -> None:
+        if any(self._etag(suffix) != self._etags[suffix] for suffix in suffixes):
+            raise self.overtaken()
+
+    def overtaken(self) -> RunError:
+        self._rooms.ledger.set(self._work.run, lake_known=0)
+        return RunError(
+            f"{self._work.key} was published by somebody else while we carried it; the next pass reads what is there",
+            "do two machines carry this main folder?",
+        )
+
+    def _etag(self, suffix: str) -> str | None:
+        stands = self._rooms.lake().stands(self._work.base + suffix)
+        return None if stands is None else stands.etag
 
 
 @dataclasses.dataclass(slots=True)
@@ -124,6 +154,10 @@ def _spool(rooms: Rooms, lines: Iterable[bytes]) -> Any:
         ) from error
 
 
+def _in_memory(text: bytes) -> _Document:
+    return _Document(text, len(text), _md5(text), "")
+
+
 def _written(handle: Any) -> _Document:
     size = handle.seek(0, os.SEEK_END)
     handle.seek(0)
@@ -133,10 +167,6 @@ def _written(handle: Any) -> _Document:
         md5.update(block)
     handle.seek(0)
     return _Document(handle, size, md5.digest(), sha256.hexdigest())
-
-
-def _put(rooms: Rooms, work: Work, suffix: str, document: _Document, content_type: str) -> None:
-    rooms.lake().put(work.base + suffix, document.handle, document.size, document.md5, content_type)
 
 
 def _receipt(
