@@ -243,7 +243,7 @@ def test_interrupted(tmp_path: Path, number: int) -> None:
 
 
 def test_ctrl_c_without_a_handler(tmp_path: Path) -> None:
-    process = run_work("os.kill(os.getpid(), 2)", tmp_path)
+    process = run_work("import time; os.kill(os.getpid(), 2); time.sleep(60)", tmp_path)
     assert process.returncode == 130 and "Traceback" not in process.stderr
 
 

@@ -155,7 +155,10 @@ class Watch:
         self._thread.join()
 
     def children(self) -> list[Seen]:
-        return [seen for seen in self.seen if seen.pid != self.pid]
+        """Without what is forked and not another program yet: it shows what it was copied from."""
+        ours = {(seen.command, seen.environment) for seen in self.own()}
+        others = (seen for seen in self.seen if seen.pid != self.pid)
+        return [seen for seen in others if (seen.command, seen.environment) not in ours]
 
     def own(self) -> list[Seen]:
         return [seen for seen in self.seen if seen.pid == self.pid]

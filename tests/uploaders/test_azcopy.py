@@ -288,7 +288,7 @@ def test_one_that_told_its_end_and_does_not_go_is_ended(
     monkeypatch.setattr("sync_to_azure.uploaders.azcopy._LINGER", 0.3)
     began = time.monotonic()
     assert carried(uploader(stand_in("end()\ntime.sleep(100)"), jobs), two)[1] is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_a_refusal_is_a_matter_of_access(stand_in: StandIn, jobs: pathlib.Path, two: Job) -> None:

@@ -148,7 +148,8 @@ def test_one_that_closes_its_output_and_lives_on_is_ended(
 ) -> None:
     monkeypatch.setattr("sync_to_azure.uploaders.process._GRACE", 0.3)
     script = """
-        import os, time
+        import os, signal, time
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.close(1); os.close(2)
         time.sleep(60)
     """
@@ -194,4 +195,4 @@ def test_a_brief_run(tmp_path: pathlib.Path) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         run_briefly(["sh", "-c", "sleep 30 & sleep 30"], {"PATH": os.environ["PATH"]}, 0.2)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
