@@ -52,6 +52,7 @@ def argv_of(which: str, server: Server, run: pathlib.Path, scratch: pathlib.Path
             f"--main-folder={run.parent}",
             f"--only-run={run.name}",
             "--completion-delay=0",
+            "--profile=generic",
             f"--blob-endpoint={server.endpoint}",
             "--container-name=bench",
             f"--credentials={key}",

@@ -111,6 +111,7 @@ def ours(server: Azurite, run: pathlib.Path, scratch: pathlib.Path) -> Measured:
         f"--main-folder={run.parent}",
         f"--only-run={RUN}",
         "--completion-delay=0",
+        "--profile=generic",
         f"--blob-endpoint={server.endpoint}",
         "--container-name=bench",
         f"--credentials={key}",

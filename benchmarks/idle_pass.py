@@ -42,6 +42,7 @@ def arguments_of(flow: PublishedFlow, endpoint: str, folder: pathlib.Path) -> li
     return [
         f"--main-folder={flow.main_folder}",
         "--completion-delay=0",
+        "--profile=generic",
         f"--blob-endpoint={endpoint}",
         "--container-name=bench",
         f"--credentials={key}",

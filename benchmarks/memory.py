@@ -61,6 +61,7 @@ def first_pass(folder: pathlib.Path, files: int) -> int:
         argv = command() + [
             f"--main-folder={folder / 'main'}",
             "--completion-delay=0",
+            "--profile=generic",
             f"--blob-endpoint={storage.endpoint}",
             "--container-name=bench",
             f"--credentials={key}",
