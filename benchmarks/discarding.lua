@@ -1,6 +1,6 @@
 -- The container of discarding.py: what is put is read to its end and thrown away; what a listing shows of it is kept.
 -- One shared dictionary: "last" counts blobs; a name's number and a number's listing entry lie under "n:NAME" and
--- "e:NUMBER", its size under "z:NAME"; "s:NAME" sums the blocks not yet committed. Listings come in the order of first writing.
+-- "e:NUMBER", its size under "z:NAME", its ETag under "t:NAME"; "s:NAME" sums the blocks not yet committed. Listings come in the order of first writing.
 
 local kept = ngx.shared.blobs
 local request = ngx.req
@@ -53,6 +53,7 @@ local function keep(size, md5)
         .. "<AccessTierInferred>true</AccessTierInferred><LeaseStatus>unlocked</LeaseStatus>"
         .. "<LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties><Metadata />"
         .. "<OrMetadata /></Blob>")
+    kept:set("t:" .. name, etag)
     ngx.header["ETag"] = '"' .. etag .. '"'
     ngx.header["Last-Modified"] = WHEN
 end
@@ -86,7 +87,7 @@ elseif arguments.comp == "list" then
     list(arguments)
 elseif request.get_method() == "HEAD" and name and kept:get("z:" .. name) then
     -- AzCopy asks for the length of each blob that it wrote.
-    ngx.header["ETag"] = '"0x8DE"'
+    ngx.header["ETag"] = '"' .. kept:get("t:" .. name) .. '"'
     ngx.header["Last-Modified"] = WHEN
     ngx.header["x-ms-blob-type"] = "BlockBlob"
     ngx.header["Content-Length"] = kept:get("z:" .. name)
