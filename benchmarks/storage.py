@@ -92,6 +92,10 @@ class Storage:
         )
 
 
+def _etag(name: str) -> str:
+    return f'"0x8DE{zlib.crc32(name.encode()):08X}"'
+
+
 def _handler(storage: Storage) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -122,10 +126,18 @@ def _handler(storage: Storage) -> type[http.server.BaseHTTPRequestHandler]:
             )
             self._answer(404, body, x_ms_error_code="BlobNotFound", Content_Type="application/xml")
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            name = self._name()
+            if name not in storage.written:
+                self.do_GET()
+                return
+            self._answer(200, ETag=_etag(name), Last_Modified=_WHEN, x_ms_blob_type="BlockBlob")
+
+        def _name(self) -> str:
+            return urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).split("/", 3)[-1]
 
         def do_PUT(self) -> None:
-            name = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).split("/", 3)[-1]
+            name = self._name()
             left, digest = int(self.headers.get("Content-Length", 0)), hashlib.md5(usedforsecurity=False)
             storage.written[name] = storage.written.get(name, 0) + left
             while left and (part := self.rfile.read(min(left, 2**20))):
@@ -135,7 +147,7 @@ def _handler(storage: Storage) -> type[http.server.BaseHTTPRequestHandler]:
             if sent is not None and base64.b64decode(sent) != digest.digest():
                 self._answer(400, x_ms_error_code="Md5Mismatch")
                 return
-            self._answer(201, ETag=f'"0x8DE{zlib.crc32(name.encode()):08X}"', Last_Modified=_WHEN)
+            self._answer(201, ETag=_etag(name), Last_Modified=_WHEN)
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
