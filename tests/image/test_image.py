@@ -110,6 +110,7 @@ def test_nothing_that_was_lent_to_the_build_is_in_the_image(engine: typing.Any, 
         assert found.stdout == ""
         assert not (root / "etc/pip.conf").exists()
         assert not (root / "root/.npmrc").exists()
+        assert not (root / "run/secrets/npm").exists()
         assert not (root / "etc/apt/apt.conf.d/99-of-the-builder").exists()
         lent = (root / "etc/ssl/certs/ca-certificates.crt").read_bytes()
         assert lent.count(b"BEGIN CERTIFICATE") == len(
