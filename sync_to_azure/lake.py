@@ -159,7 +159,7 @@ class Lake:
                     **_only_over(replaces),
                 )
             except (exceptions.ResourceModifiedError, exceptions.ResourceExistsError) as error:
-                if str(getattr(error, "error_code", "")) not in _NOT_AS_SEEN:
+                if _code(error) not in _NOT_AS_SEEN:
                     raise
                 # Our own first try may have come through without its answer.
                 stands = self.stands(name)
@@ -338,8 +338,7 @@ class Lake:
 
     def _of_answer(self, error: Any, what: str, blob: str | None) -> SyncError:
         status = error.status_code or 0
-        code = str(getattr(error, "error_code", None) or error.reason or "")
-        code = code.rpartition(".")[2] if code.startswith("StorageErrorCode") else code
+        code = _code(error)
         if status == 404 and "container" in code.lower().replace("_", ""):
             return StorageUnavailable(
                 f"container {self._container} is not there at {self._endpoint}",
@@ -406,6 +405,12 @@ def _blob(element: ElementTree.Element) -> Blob:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _code(error: Any) -> str:
+    """The service's own word for an error; the library makes members of an enumeration of those that it knows."""
+    code = getattr(error, "error_code", None) or error.reason or ""
+    return str(getattr(code, "value", code))
 
 
 _NOT_AS_SEEN = frozenset({"ConditionNotMet", "BlobAlreadyExists", "TargetConditionNotMet"})

@@ -10,15 +10,16 @@ from azure.storage.blob import ContainerClient, ContentSettings
 
 from embedded.azurite import Azurite
 from sync_to_azure import lake as lake_module
-from sync_to_azure.errors import StorageUnavailable
+from sync_to_azure.errors import BlobReplaced, StorageUnavailable
 from sync_to_azure.lake import Lake
+from tests import line
 
 NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks ", "new\nline", "日本"]
 
 
-def _lake(azurite: Azurite, container: str) -> Lake:
+def _lake(azurite: Azurite, container: str, endpoint: str = "") -> Lake:
     settings = types.SimpleNamespace(
-        blob_endpoint=azurite.endpoint,
+        blob_endpoint=endpoint or azurite.endpoint,
         container_name=container,
         retry_times=1,
         timeout=60.0,
@@ -63,3 +64,42 @@ def test_an_empty_listing_and_a_container_that_is_not_there(
     assert list(_lake(azurite, container.container_name).listing("run/")) == []
     with pytest.raises(StorageUnavailable, match="container absent is not there"):
         list(_lake(azurite, "absent").listing("run/"))
+
+
+def _put(lake: Lake, name: str, content: bytes, replaces: str | None) -> str:
+    return lake.put(
+        name, content, len(content), hashlib.md5(content).digest(), "text/plain", replaces=replaces
+    )
+
+
+@pytest.mark.parametrize("stood", [False, True], ids=["nothing stood there", "an earlier one stood there"])
+def test_a_blob_is_written_only_over_what_stood_there(
+    stood: bool, azurite: Azurite, container: ContainerClient
+) -> None:
+    lake = _lake(azurite, container.container_name)
+    before = _put(lake, "x", b"before", None) if stood else None
+    theirs = lake.put("x", b"theirs", 6, hashlib.md5(b"theirs").digest(), "text/plain")
+    with pytest.raises(BlobReplaced, match="x was written by somebody else meanwhile"):
+        _put(lake, "x", b"ours", before)
+    assert lake.get("x") == b"theirs"
+    ours = _put(lake, "x", b"ours", theirs)
+    stands = lake.stands("x")
+    assert stands is not None and stands.etag == ours and lake.get("x") == b"ours"
+
+
+@pytest.mark.parametrize("stood", [False, True], ids=["nothing stood there", "an earlier one stood there"])
+def test_a_write_whose_answer_was_lost_is_ours(
+    stood: bool, azurite: Azurite, container: ContainerClient
+) -> None:
+    """The library tries again, and the condition fails on what the first try wrote."""
+    before = _put(_lake(azurite, container.container_name), "x", b"before", None) if stood else None
+    with line.Line(azurite.port) as wire:
+        lose = [line.LOSE]
+        wire.act = lambda request: lose.pop() if request.writes and lose else None
+        etag = _put(_lake(azurite, container.container_name, wire.endpoint), "x", b"ours", before)
+        assert [status for kind, status in wire.answered if kind == "PUT blob"] == [
+            201,
+            412 if stood else 409,
+        ]
+    assert container.get_blob_client("x").get_blob_properties().etag.strip('"') == etag
+    assert container.download_blob("x").readall() == b"ours"
