@@ -37,6 +37,9 @@ class Child:
     """A started program. Start it from the main thread: the kernel ties its life to the starting *thread*.
 
     It runs in a session of its own, so that a Ctrl-C at the terminal reaches only us, and we end it in order.
+
+    Its standard input is open and silent: at the end of an input AzCopy 10.32 reads again at once, for ever, and so
+    keeps one core busy as long as it runs (2.1 s of processor time for a job of 2 s; 0.07 s with an open pipe).
     """
 
     def __init__(self, argv: Sequence[str | bytes], environment: Mapping[str, str], folder: str) -> None:
@@ -44,7 +47,7 @@ class Child:
             argv,
             env=dict(environment),
             cwd=folder,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -119,6 +122,8 @@ class Child:
                 os.killpg(self._process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=_GRACE)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         # It closes the pipe when it has read to its end.
         self._reader.join(timeout=1.0)
         self._ended = True

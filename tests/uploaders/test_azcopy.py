@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
 import sys
 import time
 import typing
@@ -184,6 +185,18 @@ def test_files_arrive_with_their_md5_and_the_evidence_that_can_be_given(
     left_out = {file.blob for file in files} - {file.blob for file in listable}
     assert left_out == {"{", "at the limit, where it panics"}
     assert list(jobs.glob("job-*")) == []
+
+
+def test_it_keeps_no_core_busy_while_it_waits(
+    azurite: Azurite, container: ContainerClient, azcopy: pathlib.Path, jobs: pathlib.Path, two: Job
+) -> None:
+    """With an input that has ended it reads that again and again: 2 s of processor time in the 2 s that it takes."""
+    made = uploader(Settings(str(azcopy), azurite.endpoint, container.container_name), jobs)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    sent, error = carried(made, two)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (len(sent), error) == (2, None)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 def test_a_listed_file_that_became_a_folder_or_a_link_is_a_finding_and_nothing_of_it_is_carried(

@@ -71,6 +71,12 @@ def test_of_a_line_of_megabytes_head_and_tail_are_kept(tmp_path: pathlib.Path) -
         assert following == "next"
 
 
+def test_its_input_is_open_and_silent(tmp_path: pathlib.Path) -> None:
+    """At the end of an input AzCopy reads again and again; an end can be read, silence cannot."""
+    with child("import select; print(select.select([0], [], [], 0.2)[0])", tmp_path) as process:
+        assert lines_of(process) == ["[]"]
+
+
 @pytest.mark.parametrize("length", [262_143, 262_144, 262_145, 524_288])
 def test_lines_around_the_limit_do_not_run_into_the_next(tmp_path: pathlib.Path, length: int) -> None:
     with child(f"print('a' * {length}); print('next')", tmp_path) as process:
