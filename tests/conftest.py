@@ -188,7 +188,6 @@ class StartCommand:
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(PROJECT),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def _file(self, config: Config) -> pathlib.Path:

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import os
 import pathlib
 import platform
 import signal
@@ -56,8 +55,6 @@ def main() -> int:
 
 def lane(given: argparse.Namespace) -> int:
     """Every ``lanes``-th trial, one line of JSON each; with --trial that one alone."""
-    # A pass compiles nothing, and writes nothing into the tree.
-    os.environ["PYTHONPYCACHEPREFIX"] = str(given.folder / "pycache")
     ends = time.monotonic() + 60 * given.minutes
     number = given.trial if given.trial is not None else given.first + given.lane
     wanted = 1 if given.trial is not None else -(-given.runs // given.lanes)

@@ -256,7 +256,6 @@ def main() -> int:
     print(f"seed {given.seed}")
     began = time.monotonic()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))
-    os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
     plan = Plan(f"soak/{given.seed}", (), "native", "small", True)
     with Azurite(folder / "azurite") as azurite, azurite.create_container("soak") as container:
         with World(plan, folder / "w", azurite, container) as world:

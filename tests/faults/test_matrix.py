@@ -17,12 +17,6 @@ TRIES = 5
 """A random instant may fall where nothing happens: then the next seed."""
 
 
-@pytest.fixture(autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few hundred passes, of which each would compile the product anew."""
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "compiled"))
-
-
 @pytest.mark.parametrize("fault", TABLE, ids=lambda fault: fault.name)
 def test_one_fault(fault: Fault, azurite: Azurite, tmp_path: pathlib.Path) -> None:
     for number in range(TRIES):

@@ -270,11 +270,8 @@ class World:
         if os.geteuid() == 0:
             # Without root's right to ignore file modes.
             command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
-        known = ("PATH", "PYENV_VERSION", "PYTHONPYCACHEPREFIX")
-        kept = {name: os.environ[name] for name in known if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYENV_VERSION") if name in os.environ}
         own = {"HOME": str(self.folder / "home"), "LANG": "C.UTF-8"}
-        if "PYTHONPYCACHEPREFIX" not in kept:
-            own["PYTHONDONTWRITEBYTECODE"] = "1"
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
