@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import socket
 import struct
-import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
+
+from embedded.mounted import MISSING, Mounted, can_mount
 
 
 @contextlib.contextmanager
@@ -20,23 +19,11 @@ def mounted(folder: pathlib.Path, rate: float = 0.0) -> Iterator[tuple[pathlib.P
     with tempfile.TemporaryDirectory(prefix="mounted-") as name:
         point, count = pathlib.Path(name, "main"), pathlib.Path(name, "count")
         point.mkdir()
+        if not can_mount():
+            raise SystemExit(MISSING)
         program = pathlib.Path(__file__).with_name("counting_source.py")
-        argv = ["/usr/bin/python3", str(program), str(folder), str(point), str(count), str(rate)]
-        process = subprocess.Popen(argv)
-        try:
-            deadline = time.monotonic() + 10
-            while not os.path.ismount(point):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("FUSE does not run here: apt-get install fuse3 python3-pyfuse3")
-                time.sleep(0.02)
+        with contextlib.closing(Mounted(program, folder, point, count, rate)):
             yield point, lambda: int(struct.unpack("<q", count.read_bytes())[0])
-        finally:
-            subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 class Relay:

@@ -7,7 +7,8 @@ import json
 import os
 import pathlib
 import subprocess
-import time
+
+from embedded.mounted import Mounted
 
 
 class Bound:
@@ -75,14 +76,8 @@ class Share:
         self._struck = control.with_name(control.name + "-struck")
         self.heal()
         program = pathlib.Path(__file__).with_name("share.py")
-        self._process = subprocess.Popen(["/usr/bin/python3", program, source, folder, control])
-        # A busy machine takes its time.
-        deadline = time.monotonic() + 60
-        while not os.path.ismount(folder):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                raise RuntimeError("FUSE does not run here: apt-get install fuse3 python3-pyfuse3")
-            time.sleep(0.01)
+        self._mounted = Mounted(program, source, folder, control)
+        self.close = self._mounted.close
 
     def fail(self, error: int, after: int, operations: str = "read lookup getattr open readdir") -> None:
         """Every operation of these fails with ``error``, when ``after`` of them have passed."""
@@ -100,11 +95,3 @@ class Share:
         new = self._control.with_name(self._control.name + "-new")
         new.write_text(json.dumps(words), encoding="utf-8")
         new.replace(self._control)
-
-    def close(self) -> None:
-        subprocess.run(["fusermount3", "-u", "-z", str(self.folder)], check=False)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()

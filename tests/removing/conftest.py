@@ -5,20 +5,17 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import json
-import os
 import pathlib
-import subprocess
-import time
 
 import pytest
 
+from embedded.mounted import MISSING, Mounted, can_mount
 from tests.passes.conftest import azcopy_calls, proxy
 from tests.passes.conftest import scene as any_scene
 from tests.passes.scene import Scene, tree
 
 __all__ = ["any_scene", "azcopy_calls", "proxy"]
 
-PYTHON = "/usr/bin/python3"
 ASIDE = ".sync_to_azure-removing-"
 
 
@@ -38,12 +35,9 @@ class Share:
         self._strikes.touch()
         self.rules()
         scene.config["main-folder"] = self.point
-        argv = [str(pathlib.Path(__file__).with_name("share.py")), str(scene.main), str(self.point)]
-        self.process = subprocess.Popen([PYTHON, *argv, str(self._rules), str(self._strikes)])
-        deadline = time.monotonic() + 20
-        while not os.path.ismount(self.point):
-            assert self.process.poll() is None and time.monotonic() < deadline, "FUSE did not come up"
-            time.sleep(0.02)
+        program = pathlib.Path(__file__).with_name("share.py")
+        self._mounted = Mounted(program, scene.main, self.point, self._rules, self._strikes)
+        self.close = self._mounted.close
 
     def rules(self, *rules: dict[str, object]) -> None:
         """From now on these; none: the share is well."""
@@ -57,23 +51,11 @@ class Share:
         self._strikes.write_text("", encoding="utf-8")
         return lines
 
-    def close(self) -> None:
-        subprocess.run(["fusermount3", "-u", "-z", str(self.point)], check=False)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 @pytest.fixture
 def share(scene: Scene, tmp_path: pathlib.Path) -> collections.abc.Iterator[Share]:
-    fuse = os.access("/dev/fuse", os.R_OK | os.W_OK)
-    if (
-        not fuse
-        or subprocess.run([PYTHON, "-c", "import pyfuse3"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("FUSE is not here: apt-get install fuse3 python3-pyfuse3")
+    if not can_mount():
+        pytest.skip(MISSING)
     with contextlib.closing(Share(scene, tmp_path)) as mounted:
         yield mounted
 
