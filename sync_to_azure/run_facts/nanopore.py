@@ -15,8 +15,10 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
-from sync_to_azure.run_facts.text import Problem, decode, short
+from sync_to_azure.run_facts.text import Problem, decode, lines_of, short
 
+_MOST_FILES = 400_000
+_MOST_SAMPLES = 10_000
 _COUNT = re.compile(r"([a-z0-9]+)_files_in_(final_dest|fallback)", re.ASCII)
 
 
@@ -55,7 +57,7 @@ def read_final_summary(content: bytes) -> FinalSummary:
 
 def read_output_hash(content: bytes) -> tuple[str, ...]:
     """The paths below the run that MinKNOW wrote. Raises Problem."""
-    rows = csv.reader(decode(content).splitlines())
+    rows = csv.reader(lines_of(content, _MOST_FILES))
     try:
         header = [name.strip().lower() for name in next(rows, [])]
         if "file_path" not in header:
@@ -74,7 +76,8 @@ def read_output_hash(content: bytes) -> tuple[str, ...]:
 def count_samples(content: bytes) -> int:
     """Rows of MinKNOW's sample_sheet_*.csv: one a sample, or a barcode of one. Raises Problem."""
     try:
-        rows = [row for row in csv.reader(decode(content).splitlines()) if any(cell.strip() for cell in row)]
+        lines = lines_of(content, _MOST_SAMPLES)
+        rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise Problem(f"is no CSV: {error}") from error
     if not rows or "flow_cell_id" not in [name.strip().lower() for name in rows[0]]:

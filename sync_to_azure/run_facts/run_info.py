@@ -13,6 +13,11 @@ from xml.etree.ElementTree import Element
 from sync_to_azure.run_facts import safe_xml
 from sync_to_azure.run_facts.text import Problem, short
 
+_MOST_READS = 32
+_MOST_CYCLES = 9999
+"""Of a run: names of base call files have four digits for them."""
+_MOST_LANES = 16
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Read:
@@ -86,6 +91,8 @@ def _reads(run: Element) -> list[Read]:
             raise Problem("has a read without its number of cycles")
         indexed = element.get("IsIndexedRead", "N").upper() == "Y"
         reads.append(Read(_whole(element.get("Number")) or len(reads) + 1, cycles, indexed))
+        if len(reads) > _MOST_READS or sum(read.cycles for read in reads) > _MOST_CYCLES:
+            raise Problem("has more reads or cycles than any run")
     return reads
 
 
@@ -101,6 +108,8 @@ def _lanes(run: Element) -> dict[int, Lane]:
                 return {}
             tiles[int(parts[1])] += 1
             surfaces[int(parts[1])].add(int(parts[2]))
+    if len(tiles) > _MOST_LANES:
+        return {}
     if tiles:
         return {lane: Lane(count, tuple(sorted(surfaces[lane]))) for lane, count in sorted(tiles.items())}
     layout = next((each for each in run.iter() if safe_xml.local_name(each) == "flowcelllayout"), None)
@@ -108,7 +117,7 @@ def _lanes(run: Element) -> dict[int, Lane]:
         return {}
     counts = [_whole(layout.get(name)) for name in ("LaneCount", "SurfaceCount", "SwathCount", "TileCount")]
     lanes, surface, swaths, each = (count if count and 0 < count < 10000 else 0 for count in counts)
-    if not lanes * surface * swaths * each or lanes > 16:
+    if not lanes * surface * swaths * each or lanes > _MOST_LANES:
         return {}
     lane = Lane(surface * swaths * each, tuple(range(1, surface + 1)))
     return {number: lane for number in range(1, lanes + 1)}

@@ -20,9 +20,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from sync_to_azure.run_facts.run_info import RunInfo
-from sync_to_azure.run_facts.text import Problem, decode
+from sync_to_azure.run_facts.text import Problem, lines_of
 
 MOST_BYTES = 4 * 2**20
+_MOST_LINES = 50_000
+_LANE = re.compile(r"0?[1-9]|1[0-6]", re.ASCII)
 _TOLD = 10
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _INDEX = re.compile(r"[ACGTN]*", re.ASCII)
@@ -75,8 +77,10 @@ class SheetFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Row:
+    """``lane``: None where it names none; 0 for what is no lane of any flowcell."""
+
     line: int
-    lane: str
+    lane: int | None
     name: str
     project: str
     indexes: tuple[str, str]
@@ -86,8 +90,8 @@ def read_sheet(content: bytes, run_info: RunInfo | None = None) -> SheetFacts:
     """Raises Problem for what is no sample sheet. Without ``run_info`` lanes, flowcell and lengths are not judged."""
     if len(content) > MOST_BYTES:
         raise Problem(f"is larger than {MOST_BYTES // 2**20} MiB")
-    text = decode(content)
-    sections = _sections(text)
+    lines = lines_of(content, _MOST_LINES)
+    sections = _sections(lines)
     settings = {
         "".join(row[0].lower().split()): row[1].strip()
         for _, row in sections.get("header", [])
@@ -99,19 +103,19 @@ def read_sheet(content: bytes, run_info: RunInfo | None = None) -> SheetFacts:
     table = next((sections[name] for name in ("casava", *_DATA) if name in sections), [])
     rows, flowcells = _rows(table)
     flowcells |= {settings[key] for key in _FLOWCELL_KEYS if settings.get(key)}
-    findings = [*_about_rows(rows, run_info), *_about_sheet(text, flowcells, run_info)]
+    findings = [*_about_rows(rows, run_info), *_about_sheet(lines, flowcells, run_info)]
     names = tuple(dict.fromkeys(row.name for row in rows if row.name))
-    lanes = sorted({int(row.lane) for row in rows if row.lane.isascii() and row.lane.isdigit()})
+    lanes = sorted({row.lane for row in rows if row.lane})
     if not rows:
         findings.append(Finding("no-samples", 1))
-    return SheetFacts(version, len(names), tuple(lanes[:64]), tuple(findings), names)
+    return SheetFacts(version, len(names), tuple(lanes), tuple(findings), names)
 
 
-def _sections(text: str) -> dict[str, list[tuple[int, list[str]]]]:
+def _sections(lines: Sequence[str]) -> dict[str, list[tuple[int, list[str]]]]:
     """Rows with the number of their line, by the section's name in lower case."""
     sections: dict[str, list[tuple[int, list[str]]]] = {}
     here: list[tuple[int, list[str]]] | None = None
-    reader = csv.reader(text.splitlines(keepends=True))
+    reader = csv.reader(lines)
     try:
         for row in reader:
             first = row[0].strip() if row else ""
@@ -120,6 +124,8 @@ def _sections(text: str) -> dict[str, list[tuple[int, list[str]]]]:
             elif not any(cell.strip() for cell in row):
                 continue
             elif here is None:
+                if first.startswith("[") and ";" in first:
+                    raise Problem("separates its cells by semicolons instead of commas")
                 if first.lower() != "fcid":
                     raise Problem("begins with no section")
                 here = sections.setdefault("casava", [])
@@ -144,7 +150,7 @@ def _rows(table: Sequence[tuple[int, list[str]]]) -> tuple[list[_Row], set[str]]
         rows.append(
             _Row(
                 line,
-                values.get("lane", ""),
+                _lane(values.get("lane", "")),
                 values.get("sampleid", ""),
                 values.get("sampleproject", values.get("project", "")),
                 (first.upper(), (values.get("index2", "") or second).upper()),
@@ -153,6 +159,10 @@ def _rows(table: Sequence[tuple[int, list[str]]]) -> tuple[list[_Row], set[str]]
         if values.get("fcid"):
             flowcells.add(values["fcid"])
     return rows, flowcells
+
+
+def _lane(text: str) -> int | None:
+    return None if not text else int(text) if _LANE.fullmatch(text) else 0
 
 
 def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Finding]:
@@ -174,7 +184,7 @@ def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Find
             lines["missing-id"].append(row.line)
         if run_info is not None and _too_long(row.indexes, run_info):
             lines["index-too-long"].append(row.line)
-        if run_info is not None and run_info.lanes and row.lane and row.lane not in map(str, run_info.lanes):
+        if row.lane == 0 or (row.lane and run_info and run_info.lanes and row.lane not in run_info.lanes):
             lines["wrong-lane"].append(row.line)
     for code in FINDINGS:
         numbers = sorted(set(lines.get(code, [])))
@@ -182,14 +192,14 @@ def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Find
             yield Finding(code, len(numbers), tuple(numbers[:_TOLD]))
 
 
-def _by_lane(rows: Sequence[_Row]) -> Mapping[str, list[_Row]]:
-    """A sample without a lane is in every lane."""
-    everywhere = [row for row in rows if not row.lane]
-    lanes: dict[str, list[_Row]] = {row.lane: list(everywhere) for row in rows if row.lane}
+def _by_lane(rows: Sequence[_Row]) -> Mapping[int, list[_Row]]:
+    """A sample without a lane is in every lane; one in a lane that cannot be is in none."""
+    everywhere = [row for row in rows if row.lane is None]
+    lanes: dict[int, list[_Row]] = {row.lane: list(everywhere) for row in rows if row.lane}
     for row in rows:
         if row.lane:
             lanes[row.lane].append(row)
-    return lanes or {"": everywhere}
+    return lanes or {0: everywhere}
 
 
 def _too_long(indexes: tuple[str, str], run_info: RunInfo) -> bool:
@@ -200,8 +210,8 @@ def _too_long(indexes: tuple[str, str], run_info: RunInfo) -> bool:
     return any(len(index) > cycles[place] for place, index in enumerate(indexes))
 
 
-def _about_sheet(text: str, flowcells: set[str], run_info: RunInfo | None) -> Iterator[Finding]:
-    foreign = [number for number, line in enumerate(text.splitlines(), start=1) if not line.isascii()]
+def _about_sheet(lines: Sequence[str], flowcells: set[str], run_info: RunInfo | None) -> Iterator[Finding]:
+    foreign = [number for number, line in enumerate(lines, start=1) if not line.isascii()]
     if foreign:
         yield Finding("not-ascii", len(foreign), tuple(foreign[:_TOLD]))
     if run_info is None or not run_info.flowcell:

@@ -33,6 +33,17 @@ def decode(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
+def lines_of(content: bytes, most: int) -> list[str]:
+    """Its lines with their ends. Raises Problem for more than ``most``: each costs a hundred times its bytes in memory,
+    so a limit on bytes is none."""
+    if content.count(b"\n") + content.count(b"\r") > 2 * most:
+        raise Problem(f"has more than {most} lines")
+    lines = decode(content).splitlines(keepends=True)
+    if len(lines) > most:
+        raise Problem(f"has more than {most} lines")
+    return lines
+
+
 def short(text: str, most: int = 300) -> str:
     """An instrument's words on one line, without control characters, cut where they become a book."""
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from sync_to_azure.run_facts.text import Problem, decode
+from sync_to_azure.run_facts.text import Problem, lines_of
 
+_MOST_FILES = 10_000
 _COUNT = re.compile(r"Transfer Manifest nfiles:\s*(\d{1,7})\s*", re.ASCII)
 
 
@@ -26,10 +27,10 @@ class Transfer:
 def read_transferdone(content: bytes, movie: str) -> Transfer:
     """``movie``: the name of the file without its ending. Raises Problem, also where the list is not whole: a list that
     was cut would claim completeness for less."""
-    text = decode(content)
-    if text and not text.endswith("\n"):
+    written = lines_of(content, _MOST_FILES)
+    if written and not written[-1].endswith("\n"):
         raise Problem("ends within a line")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in written if line.strip()]
     found = _COUNT.fullmatch(lines[0]) if lines else None
     if found is None:
         raise Problem("does not begin with the number of its files")

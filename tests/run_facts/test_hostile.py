@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -134,6 +135,45 @@ def test_the_old_form_of_reads() -> None:
         b' FirstCycle="77" LastCycle="152" /></Reads></Run></RunInfo>'
     )
     assert run_info.read_run_info(content).cycles == 152
+
+
+def test_run_info_promises_no_more_than_a_run_can_have() -> None:
+    """What is promised is held in memory, file by file: a number of nine digits must not be."""
+    content = layouts.run_info("230105_VH00123_17_AAC2KYHM5")
+    for hostile in (
+        content.replace(b'NumCycles="3"', b'NumCycles="999999999"', 1),
+        content.replace(b"<Reads>", b"<Reads>" + b'<Read NumCycles="1" />' * 40),
+        content.replace(b"<Reads>", b"<Reads>" + b'<Read NumCycles="3000" />' * 4),
+    ):
+        with pytest.raises(Problem, match="more reads or cycles than any run"):
+            run_info.read_run_info(hostile)
+    many = [f"{lane}_1101" for lane in range(1, 60)]
+    assert run_info.read_run_info(layouts.run_info("230105_VH00123_17_AAC2KYHM5", tiles=many)).lanes == {}
+
+
+@pytest.mark.parametrize(
+    ("parser", "content"),
+    [
+        (sample_sheet.read_sheet, b"[Header]\n[Data]\nSample_ID\n" + b"a\n" * 2_000_000),
+        (sample_sheet.read_sheet, b"[Header]\r[Data]\rSample_ID\r" + b"a\r" * 2_000_000),
+        (nanopore.read_output_hash, b"file_path\n" + b"a/b\n" * 8_000_000),
+        (nanopore.count_samples, b"flow_cell_id\n" + b"a\n" * 2_000_000),
+        (
+            lambda content: read_transferdone(content, "m1"),
+            b"Transfer Manifest nfiles: 9\n" + b"\n" * 4_000_000,
+        ),
+    ],
+)
+def test_many_short_lines_cost_no_memory(
+    parser: collections.abc.Callable[[bytes], object], content: bytes
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(Problem, match="has more than .* lines"):
+            parser(content)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(content)
+    finally:
+        tracemalloc.stop()
 
 
 def transfer(content: bytes) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import tracemalloc
 
 import pytest
 
@@ -68,6 +69,9 @@ def test_a_sheet_of_casava() -> None:
         (("1,Müller,P,AT,GC",), {"bad-characters": 1, "not-ascii": 1}),
         (("1,,P,AT,GC",), {"missing-id": 1}),
         (("3,S1,P,AT,GC",), {"wrong-lane": 1}),
+        (("01,S1,P,AT,GC", "1,S2,P,AT,GC"), {"duplicate-index": 2}),
+        (("all,S1,P,AT,GC", "all,S2,P,AT,GC"), {"wrong-lane": 2}),
+        ((f"{'9' * 5000},S1,P,AT,GC",), {"wrong-lane": 1}),
         ((), {"no-samples": 1}),
     ],
 )
@@ -100,6 +104,35 @@ def test_other_encodings() -> None:
     text = v1("1,S1,P,AT,GC").decode()
     for encoding in ("utf-16", "utf-8-sig", "cp1252"):
         assert read_sheet(text.encode(encoding), RUN).samples == 1
+
+
+def test_a_sheet_of_a_mac_or_with_a_mark() -> None:
+    for change in (b"\r", b"\n"):
+        sheet = read_sheet(
+            b"\xef\xbb\xbf" + layouts.sheet_v2(["1,S1,AT,GC", "1,S2,AT,GC"]).replace(b"\r\n", change)
+        )
+        assert (sheet.version, sheet.samples, codes(sheet)) == (2, 2, {"duplicate-index": 2})
+        assert sheet.findings[0].lines == (17, 18)
+
+
+def test_semicolons_are_told() -> None:
+    """As Excel writes CSV where a comma is the decimal mark; no demultiplexer reads it."""
+    for sheet in (v1("1,S1,P,AT,GC", head="Flowcell,X"), layouts.sheet_v2()):
+        text = sheet.replace(b",", b";").replace(b"[Header]\r", b"[Header];;\r")
+        with pytest.raises(Problem, match="semicolons instead of commas"):
+            read_sheet(text, RUN)
+
+
+def test_lanes_without_end_cost_nothing() -> None:
+    """A sample without a lane is in every lane: each lane that a sheet names holds them all."""
+    rows = [*(",S1,P,AT,GC" for _ in range(20_000)), *(f"{lane},S2,P,AT,GC" for lane in range(20_000))]
+    tracemalloc.start()
+    try:
+        sheet = read_sheet(v1(*rows), RUN)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert sheet.lanes == tuple(range(1, 17)) and codes(sheet)["wrong-lane"] == 20_000 - 2
 
 
 def test_what_is_no_sheet() -> None:
