@@ -9,6 +9,7 @@ the page and the picture are made from all that is there. Ends with 1 if a targe
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -43,9 +44,7 @@ def main() -> int:
         "growth": lambda folder: uploader_parts.growth(folder, pairs),
     }
     for name in CASES:
-        parts[name] = lambda folder, name=name: uploader_parts.side_by_side(  # type: ignore[misc]
-            name, folder, pairs, others
-        )
+        parts[name] = functools.partial(uploader_parts.side_by_side, name, pairs=pairs, others=others)
     wanted = arguments.parts or list(parts)
     unknown = sorted(set(wanted) - set(parts) - {"page"})
     if unknown:

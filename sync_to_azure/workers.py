@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 class _Task(Generic[Thing, Result]):
     def __init__(self, thing: Thing) -> None:
         self.thing = thing
-        self.result: Result | None = None
+        self.result: list[Result] = []
         self.error: BaseException | None = None
         self.done = threading.Event()
 
@@ -37,7 +37,7 @@ def in_order(
     def serve() -> None:
         while (task := todo.get()) is not None and not stop.is_set():
             try:
-                task.result = work(task.thing)
+                task.result.append(work(task.thing))
             except BaseException as error:  # told where the result is taken; a thread that died would hang us
                 task.error = error
             task.done.set()
@@ -52,7 +52,7 @@ def in_order(
             tick()
         if task.error is not None:
             raise task.error
-        return task.thing, task.result  # type: ignore[return-value]
+        return task.thing, task.result[0]
 
     try:
         for thing in things:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import types
+import typing
 
 import pytest
 from azure.storage.blob import ContainerClient, ContentSettings
@@ -18,7 +19,7 @@ NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks 
 
 
 def _lake(azurite: Azurite, container: str, endpoint: str = "") -> Lake:
-    settings = types.SimpleNamespace(
+    settings: typing.Any = types.SimpleNamespace(
         blob_endpoint=endpoint or azurite.endpoint,
         container_name=container,
         retry_times=1,
@@ -26,7 +27,8 @@ def _lake(azurite: Azurite, container: str, endpoint: str = "") -> Lake:
         authority_host=None,
     )
     credential = {"account_name": azurite.account, "account_key": azurite.key}
-    return Lake(settings, types.SimpleNamespace(for_sdk=lambda: credential))  # type: ignore[arg-type]
+    identity: typing.Any = types.SimpleNamespace(for_sdk=lambda: credential)
+    return Lake(settings, identity)
 
 
 def test_a_listing_is_what_the_library_says_page_by_page(

@@ -26,7 +26,7 @@ class Fault:
 
     name: str
     arm: collections.abc.Callable[[World, "Fault"], Armed]
-    codes: frozenset[int]
+    codes: collections.abc.Set[int]
     words: str = ""
     told: bool = False
     uploaders: tuple[str, ...] = ("native", "azcopy")

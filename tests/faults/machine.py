@@ -21,7 +21,7 @@ LEDGER = "ledger.sqlite"
 
 
 @contextlib.contextmanager
-def _at_a_random_instant(world: World, do: collections.abc.Callable[[], None]) -> Armed:
+def _at_a_random_instant(world: World, do: collections.abc.Callable[[], object]) -> Armed:
     """Before one of the requests, before one of the operations on files and lines, or at any time."""
     chance = world.chance
     kind = chance.choice(("request", "operation", "time"))
@@ -238,23 +238,19 @@ def second_pass(
     return arm
 
 
-def _fault(name: str, arm: object, codes: set[int], words: str = "", **more: object) -> Fault:
-    return Fault(name, arm, frozenset(codes), words, **more)  # type: ignore[arg-type]
-
-
 _KEPT = ("growth",)
 """Shapes in which a ledger holds something already."""
 
 FAULTS = (
-    _fault("SIGKILL at a random instant", killed(signal.SIGKILL), {-9}),
-    _fault(
+    Fault("SIGKILL at a random instant", killed(signal.SIGKILL), {-9}),
+    Fault(
         "SIGTERM at a random instant", killed(signal.SIGTERM), {143, -15}, "the next pass goes on|stopped by"
     ),
-    _fault("AzCopy killed", azcopy_killed, {0, 1}, "AzCopy", uploaders=("azcopy",)),
-    _fault("reboot, the ledger's last transactions lost", reboot, {-9}),
-    _fault("disk full for the ledger", full("state"), {0, 3}, "space|full|free", disk="state"),
-    _fault("disk full for the log", full("log"), {0}, "cannot be written", told=True, disk="log"),
-    _fault(
+    Fault("AzCopy killed", azcopy_killed, {0, 1}, "AzCopy", uploaders=("azcopy",)),
+    Fault("reboot, the ledger's last transactions lost", reboot, {-9}),
+    Fault("disk full for the ledger", full("state"), {0, 3}, "space|full|free", disk="state"),
+    Fault("disk full for the log", full("log"), {0}, "cannot be written", told=True, disk="log"),
+    Fault(
         "disk full for AzCopy's plans",
         full("plans"),
         {3},
@@ -263,13 +259,13 @@ FAULTS = (
         uploaders=("azcopy",),
         alone=True,
     ),
-    _fault("ledger damaged", corrupt, {0, 1}, "damaged", told=True, shapes=_KEPT),
-    _fault("ledger missing", missing, {0}, shapes=_KEPT),
-    _fault("ledger of a newer version", newer, {3}, "newer version", shapes=_KEPT, alone=True),
-    _fault("clock an hour ahead", clock(1), {0}),
-    _fault("clock an hour behind", clock(-1), {0}),
-    _fault("two passes at once on one machine", second_pass(LEDGER), {0}),
-    _fault(
+    Fault("ledger damaged", corrupt, {0, 1}, "damaged", told=True, shapes=_KEPT),
+    Fault("ledger missing", missing, {0}, shapes=_KEPT),
+    Fault("ledger of a newer version", newer, {3}, "newer version", shapes=_KEPT, alone=True),
+    Fault("clock an hour ahead", clock(1), {0}),
+    Fault("clock an hour behind", clock(-1), {0}),
+    Fault("two passes at once on one machine", second_pass(LEDGER), {0}),
+    Fault(
         "two machines with one destination",
         second_pass("other.sqlite"),
         {0, 1},

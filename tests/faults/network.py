@@ -315,47 +315,43 @@ def deleted_when_removed(world: World, fault: Fault) -> Armed:
         world.truth.lost_for_good.clear()
 
 
-def _fault(name: str, arm: object, codes: set[int], words: str = "", **more: object) -> Fault:
-    return Fault(name, arm, frozenset(codes), words, **more)  # type: ignore[arg-type]
-
-
 FAULTS = (
-    _fault("connection refused", refused, {0, 1, 3}, UNREACHED),
-    _fault("connection reset in the middle of a body", reset, {0, 1, 3}, UNREACHED),
-    _fault("requests that are never answered", stalled, {0, 1, 3}, UNREACHED),
-    _fault("slow line", slow, {0}),
-    _fault("answers cut short", cut, {0, 1, 3}, UNREACHED),
-    _fault("storm of 500", storm(500, "InternalError", {}, 12), {0, 1, 3}, UNREACHED),
-    _fault("storm of 503", storm(503, "ServerBusy", {}, 12), {0, 1, 3}, UNREACHED),
-    _fault("503 with Retry-After", storm(503, "ServerBusy", {"Retry-After": "1"}, 4), {0, 1, 3}, UNREACHED),
-    _fault("403 in the middle (token expired)", expired, {3}, "refuse"),
-    _fault("a bit flipped in a request", flipped_request, {0, 1}, "not verified after|answers 400|damaged"),
-    _fault(
+    Fault("connection refused", refused, {0, 1, 3}, UNREACHED),
+    Fault("connection reset in the middle of a body", reset, {0, 1, 3}, UNREACHED),
+    Fault("requests that are never answered", stalled, {0, 1, 3}, UNREACHED),
+    Fault("slow line", slow, {0}),
+    Fault("answers cut short", cut, {0, 1, 3}, UNREACHED),
+    Fault("storm of 500", storm(500, "InternalError", {}, 12), {0, 1, 3}, UNREACHED),
+    Fault("storm of 503", storm(503, "ServerBusy", {}, 12), {0, 1, 3}, UNREACHED),
+    Fault("503 with Retry-After", storm(503, "ServerBusy", {"Retry-After": "1"}, 4), {0, 1, 3}, UNREACHED),
+    Fault("403 in the middle (token expired)", expired, {3}, "refuse"),
+    Fault("a bit flipped in a request", flipped_request, {0, 1}, "not verified after|answers 400|damaged"),
+    Fault(
         "a bit flipped in an answer",
         flipped_answer,
         {0, 1, 3},
         "cannot be read|answers|cannot be reached|wrong",
     ),
-    _fault("requests that arrive twice", twice, {0}),
-    _fault("a first try that arrives after the second", late, {0, 1, 3}, UNREACHED),
-    _fault("storage stopped and started again", restarted, {0, 1, 3}, UNREACHED),
-    _fault("lease on a blob (412)", held(412, "LeaseIdMissing"), {1}, REFUSED),
-    _fault("immutability policy on a blob (409)", held(409, "BlobImmutableDueToPolicy"), {1}, REFUSED),
-    _fault(
+    Fault("requests that arrive twice", twice, {0}),
+    Fault("a first try that arrives after the second", late, {0, 1, 3}, UNREACHED),
+    Fault("storage stopped and started again", restarted, {0, 1, 3}, UNREACHED),
+    Fault("lease on a blob (412)", held(412, "LeaseIdMissing"), {1}, REFUSED),
+    Fault("immutability policy on a blob (409)", held(409, "BlobImmutableDueToPolicy"), {1}, REFUSED),
+    Fault(
         "a verified blob overwritten by somebody else",
         somebody_else(True),
         {0, 1},
         "missing or wrong",
         thorough=True,
     ),
-    _fault(
+    Fault(
         "a verified blob deleted by somebody else",
         somebody_else(False),
         {0, 1},
         "missing or wrong",
         thorough=True,
     ),
-    _fault(
+    Fault(
         "a blob deleted when its source was removed",
         deleted_when_removed,
         {0, 1},

@@ -15,7 +15,7 @@ import threading
 
 from embedded.tools import PROJECT
 
-Action = collections.abc.Callable[[int], None]
+Action = collections.abc.Callable[[int], object]
 """Called with the process id of the pass, which waits meanwhile."""
 
 COUNTED = "open os.scandir os.rename os.remove os.rmdir http.client.send subprocess.Popen sqlite3.connect"

@@ -241,7 +241,7 @@ class Soak:
 
 def _median(part: list[Measured], what: str) -> float:
     # A pass that was killed early used little.
-    return statistics.median(getattr(each, what) for each in part if each.code == 0)
+    return statistics.median(float(getattr(each, what)) for each in part if each.code == 0)
 
 
 def main() -> int:

@@ -279,10 +279,6 @@ def other_mount(world: World, fault: Fault) -> Armed:
     world.bound.mount(world.disk)
 
 
-def _fault(name: str, arm: object, codes: set[int], words: str = "", **more: object) -> Fault:
-    return Fault(name, arm, frozenset(codes), words, **more)  # type: ignore[arg-type]
-
-
 _CHANGES: tuple[Change, ...] = (
     changed,
     truncated,
@@ -305,13 +301,13 @@ def _one_file_faults() -> collections.abc.Iterator[Fault]:
     for change in _CHANGES:
         words = change.__name__.replace("_", " ")
         for moment, reached, new_only in _MOMENTS:
-            yield _fault(f"a file {words} {moment}", one_file(change, reached, new_only), {0, 1}, _MOVED)
+            yield Fault(f"a file {words} {moment}", one_file(change, reached, new_only), {0, 1}, _MOVED)
 
 
 FAULTS = (
     *_one_file_faults(),
-    _fault("a new file between verdict and removal", new_file, {0, 1}, _MOVED, remove=True),
-    _fault(
+    Fault("a new file between verdict and removal", new_file, {0, 1}, _MOVED, remove=True),
+    Fault(
         "a published run encrypted at the source",
         encrypted,
         {0, 1},
@@ -319,11 +315,11 @@ FAULTS = (
         told=True,
         shapes=("growth",),
     ),
-    _fault("main folder unmounted in the middle", unmounted, {0, 1, 3}, _SHARE, mount="bound"),
-    _fault("stale handle: EIO", stale(errno.EIO), {3}, "cannot be read|failed|Input/output", mount="share"),
-    _fault("stale handle: ESTALE", stale(errno.ESTALE), {3}, "cannot be read|failed|Stale", mount="share"),
-    _fault("inodes changed between passes", other_inodes, {0}, mount="bound", shapes=("growth",)),
-    _fault(
+    Fault("main folder unmounted in the middle", unmounted, {0, 1, 3}, _SHARE, mount="bound"),
+    Fault("stale handle: EIO", stale(errno.EIO), {3}, "cannot be read|failed|Input/output", mount="share"),
+    Fault("stale handle: ESTALE", stale(errno.ESTALE), {3}, "cannot be read|failed|Stale", mount="share"),
+    Fault("inodes changed between passes", other_inodes, {0}, mount="bound", shapes=("growth",)),
+    Fault(
         "another file system mounted there",
         other_mount,
         {3},

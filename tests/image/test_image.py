@@ -64,7 +64,10 @@ class Mounted:
         ]
 
     def run(self, *arguments: str, **options: typing.Any) -> subprocess.CompletedProcess[str]:
-        return self.engine(*self.command(*arguments, **options), check=False)  # type: ignore[no-any-return]
+        ended: subprocess.CompletedProcess[str] = self.engine(
+            *self.command(*arguments, **options), check=False
+        )
+        return ended
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from tests.passes.proxy import Proxy
 from tests.passes.scene import DOCUMENTS, FLAG, Scene, tree, write
 
 MIB = 1024 * 1024
@@ -77,10 +78,10 @@ def test_evidence_follows_what_the_service_checked(scene: Scene, azcopy_calls: p
     assert scene.get("R/large.raw") == large and scene.get("R/small.raw") == small
 
 
-def test_the_marker_is_written_last_and_only_after_a_listing(scene: Scene, proxy: object) -> None:
+def test_the_marker_is_written_last_and_only_after_a_listing(scene: Scene, proxy: Proxy) -> None:
     scene.through(proxy).make_run("R")
     scene.run()
-    seen = proxy.seen  # type: ignore[attr-defined]
+    seen = proxy.seen
     beside = [path.rpartition("/")[2] for method, path in seen if method == "PUT" and "/R/" not in path]
     assert beside == [f"R{suffix}" for suffix in DOCUMENTS]
     last_data = max(at for at, (method, path) in enumerate(seen) if method == "PUT" and "/R/" in path)

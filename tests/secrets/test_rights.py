@@ -10,6 +10,7 @@ import re
 import urllib.parse
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from tests.passes.proxy import Proxy
@@ -47,7 +48,7 @@ def needed(method: str, target: str, is_there: collections.abc.Callable[[str], b
 class Rights(Proxy):
     """Answers 403 to what ``role`` does not allow, as the service does."""
 
-    def __init__(self, azurite: Azurite, container: object, role: set[str]) -> None:
+    def __init__(self, azurite: Azurite, container: ContainerClient, role: set[str]) -> None:
         super().__init__(azurite.port)
         self.role = role
         self.container = container
@@ -66,7 +67,7 @@ class Rights(Proxy):
 
     def _is_there(self, path: str) -> bool:
         name = path.split("/", 3)[3]
-        return bool(self.container.get_blob_client(name).exists())  # type: ignore[attr-defined]
+        return bool(self.container.get_blob_client(name).exists())
 
 
 @pytest.fixture(params=["native", "azcopy"])

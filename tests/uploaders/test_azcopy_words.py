@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing
 
 import hypothesis
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies
 from sync_to_azure.uploaders import azcopy_words
 
 
-def argv(**changes: object) -> list[str | bytes]:
-    values: dict[str, object] = {
+def argv(**changes: typing.Any) -> list[str | bytes]:
+    values: dict[str, typing.Any] = {
         "executable": "azcopy",
         "source": b"/main/r\xffn",
         "endpoint": "https://a.blob.core.windows.net",
@@ -24,7 +25,7 @@ def argv(**changes: object) -> list[str | bytes]:
         "cap_mbps": None,
         "uses_token": True,
     }
-    return azcopy_words.copy_argv(**(values | changes))  # type: ignore[arg-type]
+    return azcopy_words.copy_argv(**(values | changes))
 
 
 def end_of_job(**values: object) -> str:

@@ -175,12 +175,12 @@ def test_nothing_is_left_when_it_ends_or_is_left(kind: str, make: Make, run: pat
     gc.collect()
     settled = _open()
     for number in range(50 if kind == "native" else 2):
-        iterator = iter(uploader.carry(job_for(run, contents), _stop if number % 2 else _go_on))
+        iterator: typing.Any = iter(uploader.carry(job_for(run, contents), _stop if number % 2 else _go_on))
         try:
             next(iterator)
         except ZeroDivisionError:
             pass
-        iterator.close()  # type: ignore[attr-defined]
+        iterator.close()
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and _open() > settled:
         gc.collect()

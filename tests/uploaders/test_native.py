@@ -564,13 +564,13 @@ def test_a_tls_line_that_is_cut_says_nothing_more_in_the_clear() -> None:
     """``SSLSocket.shutdown`` forgets its TLS before it shuts down: a thread between two pieces would go on plainly."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        line = ssl.create_default_context().wrap_socket(
+        line: typing.Any = ssl.create_default_context().wrap_socket(
             ours, server_hostname="x", do_handshake_on_connect=False
         )
         with line:
-            tls = line._sslobj  # type: ignore[attr-defined]
+            tls = line._sslobj
             _cut(line)
-            assert tls is not None and line._sslobj is tls  # type: ignore[attr-defined]
+            assert tls is not None and line._sslobj is tls
             with pytest.raises(OSError):
                 line.sendall(b"token")
         assert theirs.recv(100) == b""

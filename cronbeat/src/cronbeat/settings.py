@@ -11,6 +11,7 @@ import pwd
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cronbeat import tasks, units
 from cronbeat.errors import ConfigurationError
@@ -75,7 +76,7 @@ def _paths(text: str) -> tuple[str, ...]:
     return tuple(str(_path(line.strip())) for line in text.splitlines() if line.strip())
 
 
-READERS: Mapping[str, Callable[[str], object]] = {
+READERS: Mapping[str, Callable[[str], Any]] = {
     "webhook": _url,
     "webhook-format": _one_of(FORMATS, str.lower),
     "log-file": _path,
@@ -145,7 +146,7 @@ def load(
         if mode & stat.S_IROTH and any(values.get(key) for key in SECRETS):
             notices.append(f"{path}: everybody may read it, and it holds the webhook; do: chmod o-r {path}")
     found |= {key: (value, "command line") for key, value in given.items() if value}
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     for key, (value, source) in found.items():
         try:
             fields[key.replace("-", "_")] = READERS[key](value)
@@ -155,7 +156,7 @@ def load(
     if problems:
         raise ConfigurationError("; ".join(problems))
     cache = fields.pop("cache", None) or home() / ".cronbeat"
-    return Settings(cache=cache, notices=tuple(notices), **fields)  # type: ignore[arg-type]
+    return Settings(cache=cache, notices=tuple(notices), **fields)
 
 
 def _parse(text: str, name: str, problems: list[str]) -> dict[str, str]:
