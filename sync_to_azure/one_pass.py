@@ -76,7 +76,10 @@ def _due(rooms: Rooms) -> frozenset[str]:
     days, now = rooms.settings.reverify_after, rooms.clock.now()
     if not days:
         return frozenset()
-    audited = {key: each.listed_at or 0.0 for key, each in Audits(rooms.ledger).all().items()}
+    # What an audit found wrong still wants its look.
+    audited = {
+        key: each.listed_at or 0.0 for key, each in Audits(rooms.ledger).all().items() if not each.is_wrong
+    }
     keys = reverify.due(list(rooms.ledger.runs().values()), audited, now, days, rooms.settings.only_run)
     for key in sorted(keys):
         _log.info("%s: nobody has looked at it for %g days; it is looked at again", key, days)

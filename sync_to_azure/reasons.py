@@ -51,13 +51,16 @@ class Standing(enum.StrEnum):
     EMPTY = "nothing to carry"
 
 
-def standing(state: State, reason: Reason | None, published: bool, word: str | None = None) -> Standing:
-    """Pure. ``word``: a person's word that is in force; ``published``: is a generation at the destination?"""
+def standing(
+    state: State, reason: Reason | None, published: bool, word: str | None = None, damaged: bool = False
+) -> Standing:
+    """Pure. ``word``: a person's word that is in force; ``published``: is a generation at the destination? ``damaged``:
+    an audit found that it is not there as it was published."""
     if word == "hold":
         return Standing.HELD
     if word == "ignore":
         return Standing.IGNORED
-    if state is State.FLAGGED:
+    if state is State.FLAGGED or damaged:
         return Standing.PERSON
     if state is State.FAILING:
         return Standing.AGAIN
@@ -68,9 +71,9 @@ def standing(state: State, reason: Reason | None, published: bool, word: str | N
     return Standing.WAITS
 
 
-def what_next(state: State, reason: Reason | None, word: str | None = None) -> str:
+def what_next(state: State, reason: Reason | None, word: str | None = None, damaged: bool = False) -> str:
     """What comes next for a run, in a few words."""
-    by_word = _NEXT_BY_WORD.get(word or "", "")
+    by_word = _NEXT_BY_WORD.get(word or "", "") or ("a person has it healed (explain says how)" if damaged else "")
     return by_word or (reason.next if reason is not None else "") or _NEXT_BY_STATE.get(state, "")
 
 

@@ -141,7 +141,7 @@ class _Audit:
             return
         self._counts.wrong += 1
         news = {(finding.name, finding.kind) for finding in findings} != before
-        whole = f"{run}: {text} ({words.advice(run, findings)})"
+        whole = f"{run}: {text} ({words.advice(run, {each.kind for each in findings})})"
         _log.log(logging.ERROR if news else logging.INFO, "%s%s", "" if news else "known: ", whole)
         summary.runs.append(RunLine(run, State.PUBLISHED, text, audited.files, audited.bytes))
         summary.troubles.append(Trouble(f"{run}:audit", whole, 1, news))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from sync_to_azure.clock import local_time
 from sync_to_azure.errors import ConfigurationError
-from sync_to_azure.ledger.audits import Finding
+from sync_to_azure.ledger.audits import Audited, Finding
 from sync_to_azure.tell.terminal import how_many, human_size
 
 _WORDS = {
@@ -95,10 +97,32 @@ def told(findings: Iterable[Finding], uncounted: int) -> str:
     return "; ".join(parts)
 
 
-def advice(run: str, findings: Iterable[Finding]) -> str:
-    deep = any(finding.kind in ("bytes", "rewritten") for finding in findings)
+def brief(audited: Audited) -> str:
+    """What is wrong with a run, in counts: no name of a file."""
+    counts = audited.counts
+    parts = [
+        words.partition(": {names}")[0].format(blobs=how_many(counts[kind], "blob"), names="")
+        for kind, words in _WORDS.items()
+        if kind in counts and kind != "documents"
+    ]
+    if counts.get("documents"):
+        parts.insert(
+            0, f"{how_many(counts['documents'], 'document')} (manifest, receipt, marker) missing or changed"
+        )
+    if audited.uncounted:
+        parts.append(f"and {how_many(audited.uncounted, 'finding')} more")
+    since = local_time(audited.wrong_since) if audited.wrong_since is not None else "?"
+    return f"not as it was published, as an audit found ({since}): {', '.join(parts)}"
+
+
+def advice(run: str, kinds: Collection[str]) -> str:
+    """How a person has it healed. ``kinds`` of its findings."""
+    name = shlex.quote(run)
+    if set(kinds) == {"rewritten"}:
+        return f"audit --read-back --run {name} tells whether its bytes are the published ones; docs/operations.md"
+    deep = not {"bytes", "unreadable", "rewritten"}.isdisjoint(kinds)
     how = "--thorough --verify read-back" if deep else "--thorough"
     return (
-        f"if its source is still there, a pass with {how} --only-run '{run}' heals it; otherwise soft delete or"
+        f"if its source is still there, a pass with {how} --only-run {name} heals it; otherwise soft delete or"
         " versions of the container may; docs/operations.md"
     )

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 
 from sync_to_azure import completion, profiles
 from sync_to_azure.clock import mtime_ns
+from sync_to_azure.commands import audit_words
 from sync_to_azure.commands.records import Record, reading, records, unknown
 from sync_to_azure.commands.status import progress, zoned
 from sync_to_azure.errors import SyncError
 from sync_to_azure.folder_view import take_view
+from sync_to_azure.ledger.audits import NO_MANIFEST, Audited
 from sync_to_azure.ledger.reading import ChangedFile, Event, Reading, offer
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, Word
@@ -37,18 +39,23 @@ def run(settings: Settings, name: str) -> int:
     now = time.time()
     found = records(settings)
     record = next((each for each in found.runs if each.run.key == name), None)
+    elsewhere = next((each for each in found.elsewhere if each.run == name), None)
     folder = _folder(settings, name)
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else _AT_A_PIPE
+    parts: list[Part] = []
     if record is None:
         word = next((each for each in found.expected if each.key == name), None)
-        if folder is None and word is None:
+        if folder is None and word is None and elsewhere is None:
             raise unknown(name, [each.run.key for each in found.runs])
         parts = not_on_record(settings, name, folder, word)
-    else:
-        opened = reading(settings)
-        assert opened is not None
+    # What only the lake knows is no run of this main folder, but its findings are told.
+    opened = reading(settings)
+    if opened is not None:
         with opened as ledger:
-            parts = list(about(settings, ledger, record, folder, now))
+            if record is not None:
+                parts = list(about(settings, ledger, record, folder, now))
+            elif elsewhere is not None:
+                parts.append(("Audited", list(_audited(settings, ledger, name, elsewhere))))
     _print(laid_out(parts, width))
     return 0
 
@@ -87,6 +94,7 @@ def about(
         yield "Not carried", list(_not_carried(not_carried))
     if run.is_published:
         yield "Published", list(_published(settings, run))
+        yield "Audited", list(_audited(settings, ledger, run.key, record.audited))
     yield "Removal from the source", [_removal(settings, ledger, run, now)]
     spoken = ledger.spoken(run.key)
     if spoken:
@@ -99,6 +107,8 @@ def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -
     yield f"{record.standing}: {run.state} ({STATES[run.state]}) since {zoned(run.since)}"
     if record.live is not None:
         yield f"A pass is working on it: {progress(record)}."
+    if record.audited is not None and record.damaged:
+        yield f"It is {audit_words.brief(record.audited)}; below, under Audited, is what to do."
     if run.reason is not None:
         yield run.reason.text
         if run.reason.advice:
@@ -250,6 +260,30 @@ def _published(settings: Settings, run: Run) -> Iterator[str]:
     yield times
     names = ", ".join(plain(base) + suffix for suffix in PUBLISHED_SUFFIXES)
     yield f"in container {settings.container_name}: {plain(base)}/…, {names}"
+
+
+def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | None) -> Iterator[str]:
+    """What audits found: whether it still stands as it was published, and if not, what a person does."""
+    if audited is None or audited.listed_at is None:
+        yield f"Not yet; {command(settings, 'audit --run', key)} compares it with its manifest."
+        return
+    if audited.outcome == NO_MANIFEST:
+        yield f"Cannot be: it has no manifest (looked for {zoned(audited.listed_at)})."
+        return
+    yield f"Listed {zoned(audited.listed_at)}: {audited.files} files, {human_size(audited.bytes)}."
+    if audited.read_at is not None:
+        yield f"Read back, every byte, {zoned(audited.read_at)}."
+    if not audited.is_wrong:
+        yield "All was as it was published."
+        return
+    findings = ledger.findings(key)
+    for each in findings[:_NAMES]:
+        yield f"  {plain(each.name)}: {each.kind}, {plain(each.detail)}"
+    left = len(findings) - _NAMES + audited.uncounted
+    if left > 0:
+        yield f"… and {left} more"
+    yield f"What to do: {audit_words.advice(key, audited.counts)}."
+    yield "Solved when a pass has looked at it so, or the next audit."
 
 
 def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:

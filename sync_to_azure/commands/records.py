@@ -8,7 +8,9 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sync_to_azure.commands import audit_words
 from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.ledger.audits import Audited
 from sync_to_azure.ledger.lock import is_held
 from sync_to_azure.ledger.place import ledger_path, lock_path, state_folder
 from sync_to_azure.ledger.reading import Live, Reading, open_reading
@@ -22,25 +24,33 @@ from sync_to_azure.steps.ended import never_removed
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """One run as it stands. ``live``: how far the pass is with it, if it works on it now."""
+    """One run as it stands. ``live``: how far the pass is with it, if it works on it now; ``audited``: what audits
+    found, None if none looked at it."""
 
     run: Run
     word: Word | None
     live: Live | None
+    audited: Audited | None = None
+
+    @property
+    def damaged(self) -> bool:
+        """An audit found that it does not stand at the destination as it was published, and nobody healed it since."""
+        return self.audited is not None and self.audited.is_wrong
 
     @property
     def standing(self) -> Standing:
         word = self.word.word if self.word else None
-        return standing(self.run.state, self.run.reason, self.run.is_published, word)
+        return standing(self.run.state, self.run.reason, self.run.is_published, word, self.damaged)
 
     @property
     def next(self) -> str:
-        return what_next(self.run.state, self.run.reason, self.word.word if self.word else None)
+        return what_next(self.run.state, self.run.reason, self.word.word if self.word else None, self.damaged)
 
     @property
     def why(self) -> str:
-        """The reason in words, and the word of a person that is in force."""
-        parts = [self.run.reason.text] if self.run.reason is not None else []
+        """What an audit found, the reason in words, and the word of a person that is in force."""
+        parts = [audit_words.brief(self.audited)] if self.audited is not None and self.damaged else []
+        parts += [self.run.reason.text] if self.run.reason is not None else []
         ended_so = never_removed(self.run) if self.run.is_published else ""
         parts += [ended_so] if ended_so else []
         if self.word is not None:
@@ -49,13 +59,23 @@ class Record:
         return "; ".join(parts)
 
     @property
+    def advice(self) -> str:
+        """What a person does about it; may be empty."""
+        parts = [self.run.reason.advice if self.run.reason is not None else ""]
+        if self.audited is not None and self.damaged:
+            parts.insert(0, audit_words.advice(self.run.key, self.audited.counts))
+        return "; ".join(filter(None, parts))
+
+    @property
     def evidence(self) -> Evidence | None:
         """The weakest of the last verdict; none before there was one."""
         return Evidence(self.run.weakest) if self.run.weakest is not None else None
 
     @property
     def since(self) -> float:
-        return max(self.run.since, self.word.at if self.word is not None and self.word.stops else 0)
+        said = self.word.at if self.word is not None and self.word.stops else 0.0
+        wrong = self.audited.wrong_since if self.audited is not None else None
+        return max(self.run.since, said, wrong or 0.0)
 
 
 _PAST = {"hold": "held", "ignore": "ignored", "retry": "retry asked", "accept": "accepted"}
@@ -71,11 +91,13 @@ class Pass:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Records:
-    """All runs in order of names, and words on runs that are not there yet."""
+    """All runs in order of names, and words on runs that are not there yet. ``elsewhere``: runs that only the lake
+    knows and in which an audit found something wrong."""
 
     runs: tuple[Record, ...]
     expected: tuple[Word, ...]
     at_work: Pass
+    elsewhere: tuple[Audited, ...] = ()
 
 
 def place(settings: Settings) -> tuple[Path, Flow]:
@@ -102,15 +124,20 @@ def records(settings: Settings) -> Records:
         at_work = Pass(is_held(lock_path(path, flow)), ledger.heartbeat())
         live = ledger.live() if at_work.running is not False else None
         words = ledger.words()
+        audited = ledger.audited()
         found = [
             Record(
-                run, words.pop(run.key, None), live if live is not None and live.run_id == run.id else None
+                run,
+                words.pop(run.key, None),
+                live if live is not None and live.run_id == run.id else None,
+                audited.pop(run.key, None),
             )
             for run in ledger.runs()
         ]
     # A run whose folder and sheet both went, without anything of it carried, is no run any more.
     kept = [record for record in found if record.run.state is not State.GONE or record.run.reason is not None]
-    return Records(tuple(kept), tuple(words.values()), at_work)
+    elsewhere = sorted((each for each in audited.values() if each.is_wrong), key=lambda each: each.run)
+    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere))
 
 
 def matching(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_to_azure.clock import iso
+from sync_to_azure.commands.audit_words import advice, brief
 from sync_to_azure.commands.records import Pass, Record, Records, matching, records
 from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.ledger.audits import Audited
 from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Standing
@@ -99,6 +101,11 @@ def text(
     lines += [
         f"{plain(word.key)}: {word.word}, said before it came" for word in found.expected if not filtered
     ]
+    lines += [
+        f"{plain(each.run)}, known only at the destination: {brief(each)}"
+        for each in found.elsewhere
+        if not filtered
+    ]
     texts = [line for line in lines if line is not None]
     if width is not None:
         texts = [part for text in texts for part in folded(text, max(width, 20))]
@@ -151,6 +158,8 @@ def _counted(standing: Standing, count: int) -> str:
 def _of_one(record: Record) -> str:
     run = record.run
     what = _counted(record.standing, 1).removeprefix("run ")
+    if record.audited is not None and record.damaged and record.standing is Standing.PERSON:
+        return f"{plain(run.key)} is {brief(record.audited)}."
     if record.standing is Standing.SAFE and run.published_at is not None:
         proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
         return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}."
@@ -263,6 +272,7 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
         "pass": _pass(found.at_work),
         "counts": {_one_word(standing): counts[standing] for standing in Standing},
         "runs": [_run(record) for record in chosen],
+        "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
         "words_for_runs_to_come": [{"run": word.key, **_word(word)} for word in found.expected],
     }
 
@@ -328,7 +338,21 @@ def _run(record: Record) -> dict[str, Any]:
         "first_seen": iso(run.first_seen),
         "first_published": _iso(run.first_published),
         "published": _iso(run.published_at),
+        "audit": None if record.audited is None else _audit(record.audited),
         "word": _word(record.word) if record.word is not None else None,
+    }
+
+
+def _audit(audited: Audited) -> dict[str, Any]:
+    wrong = audited.is_wrong
+    return {
+        "outcome": audited.outcome,
+        "listed": _iso(audited.listed_at),
+        "read_back": _iso(audited.read_at),
+        "wrong_since": _iso(audited.wrong_since),
+        "found": audited.counts,
+        "text": brief(audited) if wrong else None,
+        "advice": advice(audited.run, audited.counts) if wrong else None,
     }
 
 

@@ -1,15 +1,17 @@
 """What audits found: of each run when it was listed and read back, how far a reading back is, and what is wrong now.
 
 Keyed by the run's name, as the lake may know runs that the run table does not. An audit works beside a pass: every
-method is one short transaction.
+method is one short transaction. What is wrong is counted in the run's row, so that ``status`` reads no findings.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Iterable, Mapping
 
 from sync_to_azure.ledger.ledger import Ledger
+from sync_to_azure.ledger.run import Run
 from sync_to_azure.model import Evidence
 
 WELL, WRONG, NO_MANIFEST = "well", "wrong", "no-manifest"
@@ -36,7 +38,9 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Audited:
-    """Times in seconds since 1970, None for never; ``cursor``: the last blob of a reading back that is under way."""
+    """Times in seconds since 1970, None for never; ``cursor``: the last blob of a reading back that is under way.
+    ``found``: findings by kind, as ``kind=count,kind=count``, without the ``uncounted``; ``wrong_since``: when an audit
+    first saw that something is wrong."""
 
     run: str
     outcome: str
@@ -48,6 +52,37 @@ class Audited:
     archived: int = 0
     extras: int = 0
     uncounted: int = 0
+    found: str | None = None
+    wrong_since: float | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.outcome == WRONG
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many findings of each kind are kept by name."""
+        pairs = (each.partition("=") for each in (self.found or "").split(",") if each)
+        return {kind: int(count) for kind, _, count in pairs}
+
+
+_COLUMNS = (
+    "run, outcome, listed_at, read_at, cursor, files, bytes, archived, extras, uncounted, found, wrong_since"
+)
+
+
+def all_audited(connection: sqlite3.Connection, flow_id: int | None) -> dict[str, Audited]:
+    """By the run's name; the findings themselves are not read."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM audit WHERE flow_id = ?", (flow_id,))
+    return {row[0]: Audited(*row) for row in rows}
+
+
+def findings_of(connection: sqlite3.Connection, flow_id: int | None, run: str) -> list[Finding]:
+    rows = connection.execute(
+        "SELECT name, kind, detail, etag FROM audit_finding WHERE flow_id = ? AND run = ? ORDER BY kind, name",
+        (flow_id, run),
+    )
+    return [Finding(*row) for row in rows]
 
 
 class Audits:
@@ -57,28 +92,17 @@ class Audits:
         self._flow = ledger.flow_id
 
     def all(self) -> dict[str, Audited]:
-        rows = self._connection.execute(
-            "SELECT run, outcome, listed_at, read_at, cursor, files, bytes, archived, extras, uncounted FROM audit"
-            " WHERE flow_id = ?",
-            (self._flow,),
-        )
-        return {row[0]: Audited(*row) for row in rows}
+        return all_audited(self._connection, self._flow)
 
     def of(self, run: str) -> Audited:
         """What is on record of one run."""
         row = self._connection.execute(
-            "SELECT run, outcome, listed_at, read_at, cursor, files, bytes, archived, extras, uncounted FROM audit"
-            " WHERE flow_id = ? AND run = ?",
-            (self._flow, run),
+            f"SELECT {_COLUMNS} FROM audit WHERE flow_id = ? AND run = ?", (self._flow, run)
         ).fetchone()
         return Audited(*row) if row is not None else Audited(run, WELL)
 
     def findings(self, run: str) -> list[Finding]:
-        rows = self._connection.execute(
-            "SELECT name, kind, detail, etag FROM audit_finding WHERE flow_id = ? AND run = ? ORDER BY kind, name",
-            (self._flow, run),
-        )
-        return [Finding(*row) for row in rows]
+        return findings_of(self._connection, self._flow, run)
 
     def take_listing(self, audited: Audited, found: Iterable[Finding], etags: Mapping[str, str]) -> None:
         """A run was listed: its findings by listing are these, and no others. ``etags``: of the blobs with findings by
@@ -111,7 +135,7 @@ class Audits:
                     uncounted,
                 ),
             )
-            self._judge(run)
+            self._judge(run, audited.listed_at)
 
     def take_reading(
         self,
@@ -130,13 +154,15 @@ class Audits:
                 connection.execute(
                     "INSERT OR REPLACE INTO audit_good VALUES (?, ?, ?, ?)", (self._flow, run, name, etag)
                 )
-            for finding in bad:
+            worse = list(bad)
+            for finding in worse:
                 self._put(run, finding, now)
             if cursor is not None:
                 connection.execute(
                     "UPDATE audit SET cursor = ? WHERE flow_id = ? AND run = ?", (cursor, self._flow, run)
                 )
-            self._judge(run)
+            self._doubt(run, worse)
+            self._judge(run, now)
 
     def end_reading(self, run: str, now: float) -> None:
         with self._ledger.transaction() as connection:
@@ -168,14 +194,66 @@ class Audits:
             (self._flow, run, name, kind),
         )
 
-    def _judge(self, run: str) -> None:
+    def _judge(self, run: str, now: float | None) -> None:
         """Within a transaction: a run with a finding is wrong, one without is well."""
         self._connection.execute(
-            "UPDATE audit SET outcome = CASE WHEN uncounted > 0 OR EXISTS (SELECT 1 FROM audit_finding f WHERE"
-            " f.flow_id = audit.flow_id AND f.run = audit.run) THEN ? WHEN outcome = ? THEN ? ELSE ? END"
-            " WHERE flow_id = ? AND run = ?",
-            (WRONG, NO_MANIFEST, NO_MANIFEST, WELL, self._flow, run),
+            "UPDATE audit SET found = (SELECT group_concat(kind || '=' || n) FROM (SELECT kind, count(*) AS n FROM"
+            " audit_finding WHERE flow_id = ?1 AND run = ?2 GROUP BY kind)) WHERE flow_id = ?1 AND run = ?2",
+            (self._flow, run),
         )
+        self._connection.execute(
+            "UPDATE audit SET outcome = CASE WHEN uncounted > 0 OR found IS NOT NULL THEN ?3"
+            " WHEN outcome = ?4 THEN ?4 ELSE ?5 END, wrong_since = CASE WHEN uncounted > 0 OR found IS NOT NULL THEN"
+            " coalesce(wrong_since, ?6) END WHERE flow_id = ?1 AND run = ?2",
+            (self._flow, run, WRONG, NO_MANIFEST, WELL, now),
+        )
+
+    # What a pass makes of it
+
+    def doubt(self, run: Run) -> None:
+        """Rows of files came from the manifest: what was found by reading back since counts more."""
+        findings = [each for each in self.findings(run.key) if each.kind in _READ]
+        if not findings:
+            return
+        with self._ledger.transaction():
+            self._doubt(run.key, findings)
+        run.weakest = self._connection.execute("SELECT weakest FROM run WHERE id = ?", (run.id,)).fetchone()[
+            0
+        ]
+
+    def _doubt(self, run: str, findings: Iterable[Finding]) -> None:
+        """Within a transaction. A blob whose bytes are wrong under its ETag, or cannot be read, is not proved by that
+        ETag any more: the source must not go for it, and the next thorough look reads it back."""
+        doubted = self._connection.executemany(
+            "UPDATE file SET evidence = ?3 WHERE run_id = (SELECT id FROM run WHERE flow_id = ?1 AND key = ?2)"
+            " AND blob = ?4 AND etag = ?5 AND evidence > ?3",
+            [(self._flow, run, int(Evidence.LISTED), each.name, each.etag) for each in findings],
+        )
+        if doubted.rowcount:
+            self._connection.execute(
+                "UPDATE run SET weakest = min(weakest, ?3) WHERE flow_id = ?1 AND key = ?2",
+                (self._flow, run, int(Evidence.LISTED)),
+            )
+
+    def answer(self, run: Run, now: float) -> bool:
+        """A pass has compared every file with a listing, and the documents with each other: what a listing can find is
+        solved, what only reading back finds is if that file was proved anew. True if nothing is left that was found.
+        """
+        if not self.of(run.key).is_wrong:
+            return False
+        with self._ledger.transaction() as connection:
+            connection.execute(
+                "DELETE FROM audit_finding WHERE flow_id = ? AND run = ? AND (kind NOT IN"
+                f" {(*_READ, 'rewritten')} OR name IN (SELECT blob FROM file WHERE run_id = ? AND evidence >= ?))",
+                (self._flow, run.key, run.id, int(Evidence.VALIDATED)),
+            )
+            connection.execute(
+                "UPDATE audit SET uncounted = 0 WHERE flow_id = ? AND run = ? AND NOT EXISTS"
+                " (SELECT 1 FROM file WHERE run_id = ? AND evidence < ?)",
+                (self._flow, run.key, run.id, int(Evidence.VALIDATED)),
+            )
+            self._judge(run.key, now)
+        return not self.of(run.key).is_wrong
 
     # What was mailed: an audit's troubles are its own, a pass that is well must not call them solved
 

@@ -193,6 +193,14 @@ MIGRATIONS: dict[str, str] = {
             PRIMARY KEY (run_id, blob)
         ) WITHOUT ROWID;
     """,
+    "0007_audit_found": """
+        ALTER TABLE audit ADD COLUMN found TEXT;
+        ALTER TABLE audit ADD COLUMN wrong_since REAL;
+        UPDATE audit SET wrong_since = coalesce(read_at, listed_at), found =
+            (SELECT group_concat(kind || '=' || n) FROM (SELECT kind, count(*) AS n FROM audit_finding f
+                WHERE f.flow_id = audit.flow_id AND f.run = audit.run GROUP BY kind))
+            WHERE outcome = 'wrong';
+    """,
 }
 
 WORK_SCHEMA = """

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sync_to_azure.errors import StateUnavailable
+from sync_to_azure.ledger.audits import Audited, Finding, all_audited, findings_of
 from sync_to_azure.ledger.changes import Offer, offer_of
 from sync_to_azure.ledger.migrations import MIGRATIONS
 from sync_to_azure.ledger.run import RUN_COLUMNS, Flow, Run, run_of
@@ -100,6 +101,10 @@ class Reading:
     def spoken(self, key: str) -> list[Word]:
         return [] if self.flow_id is None else spoken(self.connection, self.flow_id, key)
 
+    def audited(self) -> dict[str, Audited]:
+        """What audits found, by run; some may be of runs that only the lake knows."""
+        return all_audited(self.connection, self.flow_id)
+
     def live(self) -> Live | None:
         rows = self._rows(
             "SELECT run_id, step, files_done, files_total, bytes_done, bytes_total, updated FROM progress"
@@ -138,6 +143,10 @@ class Reading:
         return [
             (bytes(path).decode("utf-8", "backslashreplace"), kind, detail) for path, kind, detail in rows
         ]
+
+    def findings(self, key: str) -> list[Finding]:
+        """What audits found to be wrong with one run, and nobody solved since."""
+        return findings_of(self.connection, self.flow_id, key)
 
     def changed(self, run: Run) -> list[ChangedFile]:
         """What a person may accept, in order of names."""

@@ -49,7 +49,7 @@ def line(record: Record, page: str, names: bool) -> Line:
         size=human_size(run.bytes) if run.bytes else "",
         evidence=record.evidence.label if record.evidence is not None else "",
         why=why,
-        advice=plain(run.reason.advice) if run.reason is not None else "",
+        advice=plain(shown.advice),
         next=coming,
         told="; ".join(told),
     )

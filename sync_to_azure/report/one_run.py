@@ -68,6 +68,10 @@ def carried(record: Record) -> list[tuple[str, str]]:
         found.append(("verified last", zoned(run.verified_at)))
     if record.evidence is not None:
         found.append(("weakest evidence", record.evidence.label))
+    if record.audited is not None and record.audited.listed_at is not None:
+        found.append(("audited last", zoned(record.audited.listed_at)))
+    if record.audited is not None and record.audited.read_at is not None:
+        found.append(("read back by an audit", zoned(record.audited.read_at)))
     return found
 
 

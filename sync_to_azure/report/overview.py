@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sync_to_azure.commands.audit_words import brief
 from sync_to_azure.commands.records import Record, Records
 from sync_to_azure.commands.status import at_work, sentence, zoned
 from sync_to_azure.ledger.milestones import Milestones
@@ -57,6 +58,9 @@ def values(
     return {
         "answer": sentence(found.runs, found.runs, False),
         "at_work": at_work(found, now),
+        "elsewhere": [
+            f"{plain(each.run)}, known only at the destination: {brief(each)}" for each in found.elsewhere
+        ],
         "tiles": tiles(found, milestones, now, days),
         "asking": [line(record, pages.get(record.run.id, ""), names) for record in asking[:_MOST_CARDS]],
         "asking_left": max(len(asking) - _MOST_CARDS, 0),

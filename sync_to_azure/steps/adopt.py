@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sync_to_azure.errors import BlobMissing, RunError
+from sync_to_azure.ledger.audits import Audits
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.model import Evidence
 from sync_to_azure.reasons import Reason
@@ -100,6 +101,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         first_published=_time(receipt, "first_published"),
         **ended.of_receipt(receipt),
     )
+    Audits(rooms.ledger).doubt(run)
     rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from sync_to_azure.errors import RunChanged, RunError
+from sync_to_azure.ledger.audits import Audits
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.reasons import Reason
@@ -231,7 +232,14 @@ def _verify_and_publish(
         instruments.tell_end(rooms, work)
         instruments.tell_sheet(rooms, work)
     sheets.note_carried(rooms, work, sheet)
+    _answer_audit(rooms, work)
     settle(rooms, work, changed)
+
+
+def _answer_audit(rooms: Rooms, work: Work) -> None:
+    """Files and documents of a published run were just proved: what an audit found before may be solved by that."""
+    if Audits(rooms.ledger).answer(work.run, rooms.clock.now()):
+        _log.info("%s: what an audit found is solved", work.key)
 
 
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
@@ -377,9 +385,10 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         return
     state = State.REMOVED if run.state is State.REMOVED else State.GONE
     sheets.carry(rooms, work, sheet)
-    if work.republish or (words.thorough(rooms, work) and not adopt.documents_stand(rooms, work)):
+    if work.republish or not adopt.documents_stand(rooms, work):
         publish.publish(rooms, work, verdict)
     sheets.note_carried(rooms, work, sheet)
+    _answer_audit(rooms, work)
     rooms.set_state(work, state, Reason("not-there") if state is State.GONE else None)
     rooms.ledger.set(run, rows_kept=0)
     files.forget(run)

@@ -22,8 +22,8 @@ _AT_REST = (State.PUBLISHED, State.REMOVED, State.GONE)
 def due(
     runs: Iterable[Run], audited: Mapping[str, float], now: float, days: float, only: str | None
 ) -> frozenset[str]:
-    """Keys of the runs whose last verdict, or listing by an audit (``audited``, seconds since 1970), is longer ago than
-    ``days``; the oldest first, as many as a pass has room for. 0 days: none."""
+    """Keys of the runs whose last verdict, or good listing by an audit (``audited``, seconds since 1970), is longer ago
+    than ``days``; the oldest first, as many as a pass has room for. 0 days: none."""
     if days <= 0:
         return frozenset()
     looked = {

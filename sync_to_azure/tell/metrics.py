@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sync_to_azure import __version__
 from sync_to_azure.ledger import Ledger
+from sync_to_azure.ledger.audits import all_audited
 from sync_to_azure.ledger.words import all_current
 from sync_to_azure.model import State, Summary
 from sync_to_azure.reasons import Standing, standing
@@ -51,6 +52,8 @@ class Pass:
 def standings_of(ledger: Ledger) -> Standings:
     """From the run table alone. sqlite3.Error goes to the caller."""
     words = {key: word.word for key, word in all_current(ledger.connection, ledger.flow_id).items()}
+    audited = all_audited(ledger.connection, ledger.flow_id)
+    damaged = {key for key, each in audited.items() if each.is_wrong}
     states: Counter[State] = Counter()
     stand: Counter[Standing] = Counter()
     published_runs = published_bytes = 0
@@ -58,7 +61,7 @@ def standings_of(ledger: Ledger) -> Standings:
     for run in ledger.runs().values():
         if run.state is State.GONE and run.reason is None:
             continue  # its folder and its sheet both went before anything was carried: no run any more
-        how = standing(run.state, run.reason, run.is_published, words.get(run.key))
+        how = standing(run.state, run.reason, run.is_published, words.get(run.key), run.key in damaged)
         states[run.state] += 1
         stand[how] += 1
         if run.is_published:

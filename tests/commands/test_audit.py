@@ -62,13 +62,13 @@ def test_what_went_wrong_behind_our_back_is_found_and_after_healing_all_is_well(
         and "1 blob that no manifest names" in said
         and "extra" in said
     )
-    assert "--thorough --verify read-back --only-run 'R'" in said
+    assert "--thorough --verify read-back --only-run R" in said
     said = audit(native, "--read-back", expect=1)
     assert "1 blob with other bytes than were published, under the right MD5: f3" in said
     native.container.get_blob_client("dest/R/f4").set_standard_blob_tier("Hot")
-    native.run("--thorough", "--verify", "read-back")
+    assert "R: what an audit found is solved" in native.run("--thorough", "--verify", "read-back").output
     native.container.delete_blob("dest/R/extra")
-    assert "what was found before is solved" in audit(native, "--read-back")
+    assert "0 wrong" in audit(native, "--read-back")
     assert not findings(native)
 
 
@@ -296,7 +296,7 @@ def test_the_mail_of_an_audit_is_its_own(native: Scene, postbox: typing.Any) -> 
     native.run()
     assert len(postbox.mails) == 1, "no mail twice; and that a pass is well does not solve it"
     native.put("R/RunInfo.xml", kept)
-    audit(native, "--read-back")
+    assert "R: what was found before is solved" in audit(native, "--read-back")
     assert "all is well again" in postbox.mails[1]["Subject"]
     audit(native)
     assert len(postbox.mails) == 2

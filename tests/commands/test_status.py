@@ -15,6 +15,7 @@ import pytest
 
 from embedded.tools import PROJECT
 from sync_to_azure.ledger import Flow, Ledger, words
+from sync_to_azure.ledger.audits import WELL, Audited, Audits, Finding
 from sync_to_azure.model import Progress, State
 from sync_to_azure.reasons import STATES, Reason, Standing, standing, what_next
 from tests.passes.proxy import Proxy
@@ -72,6 +73,15 @@ def fill(ledger: Ledger) -> None:
     words.give(ledger, "F_held", "hold", "anna@lab", NOW, "swapped", {})
     add("odd \x1b[31m\u202e", State.PUBLISHED, None, **PUBLISHED)
     words.give(ledger, "G_to_come", "ignore", "anna@lab", NOW, "", {})
+
+
+def audits(ledger: Ledger) -> None:
+    """A_safe is well, B_removed lacks a blob, and so does a run that only the lake knows."""
+    of = Audits(ledger)
+    of.take_listing(Audited("A_safe", WELL, NOW, files=21034), [], {})
+    for run in ("B_removed", "Z_only_there"):
+        missing = Finding("RunInfo.xml", "missing", "is missing")
+        of.take_listing(Audited(run, WELL, NOW, files=21034), [missing], {})
 
 
 def rows(output: str) -> dict[str, str]:
@@ -144,6 +154,7 @@ def test_what_is_no_filter(run_command: typing.Any, config: dict[str, object], a
 def test_json_is_as_documented(run_command: typing.Any, config: dict[str, object], ledger: Ledger) -> None:
     """Every field of the output stands in docs/status.md, and every field that stands there is in the output."""
     fill(ledger)
+    audits(ledger)
     run = ledger.runs()["D_waits"]
     ledger.beat(NOW, run, Progress("D_waits", "uploading", 1, 2, 3, 4))
     config["main-folder"] = str(config["main-folder"])
@@ -177,7 +188,7 @@ def fields(document: typing.Any, prefix: str = "") -> set[str]:
     for key, value in document.items():
         name = f"{prefix}{key}"
         found.add(name)
-        if isinstance(value, dict) and key not in ("parameters", "counts"):
+        if isinstance(value, dict) and key not in ("parameters", "counts", "found"):
             found |= fields(value, f"{name}.")
         elif isinstance(value, list):
             for each in value:
@@ -346,8 +357,10 @@ def test_the_rows_of_files_are_not_read(
 ) -> None:
     """They may be millions (benchmarks/status.py has the time): without them it says the same."""
     fill(ledger)
+    audits(ledger)
     before = [run_command("status", *more, config=config).stdout for more in ([], ["--json"], ["--problems"])]
     ledger.connection.execute("ALTER TABLE file RENAME TO nobody_looks_here")
+    ledger.connection.execute("ALTER TABLE audit_finding RENAME TO nor_here")
     ledger.close()
     after = [run_command("status", *more, config=config).stdout for more in ([], ["--json"], ["--problems"])]
     assert [_without_times(each) for each in before] == [_without_times(each) for each in after]
