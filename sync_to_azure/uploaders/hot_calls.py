@@ -87,7 +87,7 @@ class HotCalls:
         self._container = settings.container_name
         self._tier = settings.access_tier
         self._tries = settings.retry_times
-        self._crc64 = crc64_for(settings.block_check)
+        self._block_check = settings.block_check
         self._signer = signer
         self._stop = stop
         self._moved = moved
@@ -118,9 +118,10 @@ class HotCalls:
 
     def _check_of_block(self, body: "memoryview | bytes") -> dict[str, str]:
         """A CRC64 is sent in little-endian order (Microsoft, Put Block, ``x-ms-content-crc64``)."""
-        if self._crc64 is None:
+        crc64 = crc64_for(self._block_check)
+        if crc64 is None:
             return {"Content-MD5": _base64(hashlib.md5(body, usedforsecurity=False).digest())}
-        return {"x-ms-content-crc64": _base64(self._crc64(body).to_bytes(8, "little"))}
+        return {"x-ms-content-crc64": _base64(crc64(body).to_bytes(8, "little"))}
 
     def _of_new_blobs(self) -> dict[str, str]:
         headers = {"x-ms-blob-content-type": "application/octet-stream"}
@@ -240,7 +241,10 @@ def _seconds(retry_after: str | None) -> float:
 
 
 def crc64_for(block_check: str) -> "Callable[[memoryview | bytes], int] | None":
-    """None: MD5. Raises ConfigurationError for a CRC64 that nothing here computes."""
+    """None: MD5. Raises ConfigurationError for a CRC64 that nothing here computes.
+
+    Asked for each block, and not before the first: the library takes 0.05 s to load, and small files need none.
+    """
     if block_check == "md5":
         return None
     try:

@@ -580,6 +580,7 @@ def test_a_tls_line_that_is_cut_says_nothing_more_in_the_clear() -> None:
 
 CHILD = """
 import os, pathlib, re, sys
+from sync_to_azure.uploaders.hot_calls import crc64_for
 from tests.uploaders.wire import Settings, carried, job_for, native
 def facts():
     read = int(re.search(r"rchar: (\\d+)", open("/proc/self/io").read())[1])
@@ -587,6 +588,7 @@ def facts():
 folder = pathlib.Path(sys.argv[3])
 made = native(Settings(sys.argv[1], sys.argv[2], concurrency=16, source_readers=4))
 carried(made, job_for(folder, ["warm"]))
+crc64_for("auto")
 before, _ = facts()
 sent, error = carried(made, job_for(folder, sorted(set(os.listdir(folder)) - {"warm"})))
 after, peak = facts()
