@@ -80,6 +80,17 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     assert "1 well" in native.run("audit", "--run", "R").stdout
 
 
+def test_what_an_audit_found_is_no_look_that_spares_another(native: Scene) -> None:
+    native.config["reverify-after"] = 30
+    native.make_run("R")
+    native.run()
+    native.sql("UPDATE run SET verified_at = verified_at - 31 * 86400, published_at = published_at - 31 * 86400")
+    native.container.delete_blob("R/RunInfo.xml")
+    native.run("audit", expect=1)
+    assert "R: what an audit found is solved" in native.run().output
+    assert standing(native) == "safe"
+
+
 def test_a_word_of_a_person_counts_more_and_says_what_was_found(native: Scene) -> None:
     native.make_run("R")
     native.run()
