@@ -12,6 +12,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 Files = dict[str, bytes]
+Tags = Mapping[str, "str | Tags"]
+"""Elements of XML by their names, in order."""
 _XML = '<?xml version="1.0" encoding="utf-8"?>\n'
 READS = ((3, False), (2, True), (2, True), (3, False))
 """Cycles of each read, and whether it is an index: ten cycles in all."""
@@ -29,15 +31,19 @@ def write_layout(main_folder: pathlib.Path, name: str, files: Mapping[str, bytes
 def novaseq_x(name: str = "20230418_LH00130_0003_B223YTFLT3") -> Files:
     """support-docs.illumina.com, NovaSeq X, Output Folder Structure and Sequencing Output Files; the XML files as in
     this run of miso-lims/runscanner, with two lanes instead of eight, two tiles a surface, ten cycles."""
-    parameters = (
-        "<Side>B</Side><Application>control-software</Application><SystemSuiteVersion>1.0.1.7385</SystemSuiteVersion>"
-        "<InstrumentType>NovaSeqXPlus</InstrumentType><InstrumentSerialNumber>LH00130</InstrumentSerialNumber>"
-        f"<RunId>{name}</RunId><RunCounter>3</RunCounter><ExperimentName>training</ExperimentName>"
-        "<FlowCellType>NovaSeqXSeriesB3</FlowCellType>"
-    )
+    parameters: Tags = {
+        "Side": "B",
+        "Application": "control-software",
+        "SystemSuiteVersion": "1.0.1.7385",
+        "InstrumentType": "NovaSeqXPlus",
+        "InstrumentSerialNumber": "LH00130",
+        "RunId": name,
+        "RunCounter": "3",
+        "ExperimentName": "training",
+        "FlowCellType": "NovaSeqXSeriesB3",
+    }
     return {
-        "RunInfo.xml": run_info(name, tiles=tile_names(lanes=2)),
-        "RunParameters.xml": _parameters(parameters),
+        **_described(run_info(name, tiles=tile_names(lanes=2)), parameters),
         **cbcl(lanes=2),
         "SampleSheet.csv": sheet_v2(),
         "InterOp/TileMetricsOut.bin": b"\3",
@@ -49,15 +55,17 @@ def novaseq_x(name: str = "20230418_LH00130_0003_B223YTFLT3") -> Files:
 
 def novaseq_6000(name: str = "220923_A01934_0008_BHLL3GDRX2") -> Files:
     """NovaSeq 6000 System Guide (1000000019358), Sequencing Output Files; flags as in bcftbx/platforms.py."""
-    parameters = (
-        "<Side>B</Side><Application>NovaSeq Control Software</Application>"
-        "<ApplicationVersion>1.7.5</ApplicationVersion>"
-        f"<RtaVersion>v3.4.4</RtaVersion><InstrumentName>A01934</InstrumentName><RunId>{name}</RunId>"
-        "<RfidsInfo><FlowCellMode>SP</FlowCellMode></RfidsInfo>"
-    )
+    parameters: Tags = {
+        "Side": "B",
+        "Application": "NovaSeq Control Software",
+        "ApplicationVersion": "1.7.5",
+        "RtaVersion": "v3.4.4",
+        "InstrumentName": "A01934",
+        "RunId": name,
+        "RfidsInfo": {"FlowCellMode": "SP"},
+    }
     return {
-        "RunInfo.xml": run_info(name, tiles=tile_names(lanes=2, surfaces=(1,))),
-        "RunParameters.xml": _parameters(parameters),
+        **_described(run_info(name, tiles=tile_names(lanes=2, surfaces=(1,))), parameters),
         **cbcl(lanes=2, surfaces=(1,)),
         "RTAComplete.txt": b"",
         "SequenceComplete.txt": b"",
@@ -68,14 +76,14 @@ def novaseq_6000(name: str = "220923_A01934_0008_BHLL3GDRX2") -> Files:
 def nextseq_2000(name: str = "230105_VH00123_17_AAC2KYHM5") -> Files:
     """knowledge.illumina.com, article 2443 (File paths on the NextSeq 1000/2000); support-docs.illumina.com, NextSeq
     1000/2000, Sequencing Output Files."""
-    parameters = (
-        "<InstrumentType>NextSeq2000</InstrumentType><InstrumentSerialNumber>VH00123</InstrumentSerialNumber>"
-        "<ApplicationName>NextSeq 1000/2000 Control Software</ApplicationName>"
-        "<ApplicationVersion>1.5.0.42699</ApplicationVersion>"
-    )
+    parameters: Tags = {
+        "InstrumentType": "NextSeq2000",
+        "InstrumentSerialNumber": "VH00123",
+        "ApplicationName": "NextSeq 1000/2000 Control Software",
+        "ApplicationVersion": "1.5.0.42699",
+    }
     return {
-        "RunInfo.xml": run_info(name, tiles=tile_names(lanes=1)),
-        "RunParameters.xml": _parameters(parameters),
+        **_described(run_info(name, tiles=tile_names(lanes=1)), parameters),
         **cbcl(lanes=1),
         "RTAComplete.txt": b"",
         "RunCompletionStatus.xml": run_status("RunCompleted"),
@@ -85,13 +93,14 @@ def nextseq_2000(name: str = "230105_VH00123_17_AAC2KYHM5") -> Files:
 
 def iseq(name: str = "20210301_FS10000123_4_BPC29604-1234") -> Files:
     """support-docs.illumina.com, iSeq 100, Output Files."""
-    parameters = (
-        f"<RunID>{name}</RunID><ApplicationName>iSeq Control Software</ApplicationName>"
-        "<ApplicationVersion>1.4.1.1700</ApplicationVersion><InstrumentId>FS10000123</InstrumentId>"
-    )
+    parameters: Tags = {
+        "RunID": name,
+        "ApplicationName": "iSeq Control Software",
+        "ApplicationVersion": "1.4.1.1700",
+        "InstrumentId": "FS10000123",
+    }
     return {
-        "RunInfo.xml": run_info(name, layout=(1, 1, 1, 16)),
-        "RunParameters.xml": _parameters(parameters),
+        **_described(run_info(name, layout=(1, 1, 1, 16)), parameters),
         **bgzf(),
         "RunCompletionStatus.xml": completion_status("CompletedAsPlanned"),
         "RTAComplete.txt": b"",
@@ -100,13 +109,14 @@ def iseq(name: str = "20210301_FS10000123_4_BPC29604-1234") -> Files:
 
 def miniseq(name: str = "180607_MN00218_0012_A000H2FKYL") -> Files:
     """MiniSeq System Guide, Appendix C, Output Files."""
-    parameters = (
-        f"<RunID>{name}</RunID><ApplicationName>MiniSeq Control Software</ApplicationName>"
-        "<ApplicationVersion>2.1.0.15</ApplicationVersion><InstrumentID>MN00218</InstrumentID>"
-    )
+    parameters: Tags = {
+        "RunID": name,
+        "ApplicationName": "MiniSeq Control Software",
+        "ApplicationVersion": "2.1.0.15",
+        "InstrumentID": "MN00218",
+    }
     return {
-        "RunInfo.xml": run_info(name, layout=(1, 2, 3, 8)),
-        "RunParameters.xml": _parameters(parameters),
+        **_described(run_info(name, layout=(1, 2, 3, 8)), parameters),
         **bgzf(),
         "RTAComplete.txt": b"",
         "RunCompletionStatus.xml": completion_status("CompletedAsPlanned"),
@@ -116,11 +126,16 @@ def miniseq(name: str = "180607_MN00218_0012_A000H2FKYL") -> Files:
 
 def hiseq_2500(name: str = "140923_SN7001179_0208_BC59Y4ACXX") -> Files:
     """HiSeq 2500: the HiSeq X System Guide's layout (15050091, Sequencing Output Files) with RTA 1's flags."""
-    parameters = (
-        f"<Setup><RunID>{name}</RunID><ScannerID>SN7001179</ScannerID><FCPosition>B</FCPosition>"
-        "<ApplicationName>HiSeq Control Software</ApplicationName><ApplicationVersion>2.2.58</ApplicationVersion>"
-        "<RTAVersion>1.18.64</RTAVersion></Setup>"
-    )
+    parameters: Tags = {
+        "Setup": {
+            "RunID": name,
+            "ScannerID": "SN7001179",
+            "FCPosition": "B",
+            "ApplicationName": "HiSeq Control Software",
+            "ApplicationVersion": "2.2.58",
+            "RTAVersion": "1.18.64",
+        }
+    }
     calls = {
         f"Data/Intensities/BaseCalls/L{lane:03}/C{cycle}.1/s_{lane}_{tile}.bcl.gz": b"call"
         for lane in (1, 2)
@@ -128,8 +143,7 @@ def hiseq_2500(name: str = "140923_SN7001179_0208_BC59Y4ACXX") -> Files:
         for tile in (1101, 1102, 2101, 2102)
     }
     return {
-        "RunInfo.xml": run_info(name, layout=(2, 2, 1, 2)),
-        "runParameters.xml": _parameters(parameters),
+        **_described(run_info(name, layout=(2, 2, 1, 2)), parameters, "runParameters.xml"),
         **calls,
         "Basecalling_Netcopy_complete.txt": b"",
         "ImageAnalysis_Netcopy_complete.txt": b"",
@@ -283,5 +297,14 @@ def sheet_v2(rows: Sequence[str] = ("1,S1,AT,GC", "1,S2,CC,TA")) -> bytes:
     return ("\r\n".join([*lines, "Lane,Sample_ID,index,index2", *rows]) + "\r\n").encode()
 
 
-def _parameters(inner: str) -> bytes:
-    return f"{_XML}<RunParameters>{inner}</RunParameters>".encode()
+def _described(info: bytes, parameters: Tags, name: str = "RunParameters.xml") -> Files:
+    """The two files by which an Illumina run says what it is; ``name``: of the second."""
+    text = f"{_XML}<RunParameters>{_elements(parameters)}</RunParameters>"
+    return {"RunInfo.xml": info, name: text.encode()}
+
+
+def _elements(tags: Tags) -> str:
+    return "".join(
+        f"<{name}>{inner if isinstance(inner, str) else _elements(inner)}</{name}>"
+        for name, inner in tags.items()
+    )
