@@ -1,4 +1,4 @@
-"""`status` over 10,000 published runs with a million files on record.
+"""`status` over 10,000 published and audited runs with a million files on record.
 
 python -m benchmarks.status [--runs 10000] [--files 100] [--times 5]
 """
@@ -10,13 +10,29 @@ import pathlib
 import statistics
 import sys
 import tempfile
+import time
 
-from benchmarks.flow import write_flow
+from benchmarks.flow import PublishedFlow, write_flow
 from benchmarks.measured import clean_environment, command, machine, measure, must_have_ended_well
+from sync_to_azure.ledger import Flow, Ledger
+from sync_to_azure.ledger.audits import WELL, Audited, Audits, Finding
 
 TARGET = 0.5
 _ENDPOINT = "http://127.0.0.1:1/account"
 """Nobody is asked."""
+
+
+def _audit(flow: PublishedFlow) -> None:
+    """Every run was audited; every hundredth lacks as many blobs as are kept by name."""
+    ledger = Ledger.open(flow.state_file, Flow(str(flow.main_folder), _ENDPOINT, "bench", ""))
+    audits = Audits(ledger)
+    now = time.time()
+    for number, run in enumerate(flow.runs):
+        missing = (
+            [Finding(f"{each}", "missing", "is missing") for each in range(1000)] if number % 100 == 0 else []
+        )
+        audits.take_listing(Audited(run, WELL, now, files=1000), missing, {})
+    ledger.close()
 
 
 def main() -> int:
@@ -31,6 +47,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=arguments.folder) as name:
         folder = pathlib.Path(name)
         flow = write_flow(folder, _ENDPOINT, "bench", arguments.runs, arguments.files)
+        _audit(flow)
         settings = [
             f"--main-folder={flow.main_folder}",
             f"--blob-endpoint={_ENDPOINT}",
