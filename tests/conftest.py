@@ -21,28 +21,6 @@ from embedded.tools import PROJECT, azcopy_path
 Config = collections.abc.Mapping[str, object] | str | pathlib.Path
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """With CI=true a skipped test is a failure: CI has everything that the tests need, so each could have run."""
-    if _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: typing.Any, config: pytest.Config) -> None:
-    if skipped := _skipped(config):
-        terminalreporter.section("skipped tests are failures in CI", red=True)
-        for report in skipped:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-            terminalreporter.line(f"{report.nodeid}: {reason}")
-
-
-def _skipped(config: pytest.Config) -> list[typing.Any]:
-    """The reports of skipped tests, in CI only; xdist's workers have none, its controller has them all."""
-    reporter: typing.Any = config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") != "true" or reporter is None or hasattr(config, "workerinput"):
-        return []
-    return list(reporter.stats.get("skipped", []))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> collections.abc.Generator[None, typing.Any, typing.Any]:
     """A report that shows a file name that is not UTF-8 must not end xdist's worker, which cannot send it."""
