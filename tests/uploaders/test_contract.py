@@ -72,11 +72,6 @@ def make(
     return made
 
 
-@pytest.fixture
-def run(tmp_path: pathlib.Path) -> pathlib.Path:
-    return tmp_path / "run"
-
-
 def facts(folder: pathlib.Path) -> dict[str, tuple[object, ...]]:
     """Everything below the folder but the times of access."""
     found: dict[str, tuple[object, ...]] = {}

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import threading
 import typing
 
 from azure.storage.blob import ContainerClient
@@ -16,7 +17,7 @@ from sync_to_azure.errors import SyncError
 from sync_to_azure.identity import AccountKey, Signer
 from sync_to_azure.lake import Lake
 from sync_to_azure.model import FileToSend, Sent
-from sync_to_azure.uploaders import Job, Tick, Uploader
+from sync_to_azure.uploaders import Job, Tick, Uploader, blocks
 from sync_to_azure.uploaders.native import NativeUploader
 from tests.line import CUT, HALF, LOSE, Act, Answer, Request
 from tests.line import Line as Wire
@@ -25,6 +26,8 @@ from tests.line import LineHandler as WireHandler
 __all__ = ["CUT", "HALF", "LOSE", "Act", "Answer", "Request", "Wire", "WireHandler"]
 
 MEBIBYTE = 1024 * 1024
+LARGE = 2 * blocks.BLOCK + 5
+"""Three blocks."""
 
 
 @dataclasses.dataclass
@@ -95,3 +98,23 @@ def stored(container: ContainerClient) -> dict[str, tuple[bytes, bytes | None]]:
 
 def right(contents: collections.abc.Mapping[str, bytes]) -> dict[str, tuple[bytes, bytes | None]]:
     return {name: (content, hashlib.md5(content).digest()) for name, content in contents.items()}
+
+
+def flip(request: Request) -> None:
+    body = bytearray(request.body)
+    body[len(body) // 2] ^= 1
+    request.body = bytes(body)
+
+
+def first(kind: str, what: collections.abc.Callable[[Request], typing.Any], times: int = 1) -> typing.Any:
+    """Do ``what`` to the first requests of a kind only."""
+    lock, left = threading.Lock(), [times]
+
+    def act(request: Request) -> typing.Any:
+        with lock:
+            if request.kind != kind or not left[0]:
+                return None
+            left[0] -= 1
+        return what(request)
+
+    return act
