@@ -13,7 +13,7 @@ from sync_to_azure.profiles.view import Small, View, Wanted, matches
 from sync_to_azure.walk import SHARE_GONE
 
 _MOST_FOLDERS = 500
-"""Folders that are looked into for wanted files; a project with more acquisitions is judged by the first."""
+"""Folders that are looked into for wanted files: each is a question to the instrument's computer."""
 
 
 def take_view(path: bytes, wanted: Iterable[Wanted]) -> View:
@@ -28,9 +28,9 @@ def take_view(path: bytes, wanted: Iterable[Wanted]) -> View:
     small: dict[str, Small] = {}
     counts: dict[Wanted, int] = {}
     places: list[tuple[str, list[str]]] = [("", files)]
-    for folder in folders:
-        if len(places) <= _MOST_FOLDERS and _is_on_the_way(folder, patterns):
-            places += _below(path, folder, patterns)
+    ways = [folder for folder in folders if _is_on_the_way(folder, patterns)]
+    for folder in ways[:_MOST_FOLDERS]:
+        places += _below(path, folder, patterns)
     for place, names in places:
         for each in sorted(names):
             below = f"{place}/{each}" if place else each
@@ -43,7 +43,7 @@ def take_view(path: bytes, wanted: Iterable[Wanted]) -> View:
             )
             if taken is not None:
                 small[below] = taken
-    return View(name, tuple(files), tuple(folders), small)
+    return View(name, tuple(files), tuple(folders), small, len(ways) <= _MOST_FOLDERS)
 
 
 def _below(path: bytes, folder: str, patterns: tuple[Wanted, ...]) -> list[tuple[str, list[str]]]:

@@ -31,8 +31,9 @@ class Reason:
     @property
     def text(self) -> str:
         words = _WORDS.get(self.code)
+        said = f"; {self.parameters['said']}" if "said" in self.parameters else ""
         ahead = f"; carried ahead: {self.parameters['ahead']}" if "ahead" in self.parameters else ""
-        return (self.code if words is None else self._filled(words)) + ahead
+        return (self.code if words is None else self._filled(words)) + said + ahead
 
     def _filled(self, words: str) -> str:
         values = {key: _value(key, value) for key, value in self.parameters.items()}

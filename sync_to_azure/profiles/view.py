@@ -36,12 +36,14 @@ class Small:
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
     """``files`` and ``folders``: names at the top level, as written. ``small``: wanted files by their path below the
-    run. Names that are not UTF-8 stand with surrogates, as os.fsdecode gives them."""
+    run. Names that are not UTF-8 stand with surrogates, as os.fsdecode gives them. ``whole``: False where it has more
+    folders in which wanted files may lie than are looked into; nothing is known of those."""
 
     name: str
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     small: Mapping[str, Small] = dataclasses.field(default_factory=dict)
+    whole: bool = True
 
     def has(self, name: str) -> bool:
         """Is there such a file at the top level? Names differ in case (CopyComplete.txt, copycomplete.txt)."""

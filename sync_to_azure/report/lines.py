@@ -59,6 +59,8 @@ def _without_names(record: Record, names: bool) -> Record:
     if names:
         return record
     run, word = record.run, record.word
+    if run.completeness is not None:
+        run = dataclasses.replace(run, completeness=privacy.completeness(run.completeness))
     if run.reason is not None:
         run = dataclasses.replace(run, reason=privacy.reason(run.reason, names))
     if word is not None and word.reason:

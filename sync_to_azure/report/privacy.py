@@ -28,5 +28,11 @@ def reason(given: Reason, names: bool) -> Reason:
     return Reason(given.code, {key: instead.get(key, value) for key, value in given.parameters.items()})
 
 
+def completeness(words: str) -> str:
+    """How much is there, without the names of what is missing."""
+    counts, missing, _ = words.partition("; missing: ")
+    return f"{counts}{missing}{LEFT_OUT}" if missing else words
+
+
 def facts(given: Mapping[str, Any], names: bool) -> dict[str, Any]:
     return {key: value for key, value in given.items() if names or key not in _FACTS}

@@ -33,6 +33,9 @@ from sync_to_azure.steps.rooms import Rooms, Work
 _log = logging.getLogger(__name__)
 
 NO_FAMILY = "unknown"
+RECOGNISED_AFTER = 3600.0
+"""Seconds for which a new folder may be of no known family before it is told: an instrument, or a person, makes the
+folder first, and what it is recognised by comes later."""
 _LOOKS = 8
 """Looks at an unfinished run within ``stale-after``: each is a walk on the instrument's own computer."""
 
@@ -61,20 +64,32 @@ def known(rooms: Rooms, work: Work) -> Known:
         reason = _storable(rooms, found.reason)
         if (work.run.profile, work.run.recognised_by) != (name, reason) and not ended.stands(work.run):
             rooms.ledger.set(work.run, profile=name, recognised_by=reason)
+            if profile is not None:
+                rooms.ledger.untell(f"no-profile:{work.key}")
     return work.known
 
 
 def unfinished(rooms: Rooms, work: Work) -> Reason | None:
     """What its family waits for; for a folder of no family, that nobody can say when it is finished (told once)."""
-    here = known(rooms, work)
+    here, now = known(rooms, work), rooms.clock.now()
     if here.profile is None:
+        if not here.view.files and not here.view.folders:
+            return Reason("no-profile", {"problem": "it is empty"})
         reason = Reason("no-profile", {"problem": here.reason})
-        if rooms.ledger.tell_once(f"no-profile:{work.key}", rooms.clock.now()):
+        if now - work.run.first_seen >= RECOGNISED_AFTER and rooms.ledger.tell_once(
+            f"no-profile:{work.key}", now
+        ):
             text = f"{work.key}: {reason.text} ({reason.advice})"
             rooms.trouble(f"{work.key}:no-profile", text, once=True)
         return reason
     missing = here.profile.waits_for(here.view)
-    return completion.without_flags(missing).reason if missing else None
+    if not missing:
+        return None
+    about: dict[str, object] = {"flags": list(missing)}
+    if here.outcome.is_bad:
+        # Many a run that broke off never gets its last flag.
+        about["said"] = ended.said(str(here.outcome.end), here.outcome.words)
+    return Reason("flag-missing", about)
 
 
 def quiet_for(rooms: Rooms, work: Work) -> float:
@@ -88,8 +103,9 @@ def quiet_for(rooms: Rooms, work: Work) -> float:
 
 
 def held(rooms: Rooms, work: Work) -> Reason | None:
-    """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so."""
-    if rooms.settings.failed_runs != "hold" or words.accepts(work, FAILED):
+    """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so. Who accepted it
+    as it is, without its flags, has said so."""
+    if rooms.settings.failed_runs != "hold" or words.accepts(work, FAILED) or words.accepts(work, UNFINISHED):
         return None
     outcome = known(rooms, work).outcome
     if not outcome.is_bad:
@@ -128,20 +144,23 @@ def _storable(rooms: Rooms, text: str) -> str:
 
 
 def tell_end(rooms: Rooms, work: Work) -> None:
-    """What a person should know of a published run that will stay at the source, once."""
+    """What a person should know of a published run that will stay at the source, once. That it failed is news also of a
+    run that was known to lack files."""
     run = work.run
-    why = ended.never_removed(run)
-    if why and rooms.ledger.tell_once(f"as-it-ended:{work.key}", rooms.clock.now()):
+    why, code = ended.never_removed(run), "ended-badly" if ended.badly(run) else "lacks-files"
+    if why and rooms.ledger.tell_once(f"{code}:{work.key}", rooms.clock.now()):
         text = f"{work.key}: {why}; it is published like that, and its source is not removed by itself"
         # That it ended badly is news of the run; that something lacks need not be a fault of anybody.
-        rooms.trouble(f"{work.key}:as-it-ended", text, exit_code=int(ended.badly(run)), once=True)
+        rooms.trouble(f"{work.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)
 
 
 def tell_sheet(rooms: Rooms, work: Work) -> None:
-    """What of its sheet would break demultiplexing, once."""
-    findings = [str(finding["words"]) for finding in sheet_facts(rooms, work).get("findings", ())]
-    if findings and rooms.ledger.tell_once(f"sheet-findings:{work.key}", rooms.clock.now()):
-        _log.warning("%s: its sample sheet may not demultiplex: %s", work.key, "; ".join(findings))
+    """What of its sheet would break demultiplexing, once; that it is none that can be read, too."""
+    about = sheet_facts(rooms, work)
+    findings = [str(finding["words"]) for finding in about.get("findings", ())]
+    said = f"may not demultiplex: {'; '.join(findings)}" if findings else about.get("problem")
+    if said and rooms.ledger.tell_once(f"sheet-findings:{work.key}", rooms.clock.now()):
+        _log.warning("%s: its sample sheet %s", work.key, said)
 
 
 def facts(rooms: Rooms, work: Work) -> Any:
@@ -168,8 +187,20 @@ def facts(rooms: Rooms, work: Work) -> Any:
     elif "completeness" in _earlier(work):
         about["completeness"] = _earlier(work)["completeness"]
     about["run"] = dict(here.profile.facts(here.view)) if here.profile else {}
+    if not rooms.settings.sample_names:
+        # People write names of samples into it.
+        about["run"].pop("experiment", None)
     about["sample_sheet"] = sheet_facts(rooms, work)
-    return about
+    return _unicode(about)
+
+
+def _unicode(value: Any) -> Any:
+    """Names of files that are not UTF-8, as \\xff: half a surrogate is no JSON to other programs."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {key: _unicode(each) for key, each in value.items()}
+    return [_unicode(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _earlier(work: Work) -> dict[str, Any]:
@@ -247,4 +278,4 @@ def stalled(rooms: Rooms, work: Work, waits: Reason, digest: str | None) -> Reas
         return None
     if run.still_looked - run.still_since < patience:
         return None
-    return Reason("stalled", {"flags": waits.parameters.get("flags", []), "since": run.still_since})
+    return Reason("stalled", {"flags": [], **waits.parameters, "since": run.still_since})

@@ -96,7 +96,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
             unfinished(rooms, work, _carried_early(rooms, work, waits))
             return
         held = instruments.held(rooms, work)
-        if held is not None:
+        if held is not None and not _was_published(rooms, work):
             flag(rooms, work, held)
             return
     sheet, sheet_problem = sheets.read(work)
@@ -148,6 +148,13 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         carry_and_publish(rooms, work)
         return
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
+
+
+def _was_published(rooms: Rooms, work: Work) -> bool:
+    """Before a run is flagged as not carried: does the lake hold it, and only our ledger forgot? Asked once."""
+    if not work.run.lake_known and not rooms.settings.dry_run:
+        adopt.publication(rooms, work)
+    return work.run.is_published
 
 
 def _carried_early(rooms: Rooms, work: Work, reason: Reason) -> Reason:
@@ -245,6 +252,8 @@ def _answer_audit(rooms: Rooms, work: Work) -> None:
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
     early.forget(rooms, work)
+    # Also here: a pass that was killed after the marker told nothing.
+    instruments.tell_end(rooms, work)
     if changed.count:
         flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
         return

@@ -70,6 +70,8 @@ def test_one_main_folder_holds_runs_of_several_families(scene: Scene, shared_run
 
 def test_a_folder_of_no_family_waits_and_says_so_once(scene: Scene) -> None:
     run = scene.make_run("backup")
+    scene.run()
+    scene.age("backup", 3600)
     outcome = scene.run(expect=1)
     assert "backup: waiting: no completion-flag is given" in outcome.stderr
     assert "set completion-flag, or profile" in outcome.stderr
