@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import collections.abc
-import datetime
 import http.server
-import ipaddress
 import json
 import pathlib
 import shlex
@@ -19,13 +17,10 @@ import uuid
 
 import pytest
 from azure.storage.blob import ContainerClient
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from embedded.azurite import Azurite
 from tests.bad_input.faults import stand_in
+from tests.certificates import make_certificate
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 APPLICATION = "66666666-7777-8888-9999-000000000000"
@@ -34,35 +29,8 @@ CLIENT_SECRET = "hunter2~client.SECRET+with/odd%23letters"
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
-    """A self-made one for 127.0.0.1: (certificate, key)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("identity")
-    file, key_file = folder / "certificate.pem", folder / "key.pem"
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.TraditionalOpenSSL,
-            serialization.NoEncryption(),
-        )
-    )
-    return file, key_file
+    """(certificate, key), for 127.0.0.1."""
+    return make_certificate(tmp_path_factory.mktemp("identity"))
 
 
 def token(life: float = 3600, audience: str = "https://storage.azure.com") -> str:

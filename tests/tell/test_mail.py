@@ -5,11 +5,9 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import dataclasses
-import datetime
 import email
 import email.message
 import email.policy
-import ipaddress
 import logging
 import pathlib
 import socket
@@ -21,10 +19,6 @@ import typing
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from sync_to_azure.model import RunLine, State, Summary, Trouble
 from sync_to_azure.tell.mail import (
@@ -39,6 +33,7 @@ from sync_to_azure.tell.mail import (
     sender_of,
 )
 from sync_to_azure.tell.redact import Redactor
+from tests.certificates import make_certificate
 
 PASSWORD = "hunter2%#x"
 FIRST, SECOND = "170609_NB551051_0017_AHLFFJBGX2", "170610_NB551051_0018_BHLFFJBGX3"
@@ -75,32 +70,8 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A self-made one for 127.0.0.1, and contexts that show and trust it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail of a test")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("certificate")
-    file, key_file = folder / "certificate.pem", folder / "key.pem"
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    """One for 127.0.0.1, and contexts that show and trust it."""
+    file, key_file = make_certificate(tmp_path_factory.mktemp("certificate"))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(file, key_file)
     return Certificate(file, server, ssl.create_default_context(cafile=str(file)))
