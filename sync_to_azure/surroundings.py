@@ -209,6 +209,10 @@ class Surroundings:
 
     # Telling
 
+    def redact(self, text: str) -> str:
+        """Without secrets: for what goes into the ledger."""
+        return self._redact(text)
+
     def show(self, progress: Progress) -> None:
         """On the live line."""
         self._live.update(progress)

@@ -177,7 +177,9 @@ class _Audit:
             _log.info("%s: cannot be audited: %s", run, error.message)
             return []
         except RunError as error:
-            return [Finding(f"{run}.files.jsonl", "documents", f"cannot be used: {error}")]
+            return [
+                Finding(f"{run}.files.jsonl", "documents", self._around.redact(f"cannot be used: {error}"))
+            ]
         publication.take_listing(lambda count: self._around.show(Progress(run, "listing", count)))
         found = [Finding(name, "documents", what) for name, what in publication.problems]
         differing = (
@@ -295,7 +297,7 @@ class _Audit:
         except BlobMissing:
             return Finding(file.blob, "unreadable", "went away meanwhile", file.listed_etag)
         except BlobRefused as error:
-            return Finding(file.blob, "unreadable", error.message, file.listed_etag)
+            return Finding(file.blob, "unreadable", self._around.redact(error.message), file.listed_etag)
         if md5 == file.md5:
             return None
         what = f"holds bytes with MD5 {md5.hex()} instead of {file.md5.hex()}"

@@ -27,7 +27,7 @@ from sync_to_azure.source import RunFolder, top_level_files
 from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
 from sync_to_azure.steps.words import command
-from sync_to_azure.tell.redact import plain
+from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
 
 _NAMES = 50
@@ -56,7 +56,9 @@ def run(settings: Settings, name: str) -> int:
                 parts = list(about(settings, ledger, record, folder, now))
             elif elsewhere is not None:
                 parts.append(("Audited", list(_audited(settings, ledger, name, elsewhere))))
-    _print(laid_out(parts, width))
+    # Names of files are data, also where one holds a secret: what is told of them is clean before it is folded.
+    redact = Redactor(settings.secret_values())
+    _print(laid_out([(heading, [redact(line) for line in lines]) for heading, lines in parts], width))
     return 0
 
 

@@ -38,6 +38,8 @@ _DONE = {
 def speak(settings: Settings, word: str, name: str, reason: str | None, expected: bool = False) -> int:
     """hold, ignore or retry."""
     there = _is_there(settings, name)
+    if not there and ("/" in name or name in ("", ".", "..")):
+        raise ConfigurationError(f"{name!r} is no run's name", "give the name of its folder alone")
     if not there and (word == RETRY or not expected):
         error = unknown(name, _names(settings))
         if word != RETRY:
@@ -45,12 +47,12 @@ def speak(settings: Settings, word: str, name: str, reason: str | None, expected
         raise error
     with _ledger(settings) as ledger:
         before = _give(settings, ledger, word, name, reason, {})
-    _tell(f"{plain(name)} {_DONE[word]}.")
+    _tell(settings, f"{plain(name)} {_DONE[word]}.")
     if not there:
-        _tell("No run of that name is known yet: the word counts when it comes.")
+        _tell(settings, "No run of that name is known yet: the word counts when it comes.")
     if before is not None:
-        _tell(f"It takes the place of: {before.word} by {plain(before.by)}.")
-    _without_reason(reason)
+        _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
+    _without_reason(settings, reason)
     return 0
 
 
@@ -66,7 +68,9 @@ def release(settings: Settings, name: str, reason: str | None) -> int:
         before = _give(settings, ledger, RELEASE, name, reason, {})
     assert before is not None
     _tell(
-        f"{plain(name)} is released: {before.word} by {plain(before.by)} counts no more; the next pass goes on with it."
+        settings,
+        f"{plain(name)} is released: {before.word} by {plain(before.by)} counts no more; the next pass goes on with"
+        " it.",
     )
     return 0
 
@@ -81,16 +85,17 @@ def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: 
             raise unknown(name, ledger.names())
         about, lines = _accepted(settings, ledger, run, every)
     for line in lines:
-        _tell(line)
+        _tell(settings, line)
     _confirm(settings, name, yes)
     with _ledger(settings) as writing:
         before = _give(settings, writing, ACCEPT, name, reason, about)
     _tell(
-        f"{plain(name)} is accepted; the next pass does it. {command(settings, RELEASE, name)} takes it back."
+        settings,
+        f"{plain(name)} is accepted; the next pass does it. {command(settings, RELEASE, name)} takes it back.",
     )
     if before is not None:
-        _tell(f"It takes the place of: {before.word} by {plain(before.by)}.")
-    _without_reason(reason)
+        _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
+    _without_reason(settings, reason)
     return 0
 
 
@@ -216,11 +221,12 @@ def _names(settings: Settings) -> list[str]:
         return ledger.names()
 
 
-def _without_reason(reason: str | None) -> None:
+def _without_reason(settings: Settings, reason: str | None) -> None:
     if not reason:
-        _tell("No reason is on record; --reason TEXT says it for whoever looks at this later.")
+        _tell(settings, "No reason is on record; --reason TEXT says it for whoever looks at this later.")
 
 
-def _tell(text: str) -> None:
+def _tell(settings: Settings, text: str) -> None:
+    text = Redactor(settings.secret_values())(text)
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

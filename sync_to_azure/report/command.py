@@ -14,7 +14,7 @@ from sync_to_azure.report import one_run, overview, source
 from sync_to_azure.report.folder import INDEX, RUNS, Folder, page_name
 from sync_to_azure.report.pages import Pages, need_extra
 from sync_to_azure.settings import Settings
-from sync_to_azure.tell.redact import plain
+from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import how_many
 
 MOST_PAGES = 1000
@@ -25,6 +25,7 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
     if not output.strip():
         raise ConfigurationError("--output is empty", "name a folder for the pages")
     now = time.time()
+    redact = Redactor(settings.secret_values())
     _, flow = place(settings)
     found = records(settings)
     folder = Folder.take(Path.cwd() / Path(output).expanduser(), flow.key, settings.main_folder)
@@ -40,6 +41,7 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
                 page = with_page[record.run.id]
                 about = source.about(settings.main_folder, record.run.key, folder, names)
                 values = one_run.values(ledger, record, page, about, names)
+                values["uncarried_names"] = [redact(name) for name in values["uncarried_names"]]
                 folder.write(f"{RUNS}/{page}.html", pages.render("run.html", values))
     # Last, and only then what is old goes: a link of the overview always leads somewhere.
     text = pages.render(
@@ -48,9 +50,8 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
     folder.write(INDEX, text)
     folder.prune(set(with_page.values()))
     index = folder.path / INDEX
-    sys.stdout.write(
-        f"{plain(str(index))}: {how_many(len(found.runs), 'run')}, {how_many(len(with_page), 'page')}\n"
-    )
+    told = f"{plain(str(index))}: {how_many(len(found.runs), 'run')}, {how_many(len(with_page), 'page')}\n"
+    sys.stdout.write(redact(told))
     return 0
 
 

@@ -95,5 +95,8 @@ class Settings:
         if self.ping:
             # What stands behind the host is the secret: messages may name it without the rest.
             parts = urllib.parse.urlsplit(self.ping)
-            found += [text for text in (parts.path.strip("/"), parts.query) if len(text) >= _LEAST]
+            behind = (parts.path.strip("/"), parts.query)
+            found += [
+                text for each in behind for text in (each, urllib.parse.unquote(each)) if len(text) >= _LEAST
+            ]
         return tuple(dict.fromkeys(value for value in found if value))

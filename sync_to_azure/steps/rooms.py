@@ -139,12 +139,17 @@ class Rooms:
     ) -> bool:
         """The ledger is a sink as a log is: what AzCopy or a service said goes into it without secrets."""
         if reason is not None:
-            clean = {
-                key: self.redact(value) if isinstance(value, str) else value
-                for key, value in reason.parameters.items()
-            }
-            reason = Reason(reason.code, clean)
+            reason = Reason(
+                reason.code, {key: self._clean(value) for key, value in reason.parameters.items()}
+            )
         return self.ledger.set_state(work.run, state, reason, self.clock.now(), event, **columns)
+
+    def _clean(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, (list, tuple)):
+            return [self._clean(each) for each in value]
+        return value
 
 
 def uploader_for(

@@ -15,11 +15,14 @@ from embedded.azurite import Azurite
 
 
 class Echo:
-    """Answers every request (with ``upstream``, a port: every PUT; the others are forwarded there) with ``status`` and
-    the request itself, in reason, headers and body. ``said``: what it was told: did the secret come by?"""
+    """Answers every request (with ``upstream``, a port: every PUT, or all whose path holds ``only``; the others are
+    forwarded there) with ``status`` and the request itself, in reason, headers and body. ``code``: of the error; None
+    for an answer without one. ``said``: what it was told: did the secret come by?"""
 
-    def __init__(self, status: int, code: str = "", upstream: int | None = None) -> None:
-        self.status, self.code, self.upstream = status, code, upstream
+    def __init__(
+        self, status: int, code: str | None = "", upstream: int | None = None, only: str | None = None
+    ) -> None:
+        self.status, self.code, self.upstream, self.only = status, code, upstream, only
         self.said: list[str] = []
         self._server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"echo": self})
@@ -52,7 +55,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def answer(self) -> None:
         try:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.echo.upstream is not None and self.command in ("GET", "HEAD"):
+            if self.echo.upstream is not None and not self._is_answered():
                 self._forward(self.echo.upstream)
                 return
         except OSError:
@@ -64,11 +67,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         told += urllib.parse.unquote(told)
         self.echo.said.append(told)
         one_line = " ".join(told.split())
-        code = self.echo.code or "AuthenticationFailed"
-        body = f"<Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>"
+        code = "AuthenticationFailed" if self.echo.code == "" else self.echo.code
+        body = f"<Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>" if code else told
         content = body.encode("utf-8", "replace")
         self.send_response_only(self.echo.status, one_line[:2000].encode("ascii", "replace").decode())
-        self.send_header("x-ms-error-code", code)
+        if code:
+            self.send_header("x-ms-error-code", code)
         self.send_header("x-echo", one_line[:2000].encode("ascii", "replace").decode())
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(content)))
@@ -76,6 +80,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def _is_answered(self) -> bool:
+        if self.echo.only is not None:
+            return self.echo.only in self.path
+        return self.command not in ("GET", "HEAD")
 
     def _forward(self, port: int) -> None:
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
