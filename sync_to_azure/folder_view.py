@@ -1,11 +1,12 @@
-"""Takes the view of a run folder that profiles decide on: its top level, and the beginning of a few small files."""
+"""Takes the view of a run folder that profiles decide on: its top level, and the beginning of a few small files; of a
+folder that is no run, whether runs lie below it."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sync_to_azure.errors import RunError, SourceUnavailable
 from sync_to_azure.names import shown
@@ -44,6 +45,26 @@ def take_view(path: bytes, wanted: Iterable[Wanted]) -> View:
             if taken is not None:
                 small[below] = taken
     return View(name, tuple(files), tuple(folders), small, len(ways) <= _MOST_FOLDERS)
+
+
+_MOST_INTO, _MOST_NAMES = 5, 100
+
+
+def levels_down(path: bytes, what: Callable[[str], str]) -> tuple[int, str] | None:
+    """(1 or 2, what): on which level below this folder a name stands of which ``what`` says something. Only so many
+    folders are looked into, and only so many names of each are asked."""
+    folders = _list(path)[1]
+    level = [(folder, os.path.join(path, os.fsencode(folder))) for folder in folders[:_MOST_NAMES]]
+    for depth in (1, 2):
+        found = next((said for name, _ in level if (said := what(name))), "")
+        if found:
+            return depth, found
+        level = [
+            (inner, b"")
+            for _, folder in level[:_MOST_INTO]
+            for inner in (_list(folder)[1][:_MOST_NAMES] if folder else ())
+        ]
+    return None
 
 
 def _below(path: bytes, folder: str, patterns: tuple[Wanted, ...]) -> list[tuple[str, list[str]]]:

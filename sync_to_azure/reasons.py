@@ -128,6 +128,7 @@ _NEXT = {
 
 _ADVICE = {
     "no-profile": "set completion-flag, or profile; docs/instruments.md",
+    "runs-below": "set main-folder to the folder that holds the runs themselves; docs/instruments.md",
     "stalled": "look at the instrument; accept the run to have it carried as it is, or have it ignored",
     "failed-held": "accept it to have it carried as it is, or set failed-runs to upload",
     "uncarried": "rename, repair or exclude them",
@@ -167,6 +168,7 @@ def _value(key: str, value: object) -> str:
 _WORDS = {
     "flag-missing": "waiting: {flags} is missing",
     "no-profile": "waiting: no completion-flag is given, and {problem}",
+    "runs-below": "waiting: it is no run itself: runs of {family} lie {levels} below it",
     "stalled": "unfinished: {flags} is missing, and nothing has moved since {since}",
     "failed-held": "not carried (failed-runs = hold): {problem}",
     "not-quiet-yet": "waiting: quiet since {since}, carried from {from} on",

@@ -10,7 +10,7 @@ import pytest
 
 from embedded import layouts
 from sync_to_azure.errors import RunError
-from sync_to_azure.folder_view import take_view
+from sync_to_azure.folder_view import levels_down, take_view
 from sync_to_azure.profiles import WANTED
 from sync_to_azure.profiles.view import Wanted
 
@@ -71,3 +71,23 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: pathlib.Path) -> None:
     """Not by its mode: that would not bind root. A name that is too long for the file system fails for everybody."""
     with pytest.raises(RunError, match="cannot be read: File name too long"):
         take_view(os.fsencode(tmp_path / ("x" * 300)), WANTED)
+
+
+def what(name: str) -> str:
+    return "a run" if name.startswith("run") else ""
+
+
+def test_on_which_level_runs_lie_is_asked_of_a_few(tmp_path: pathlib.Path) -> None:
+    path = os.fsencode(tmp_path)
+    assert levels_down(path, what) is None
+    (tmp_path / "a" / "b" / "run 1").mkdir(parents=True)
+    assert levels_down(path, what) is None
+    assert levels_down(os.fsencode(tmp_path / "a"), what) == (2, "a run")
+    (tmp_path / "z" / "run 2").mkdir(parents=True)
+    assert levels_down(path, what) == (2, "a run")
+    for number in range(5):
+        (tmp_path / f"m{number}").mkdir()
+    assert levels_down(path, what) is None
+    (tmp_path / "run 3").mkdir()
+    assert levels_down(path, what) == (1, "a run")
+    assert levels_down(os.fsencode(tmp_path / "gone"), what) is None

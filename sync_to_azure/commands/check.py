@@ -18,9 +18,11 @@ from urllib.parse import parse_qs
 
 from sync_to_azure import completion
 from sync_to_azure.clock import Clock, local_time
+from sync_to_azure.commands.families import MOST, families
 from sync_to_azure.errors import BlobRefused, RunError, SyncError
 from sync_to_azure.ledger import Ledger
 from sync_to_azure.ledger.place import is_damaged
+from sync_to_azure.profiles import AUTO
 from sync_to_azure.source import Mount, RunFolder, find_runs, find_sheets, mount_of, top_level_files
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.tell import log as tell_log
@@ -145,6 +147,13 @@ def _main_folder(settings: "Settings") -> Found:
             yield NOTE, f"no run holds {' and '.join(wanted)} (completion-flag)", advice
         else:
             yield OK, f"{finished} of {len(found.runs)} runs hold {' and '.join(wanted)}", ""
+    if not wanted and settings.profile == AUTO:
+        counted, others = families(found.runs)
+        looked_at = "" if len(found.runs) <= MOST else f"of the newest {MOST} folders: "
+        if counted:
+            yield OK, f"{looked_at}recognised are {', '.join(counted)}", ""
+        for text, advice in others:
+            yield NOTE, f"{looked_at}{text}", advice
 
 
 def _unreadable(run: RunFolder) -> str:

@@ -57,6 +57,12 @@ class Recognised:
     reason: str
 
 
+def title_by_name(name: str) -> str:
+    """The family whose runs are named so, or an empty string."""
+    profile = recognise(View(name)).profile
+    return profile.title if profile is not None else ""
+
+
 def recognise(view: View, chosen: str = AUTO) -> Recognised:
     """The family with the strongest sign, or the one that a person chose."""
     if chosen != AUTO:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sync_to_azure import completion, profiles
-from sync_to_azure.folder_view import take_view
+from sync_to_azure.folder_view import levels_down, take_view
 from sync_to_azure.ledger.ledger import storable
 from sync_to_azure.model import Entry, Kind
 from sync_to_azure.names import SHEET_BLOB
@@ -33,6 +33,8 @@ from sync_to_azure.steps.rooms import Rooms, Work
 _log = logging.getLogger(__name__)
 
 NO_FAMILY = "unknown"
+OF_NO_FAMILY = ("no-profile", "runs-below")
+"""Reasons of a folder of which nobody can say what it is."""
 RECOGNISED_AFTER = 3600.0
 """Seconds for which a new folder may be of no known family before it is told: an instrument, or a person, makes the
 folder first, and what it is recognised by comes later."""
@@ -75,7 +77,7 @@ def unfinished(rooms: Rooms, work: Work) -> Reason | None:
     if here.profile is None:
         if not here.view.files and not here.view.folders:
             return Reason("no-profile", {"problem": "it is empty"})
-        reason = Reason("no-profile", {"problem": here.reason})
+        reason = nobodys(work.root, here.reason)
         if now - work.run.first_seen >= RECOGNISED_AFTER and rooms.ledger.tell_once(
             f"no-profile:{work.key}", now
         ):
@@ -90,6 +92,16 @@ def unfinished(rooms: Rooms, work: Work) -> Reason | None:
         # Many a run that broke off never gets its last flag.
         about["said"] = ended.said(str(here.outcome.end), here.outcome.words)
     return Reason("flag-missing", about)
+
+
+def nobodys(path: bytes, problem: str) -> Reason:
+    """Why nobody can say of a folder when it is finished. MinKNOW writes GROUP/SAMPLE/RUN, and people keep runs by
+    year: names on the way are left out, as they are often samples'."""
+    below = levels_down(path, profiles.title_by_name)
+    if below is None:
+        return Reason("no-profile", {"problem": problem})
+    levels = "one level" if below[0] == 1 else "two levels"
+    return Reason("runs-below", {"family": below[1], "levels": levels})
 
 
 def quiet_for(rooms: Rooms, work: Work) -> float:

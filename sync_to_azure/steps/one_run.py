@@ -159,7 +159,7 @@ def _was_published(rooms: Rooms, work: Work) -> bool:
 
 def _carried_early(rooms: Rooms, work: Work, reason: Reason) -> Reason:
     """Why it waits, and how much of it was carried ahead; of a folder of which nobody can say what it is, nothing."""
-    if early.wanted(rooms, work) and reason.code != "no-profile":
+    if early.wanted(rooms, work) and reason.code not in instruments.OF_NO_FAMILY:
         there = early.ahead(rooms, work)
         if there:
             return Reason(reason.code, {**reason.parameters, "ahead": there})

@@ -221,3 +221,50 @@ def test_status_as_json_has_what_was_told(scene: Scene) -> None:
     scene.run()
     [about] = json.loads(scene.run("status", "--json", NOVASEQ).stdout)["runs"]
     assert about["reason"]["text"].startswith("waiting: CopyComplete.txt is missing; its instrument says")
+
+
+def test_runs_that_lie_two_levels_down_are_told_and_no_names_on_the_way(scene: Scene) -> None:
+    """MinKNOW's own layout below its data folder: GROUP/SAMPLE/RUN."""
+    layouts.write_layout(
+        scene.main / "Group 1" / CANARY, "20250603_1201_3E_PAA12345_e05460c6", layouts.nanopore()
+    )
+    layouts.write_layout(scene.main / "2023", NOVASEQ, layouts.novaseq_x())
+    (scene.main / "backup").mkdir()
+    (scene.main / "backup" / "notes.txt").touch()
+    write_miseq(scene.main)
+    scene.config["incremental"] = "true"
+    scene.run()
+    for run in ("Group 1", "2023", "backup"):
+        scene.age(run, HOUR)
+    told = scene.run(expect=1).output + scene.run("explain", "Group 1").output
+    words = "waiting: it is no run itself: runs of Oxford Nanopore lie two levels below it (set main-folder to the"
+    assert f"Group 1: {words} folder that holds the runs themselves" in told
+    assert "2023: waiting: it is no run itself: runs of NovaSeq X lie one level below it" in told
+    assert scene.state("Group 1") == ("waiting", "runs-below") and CANARY not in told
+    assert not [name for name in scene.etags() if name.startswith(("Group 1", "2023", "backup"))]
+    assert "ERROR" not in scene.run().stderr
+
+
+def test_check_tells_which_folders_would_wait_for_ever(scene: Scene) -> None:
+    for number in range(2):
+        (scene.main / f"backup {number}").mkdir()
+        (scene.main / f"backup {number}" / "notes.txt").touch()
+    (scene.main / "new").mkdir()
+    layouts.write_layout(
+        scene.main / "Group 1" / CANARY, "20250603_1201_3E_PAA12345_e05460c6", layouts.nanopore()
+    )
+    write_miseq(scene.main)
+    layouts.write_layout(scene.main, NOVASEQ, layouts.novaseq_x())
+    told = " ".join(scene.run("check").stdout.split())
+    assert "recognised are 1 MiSeq, 1 NovaSeq X" in told
+    nobodys = (
+        "2 would wait for ever, backup 0, backup 1: no completion-flag is given, and no family of instruments"
+    )
+    assert f"{nobodys} writes such a folder → set completion-flag, or profile" in told
+    below = (
+        "1 would wait for ever, Group 1: it is no run itself: runs of Oxford Nanopore lie two levels below it"
+    )
+    assert f"{below} → set main-folder to the folder that holds the runs" in told
+    assert CANARY not in told and "all is well" in told
+    scene.config["profile"] = "generic"
+    assert "for ever" not in scene.run("check").stdout
