@@ -351,6 +351,11 @@ class Lake:
                 f"{self._endpoint} refuses us ({code or status}) while {what}",
                 "check the key or SAS (expired?), the role assignments, the account's firewall, this machine's clock",
             )
+        if status == 409 and (blob is None or code in _OF_ALL):
+            return StorageUnavailable(
+                f"{self._endpoint} answers 409 {code} while {what}",
+                "the container or the account is being changed or deleted; tried again next time",
+            )
         if status in (409, 412):
             return BlobRefused(
                 f"the service refuses ({status} {code}) while {what}",
@@ -413,6 +418,9 @@ def _code(error: Any) -> str:
     return str(getattr(code, "value", code))
 
 
+_OF_ALL = frozenset({"ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated"})
+"""Refusals that are no single blob's
+(https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes)."""
 _NOT_AS_SEEN = frozenset({"ConditionNotMet", "BlobAlreadyExists", "TargetConditionNotMet"})
 
 

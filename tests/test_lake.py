@@ -11,7 +11,7 @@ from azure.storage.blob import ContainerClient, ContentSettings
 
 from embedded.azurite import Azurite
 from sync_to_azure import lake as lake_module
-from sync_to_azure.errors import BlobReplaced, StorageUnavailable
+from sync_to_azure.errors import BlobRefused, BlobReplaced, StorageUnavailable
 from sync_to_azure.lake import Lake
 from tests import line
 
@@ -105,3 +105,28 @@ def test_a_write_whose_answer_was_lost_is_ours(
         ]
     assert container.get_blob_client("x").get_blob_properties().etag.strip('"') == etag
     assert container.download_blob("x").readall() == b"ours"
+
+
+@pytest.mark.parametrize("code", ["ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated"])
+def test_a_container_or_account_that_is_being_changed_is_no_runs_trouble(
+    code: str, azurite: Azurite, container: ContainerClient
+) -> None:
+    """Everything is answered with 409; of a listing it counts whatever its code is."""
+    _put(_lake(azurite, container.container_name), "x", b"there", None)
+    with line.Line(azurite.port) as wire:
+        lake = _lake(azurite, container.container_name, wire.endpoint)
+        wire.act = lambda request: line.Answer(409, code)
+        for ask in (
+            lambda: list(lake.listing("run/")),
+            lambda: list(lake.beside("")),
+            lambda: lake.check(""),
+            lambda: lake.get("x"),
+            lambda: lake.put("x", b"y", 1, hashlib.md5(b"y").digest(), "text/plain"),
+        ):
+            with pytest.raises(StorageUnavailable, match=f"answers 409 {code}.*being changed or deleted"):
+                ask()
+        wire.act = lambda request: line.Answer(409, "Conflict")
+        with pytest.raises(StorageUnavailable):
+            list(lake.listing("run/"))
+        with pytest.raises(BlobRefused):
+            lake.get("x")

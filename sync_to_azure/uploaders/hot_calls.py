@@ -215,7 +215,7 @@ class HotCalls:
             )
         if status == 404:
             return StorageUnavailable(f"container {self._container} is gone ({code})", "create it")
-        if status < 400 or status == 407 or code == "ContainerBeingDeleted":
+        if status < 400 or status == 407 or code in _OF_ALL:
             return StorageUnavailable(
                 f"no service answers while writing {blob}: {status} {code}",
                 "check blob-endpoint, and the proxy if there is one",
@@ -225,6 +225,8 @@ class HotCalls:
         return BlobRefused(f"{blob}: the service refuses for good ({status} {code})", _ADVICE.get(code, ""))
 
 
+_OF_ALL = ("ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated")
+"""As ``lake``: refusals with 409 that are no single blob's."""
 _ADVICE = {
     "LeaseIdMissing": "somebody holds a lease on this blob: break it, or wait",
     "BlobImmutableDueToPolicy": "an immutability policy protects this blob: it cannot be replaced before it ends",

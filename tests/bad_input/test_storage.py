@@ -12,6 +12,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from embedded.azurite import Azurite
 from tests.bad_input.faults import Proxy, assert_no_secret, blobs, stand_in, told, write_run
+from tests.line import Answer, Line
 
 Run = Callable[..., Any]
 HOUR = datetime.timedelta(hours=1)
@@ -51,6 +52,19 @@ def test_the_container_is_missing(
     assert "c: waiting: RTAComplete.txt is missing" in outcome.stderr
     assert not (tmp_path / "was-started").exists()
     assert_no_secret(tmp_path, outcome, [Azurite.key], but=("account.key",))
+
+
+@pytest.mark.parametrize("what", ["comp=list", ""], ids=["listings", "everything"])
+def test_the_container_is_being_deleted(
+    run_command: Run, everyday: dict[str, object], azurite: Azurite, main_folder: pathlib.Path, what: str
+) -> None:
+    """No run's fault: a listing, or all, is answered with 409."""
+    write_run(main_folder, "a")
+    with Line(azurite.port) as wire:
+        wire.act = lambda request: Answer(409, "ContainerBeingDeleted") if what in request.path else None
+        config = everyday | {"uploader": "native", "blob-endpoint": wire.endpoint}
+        told(run_command(config=config), 3, "answers 409 ContainerBeingDeleted", "being changed or deleted")
+    told(run_command(config=config | {"blob-endpoint": azurite.endpoint}), 0)
 
 
 def test_another_account(

@@ -163,6 +163,7 @@ def test_one_refused_for_good_is_told_also_after_many_that_failed_otherwise(
         (Answer(403, "AuthorizationPermissionMismatch"), AccessRefused),
         (Answer(404, "ContainerNotFound"), StorageUnavailable),
         (Answer(409, "ContainerBeingDeleted"), StorageUnavailable),
+        (Answer(409, "ContainerDisabled"), StorageUnavailable),
         (Answer(407, ""), StorageUnavailable),
         (Answer(302, "", {"Location": "http://login.hotel/"}), StorageUnavailable),
         (Answer(200, ""), StorageUnavailable),
