@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
+from collections.abc import Callable
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import (
@@ -23,7 +24,7 @@ from sync_to_azure.ledger.words import HOLD
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.steps import look, one_run, resume, reverify, words
+from sync_to_azure.steps import early, look, one_run, resume, reverify, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.walk import SHARE_GONE
@@ -65,8 +66,17 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
         # Some may have been put back, and are runs again.
         found = look.at_main_folder(rooms)
     rooms.due = _due(rooms)
+    going_on = []
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)
+        if work.goes_on and early.wanted(rooms, work):
+            going_on.append(work)
+        else:
+            _add_up(rooms, work, summary)
+    # What is finished never waits for what is not.
+    for work in going_on:
+        if storage_trouble is None:
+            storage_trouble = _guarded(rooms, work, storage_trouble, one_run.carry_ahead)
         _add_up(rooms, work, summary)
     if storage_trouble is not None:
         raise storage_trouble
@@ -86,11 +96,16 @@ def _due(rooms: Rooms) -> frozenset[str]:
     return keys
 
 
-def _guarded(rooms: Rooms, work: Work, storage_trouble: SurroundingsError | None) -> SurroundingsError | None:
+def _guarded(
+    rooms: Rooms,
+    work: Work,
+    storage_trouble: SurroundingsError | None,
+    step: Callable[[Rooms, Work], None] = one_run.step,
+) -> SurroundingsError | None:
     """One run, its errors turned into its state. Returns what is wrong with the surroundings, if anything is."""
     try:
         if storage_trouble is None:
-            one_run.step(rooms, work)
+            step(rooms, work)
         else:
             _without_storage(rooms, work, storage_trouble)
     except RunChanged as error:

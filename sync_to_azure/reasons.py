@@ -32,8 +32,9 @@ class Reason:
     def text(self) -> str:
         words = _WORDS.get(self.code)
         said = f"; {self.parameters['said']}" if "said" in self.parameters else ""
-        ahead = f"; carried ahead: {self.parameters['ahead']}" if "ahead" in self.parameters else ""
-        return (self.code if words is None else self._filled(words)) + said + ahead
+        ahead = self.parameters.get("ahead")
+        carried = f"; carried ahead and not published: {ahead}" if ahead else ""
+        return (self.code if words is None else self._filled(words)) + said + carried
 
     def _filled(self, words: str) -> str:
         values = {key: _value(key, value) for key, value in self.parameters.items()}
@@ -74,7 +75,9 @@ def standing(
 
 def what_next(state: State, reason: Reason | None, word: str | None = None, damaged: bool = False) -> str:
     """What comes next for a run, in a few words."""
-    by_word = _NEXT_BY_WORD.get(word or "", "") or ("a person has it healed (explain says how)" if damaged else "")
+    by_word = _NEXT_BY_WORD.get(word or "", "") or (
+        "a person has it healed (explain says how)" if damaged else ""
+    )
     return by_word or (reason.next if reason is not None else "") or _NEXT_BY_STATE.get(state, "")
 
 

@@ -89,15 +89,16 @@ class Files(Changes):
             # Used up: a later ETag, or another run's file of the same name, is not what was sent here.
             connection.execute("DELETE FROM work.sent")
         total = self._connection.execute(
-            "SELECT count(*), coalesce(sum(size), 0), sum(evidence > 0), min(evidence) FROM file WHERE run_id = ?",
+            "SELECT count(*), coalesce(sum(size), 0), sum(evidence > 0 AND md5 IS NOT NULL), min(evidence) FROM file"
+            " WHERE run_id = ?",
             (run.id,),
         ).fetchone()
         wrong = self._connection.execute(
             "SELECT f.blob, CASE WHEN f.md5 IS NULL THEN 'not hashed' WHEN l.blob IS NULL THEN 'missing'"
             "  WHEN l.size <> f.size THEN 'size ' || l.size || ' instead of ' || f.size"
             "  WHEN l.md5 IS NULL THEN 'no MD5' ELSE 'another MD5' END"
-            " FROM file f LEFT JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ? AND f.evidence = 0"
-            " ORDER BY f.blob LIMIT 20",
+            " FROM file f LEFT JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
+            " AND (f.evidence = 0 OR f.md5 IS NULL) ORDER BY f.blob LIMIT 20",
             (run.id,),
         ).fetchall()
         extras = self._connection.execute(
@@ -119,7 +120,8 @@ class Files(Changes):
     def proved(self, run: Run) -> tuple[int, int]:
         """Files and bytes that are at the destination, as far as is known."""
         row = self._connection.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence > 0", (run.id,)
+            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence > 0 AND md5 IS NOT NULL",
+            (run.id,),
         ).fetchone()
         return int(row[0]), int(row[1])
 

@@ -81,13 +81,20 @@ class Plan(Work):
                 (run.id, file.path, Kind.UNREADABLE.value, file.size, detail),
             )
 
+    _HASH_FIRST = (
+        "FROM file f JOIN work.listing l ON l.blob = f.blob"
+        " WHERE f.run_id = ? AND f.generation = 0 AND f.origin = 'run' AND f.md5 IS NULL AND l.size = f.size"
+        " AND l.md5 IS NOT NULL AND l.stub = 0"
+    )
+
     def to_hash_first(self, run: Run) -> Iterator[FileToSend]:
         """Unpublished files without MD5 of which a blob of the same size is there: the MD5 decides what is sent."""
+        return self._files(self._HASH_FIRST, run)
+
+    def to_hash_early(self, run: Run) -> Iterator[FileToSend]:
+        """Of these, those that nothing holds."""
         return self._files(
-            "FROM file f JOIN work.listing l ON l.blob = f.blob"
-            " WHERE f.run_id = ? AND f.generation = 0 AND f.origin = 'run' AND f.md5 IS NULL AND l.size = f.size"
-            " AND l.md5 IS NOT NULL AND l.stub = 0",
-            run,
+            f"{self._HASH_FIRST} AND NOT EXISTS (SELECT 1 FROM work.hold h WHERE h.blob = f.blob)", run
         )
 
     # Missing or different; a published one only if its source was proved to match (marked ``heal``).

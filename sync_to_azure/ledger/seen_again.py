@@ -12,6 +12,12 @@ from sync_to_azure.model import Blob, Entry, Kind
 
 _PAGE = 2000
 
+ADOPTED = "adopted"
+"""Event: its manifest, or a part of it, came from the lake instead of our own reading."""
+
+CARRIED_EARLY = "carried-early"
+"""Event: files of it were sent while it was written."""
+
 
 def standings(
     connection: sqlite3.Connection, run: Run
@@ -43,10 +49,9 @@ def standings(
         last = bytes(page[-1][0])
 
 
-def was_adopted(connection: sqlite3.Connection, run: Run) -> bool:
-    """Did its manifest, or a part of it, ever come from the lake instead of our own reading?"""
-    query = "SELECT EXISTS (SELECT 1 FROM event WHERE run_id = ? AND code = 'adopted')"
-    return bool(connection.execute(query, (run.id,)).fetchone()[0])
+def happened(connection: sqlite3.Connection, run: Run, code: str) -> bool:
+    query = "SELECT EXISTS (SELECT 1 FROM event WHERE run_id = ? AND code = ?)"
+    return bool(connection.execute(query, (run.id, code)).fetchone()[0])
 
 
 def uncarried_but(

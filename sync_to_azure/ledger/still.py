@@ -17,23 +17,25 @@ class Still:
         self._ledger = ledger
 
     def note(self, run: Run, now: float) -> None:
-        """Files that stand as they did keep their time; all others stand since now.
+        """Files that stand as they did keep their time; all others stand since now, and so do those of a clock that
+        went back.
 
-        One whose ctime alone is another was written to under the same size and mtime: what was known of its bytes is
-        forgotten first.
+        What is not known to stand as it did since its MD5 was computed may have been written to under the same size and
+        mtime, or only touched: its MD5 is forgotten first. The evidence stays: it is of the blob, whose MD5 the listing
+        tells, and counts only while the file's new MD5 is that one.
         """
-        same = "s.kind = 'file' AND s.size = t.size AND s.mtime_ns = t.mtime_ns"
+        same = "s.kind = 'file' AND s.size = t.size AND s.mtime_ns = t.mtime_ns AND s.ctime_ns = t.ctime_ns"
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET md5 = NULL, evidence = 0, etag = NULL WHERE run_id = ?1 AND generation = 0"
-                " AND origin = 'run' AND EXISTS (SELECT 1 FROM still t JOIN work.seen s ON s.blob = t.blob"
-                f" WHERE t.run_id = ?1 AND t.blob = file.blob AND {same} AND s.ctime_ns <> t.ctime_ns)",
+                "UPDATE file SET md5 = NULL WHERE run_id = ?1 AND generation = 0 AND origin = 'run'"
+                " AND md5 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM still t JOIN work.seen s ON s.blob = t.blob"
+                f" WHERE t.run_id = ?1 AND t.blob = file.blob AND {same})",
                 (run.id,),
             )
             connection.execute(
-                "DELETE FROM still AS t WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM work.seen s"
-                f" WHERE s.blob = t.blob AND {same} AND s.ctime_ns = t.ctime_ns)",
-                (run.id,),
+                "DELETE FROM still AS t WHERE run_id = ?1 AND (since > ?2 OR NOT EXISTS (SELECT 1 FROM work.seen s"
+                f" WHERE s.blob = t.blob AND {same}))",
+                (run.id, now),
             )
             connection.execute(
                 "INSERT INTO still (run_id, blob, size, mtime_ns, ctime_ns, since)"

@@ -14,6 +14,7 @@ from typing import Any
 from sync_to_azure.errors import BlobMissing, RunError
 from sync_to_azure.ledger.audits import Audits
 from sync_to_azure.ledger.files import FileRow
+from sync_to_azure.ledger.seen_again import ADOPTED
 from sync_to_azure.model import Evidence
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import documents, ended
@@ -102,7 +103,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         **ended.of_receipt(receipt),
     )
     Audits(rooms.ledger).doubt(run)
-    rooms.ledger.append_event(run, rooms.clock.now(), "adopted", {"generation": generation})
+    rooms.ledger.append_event(run, rooms.clock.now(), ADOPTED, {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
 
 

@@ -108,16 +108,25 @@ def _given_up(rooms: Rooms, work: Work) -> int:
 
 
 def what_stands_still(rooms: Rooms, work: Work) -> None:
-    """Of a run that goes on: send what is not held, and write down what is proved. Raises RunChanged for files that
-    moved all the same, UploadFailed; what went through is written down before."""
+    """Of a run that goes on: send what is not held, and prove it as ``verify`` asks, so that nothing of that remains
+    for its end. Raises RunChanged for files that moved all the same, UploadFailed; what went through is written down
+    before."""
     problem: RunChanged | UploadFailed | None
     try:
+        # Sent by a pass that was cut off, or only touched: not sent again if it is the same.
+        _hash(rooms, work, rooms.files.to_hash_early(work.run))
         problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5)
     except RunChanged as error:
         problem = error
         rooms.files.learn_md5s(work.run)
         take_listing(rooms, work)
     rooms.files.verdict(work.run)
+    if read_back.until(
+        rooms, work, Evidence.from_label(rooms.settings.verify), _WHY_READ_BACK[rooms.settings.verify]
+    ):
+        # The listing is corrected for blobs that hold other bytes.
+        problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5) or problem
+        rooms.files.verdict(work.run)
     if problem is not None:
         raise problem
 

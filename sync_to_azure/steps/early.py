@@ -1,15 +1,17 @@
 """While a run goes on (``incremental``): files that stand still are carried, so that only the tail remains at its end.
 
 Nothing is published, and nothing of it has to be believed later: when the run is complete, every file is compared with
-the listing as always. A file that became another meanwhile, by size, mtime or ctime, is sent again.
+the listing as always. A file that may have become another meanwhile, by size, mtime or ctime, is hashed again.
 """
 
 from __future__ import annotations
 
 import logging
 
-from sync_to_azure.errors import RunChanged, UploadFailed
+from sync_to_azure.errors import RunChanged, SourceUnavailable, UploadFailed
+from sync_to_azure.ledger.seen_again import CARRIED_EARLY, happened
 from sync_to_azure.ledger.still import Still
+from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import adopt, carry, look, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
@@ -18,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 _LAST_FOLDERS = frozenset({"interop", "logs", "log", "thumbnail_images"})
 _LAST_SUFFIXES = (
+    ".transferdone",
     ".log",
     ".txt",
     ".tmp",
@@ -50,33 +53,55 @@ def wanted(rooms: Rooms, work: Work) -> bool:
     return rooms.settings.incremental and not rooms.settings.dry_run and not run.is_published
 
 
-def ahead(rooms: Rooms, work: Work) -> str:
-    """Carry what has stood still for ``stable-for``; how much of the run is at the destination, in words."""
+def ahead(rooms: Rooms, work: Work) -> None:
+    """Carry what has stood still for ``stable-for``."""
     run, files, now = work.run, rooms.files, rooms.clock.now()
     files.clear_try()
     adopt.publication(rooms, work)
     if run.is_published or run.taken_over:
         # Somebody else's: the whole is compared when it is complete.
-        return ""
+        return
     sheet, _ = sheets.read(work)
     sheets.place_own(rooms, work, sheet)
     look.into_ledger(rooms, work)
+    files.merge_walk(run)
     still = Still(rooms.ledger)
     still.note(run, now)
-    files.merge_walk(run)
     carry.take_listing(rooms, work)
-    until = now - rooms.settings.stable_for
-    files.hold((blob, "moving") for blob, since in still.since(run) if since > until or goes_last(blob))
+    files.hold(
+        (blob, "moving")
+        for blob, since in still.since(run)
+        if goes_last(blob) or not _stands_still(since, now, rooms.settings.stable_for)
+    )
     try:
         carry.what_stands_still(rooms, work)
     except (RunChanged, UploadFailed) as error:
         _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
-    there, size = files.proved(run)
-    return f"{there} files, {human_size(size)}" if there else ""
+    except SourceUnavailable as error:
+        # A file that the instrument has locked, or the share? Raises if it is the share.
+        look.at_main_folder(rooms)
+        _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
+    if work.sent_files and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
+        rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
+
+
+def _stands_still(since: float, now: float, stable_for: float) -> bool:
+    """Two looks so far apart saw it as it is; one look says nothing, whatever ``stable-for`` is."""
+    return since < now and now - since >= stable_for
+
+
+def told(rooms: Rooms, work: Work, reason: Reason) -> Reason:
+    """The reason why a run is not published, and how much of it stands at the destination all the same."""
+    there, size = 0, 0
+    if not work.run.is_published and Still(rooms.ledger).knows(work.run):
+        there, size = rooms.files.proved(work.run)
+    if not there:
+        return reason
+    return Reason(reason.code, {**reason.parameters, "ahead": f"{there} files, {human_size(size)}"})
 
 
 def settled(rooms: Rooms, work: Work) -> None:
-    """The run is complete: called after its walk, so that a late write under an old mtime is found."""
+    """The run is complete: called after its walk came into the manifest. A late write under an old mtime is found."""
     still = Still(rooms.ledger)
     if still.knows(work.run):
         still.note(work.run, rooms.clock.now())

@@ -93,7 +93,9 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     if not run.is_published:
         waits = look.unfinished(rooms, work)
         if waits is not None:
-            unfinished(rooms, work, _carried_early(rooms, work, waits))
+            unfinished(rooms, work, waits)
+            # Of a folder of which nobody can say what it is, nothing.
+            work.goes_on = waits.code not in instruments.OF_NO_FAMILY
             return
         held = instruments.held(rooms, work)
         if held is not None and not _was_published(rooms, work):
@@ -111,9 +113,9 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     decision = look.is_quiet(rooms, work)
     if not run.is_published and not decision.ready:
         assert decision.reason is not None
-        wait(rooms, work, _carried_early(rooms, work, decision.reason))
+        wait(rooms, work, decision.reason)
+        work.goes_on = True
         return
-    early.settled(rooms, work)
     if not run.lake_known or not run.is_published:
         # Asked each time: a ledger that was set back, or another machine, must not make us send over what is published.
         adopt.publication(rooms, work)
@@ -130,6 +132,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
             rooms.set_state(work, State.WAITING, Reason("accepted-not-quiet", parameters))
             return
     files.merge_walk(run)
+    early.settled(rooms, work)
     if run.is_published and files.unpublished(run) and not decision.ready:
         parameters = dict(decision.reason.parameters) if decision.reason else {}
         wait(rooms, work, Reason("not-quiet-additions", parameters), changed)
@@ -157,13 +160,19 @@ def _was_published(rooms: Rooms, work: Work) -> bool:
     return work.run.is_published
 
 
-def _carried_early(rooms: Rooms, work: Work, reason: Reason) -> Reason:
-    """Why it waits, and how much of it was carried ahead; of a folder of which nobody can say what it is, nothing."""
-    if early.wanted(rooms, work) and reason.code not in instruments.OF_NO_FAMILY:
-        there = early.ahead(rooms, work)
-        if there:
-            return Reason(reason.code, {**reason.parameters, "ahead": there})
-    return reason
+def carry_ahead(rooms: Rooms, work: Work) -> None:
+    """What stands still of a run that waits; called when all that is finished was carried."""
+    run, reason = work.run, work.run.reason
+    assert reason is not None
+    if words.stops(rooms, work):
+        words.stand_still(rooms, work)
+        return
+    early.ahead(rooms, work)
+    if run.is_published:
+        # It is complete by the lake's word; the source is looked at in the next pass.
+        wait(rooms, work, reason)
+    else:
+        rooms.set_state(work, run.state, early.told(rooms, work, reason))
 
 
 def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed: frozen.Differences) -> bool:
@@ -271,7 +280,7 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
             # Not at rest: the next pass must look again, whatever the folder's mtime says.
             rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
     else:
-        rooms.set_state(work, State.WAITING, reason)
+        rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
 
 
 def unfinished(rooms: Rooms, work: Work, waits: Reason) -> None:
@@ -279,7 +288,7 @@ def unfinished(rooms: Rooms, work: Work, waits: Reason) -> None:
     look.forget_quiet(rooms, work)
     stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
     if stalled is not None:
-        flag(rooms, work, stalled)
+        flag(rooms, work, early.told(rooms, work, stalled))
     else:
         wait(rooms, work, waits)
 
@@ -365,7 +374,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
             text = f"sample sheet {work.key}.csv has been waiting for its run for 48 h"
             rooms.trouble(f"{work.key}:no-run", text, once=True)
     elif run.state is not State.GONE:
-        reason = Reason("vanished")
+        reason = early.told(rooms, work, Reason("vanished"))
         rooms.set_state(work, State.GONE, reason)
         rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
     elif work.sheets:

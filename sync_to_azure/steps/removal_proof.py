@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sync_to_azure.errors import SourceUnavailable
 from sync_to_azure.hashing import Hasher
-from sync_to_azure.ledger.seen_again import standings, was_adopted
+from sync_to_azure.ledger.seen_again import ADOPTED, CARRIED_EARLY, happened, standings
 from sync_to_azure.model import Entry, Evidence, FileToSend, Kind, Progress
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
 from sync_to_azure.source import mounts_below
@@ -84,8 +84,11 @@ def _heal(rooms: Rooms, work: Work) -> None:
 
 def must_rehash(rooms: Rooms, work: Work) -> bool:
     """Asked for; or the manifest was read from the lake (the ledger was lost), where whoever may write the blobs may
-    have written a manifest to fit them: only the bytes at the source tell."""
-    return rooms.settings.remove_rehash or was_adopted(rooms.ledger.connection, work.run)
+    have written a manifest to fit them: only the bytes at the source tell. Or files were hashed long before the run was
+    complete, and a share may keep no trace of what was written to them since."""
+    connection = rooms.ledger.connection
+    known = (happened(connection, work.run, code) for code in (ADOPTED, CARRIED_EARLY))
+    return rooms.settings.remove_rehash or any(known)
 
 
 def rehashed(rooms: Rooms, work: Work) -> list[str]:

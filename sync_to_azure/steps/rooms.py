@@ -176,7 +176,7 @@ def uploader_for(
 class Work:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
     published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the bytes of the
-    outside sheet, both once they were looked at."""
+    outside sheet, both once they were looked at; ``goes_on``: it was looked at, and is not finished."""
 
     run: Run
     folder: RunFolder | None
@@ -193,6 +193,7 @@ class Work:
     line: RunLine | None = None
     known: "Known | None" = None
     sheet: bytes | None = None
+    goes_on: bool = False
 
     @property
     def key(self) -> str:

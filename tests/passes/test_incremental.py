@@ -44,6 +44,8 @@ def blobs(scene: Scene) -> set[str]:
         ("interop/C1.1/QMetricsOut.bin", True),
         ("Data/Logs/x.bcl", True),
         ("Data/Intensities/config.xml", True),
+        ("1_A01/metadata/m84028_230214_022129_s1.transferdone", True),
+        ("1_A01/.m54006_160504_020705.transferdone", True),
         ("Data/Intensities/BaseCalls/L001/0001.bcl.bgzf", False),
         ("Data/Intensities/BaseCalls/L001/C1.1/s_1_1101.bcl", False),
         ("pod5_pass/x.pod5", False),
@@ -63,7 +65,7 @@ def test_only_the_tail_remains(uploader: str, early: Scene) -> None:
     outcome = early.run()
     assert blobs(early) == {"A/Data/1.bcl", "A/Data/2.bcl"}
     assert early.state("A") == ("waiting", "flag-missing")
-    assert "carried ahead: 2 files, 6 B" in outcome.output
+    assert "carried ahead and not published: 2 files, 6 B" in outcome.output
     before = early.etags()
     write(run, {"Data/3.bcl": "three", FLAG: ""})
     early.run()

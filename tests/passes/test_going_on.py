@@ -1,0 +1,360 @@
+"""A run that is carried while it is written, attacked: files become others, ledgers are lost, passes are in the way."""
+
+from __future__ import annotations
+
+import collections.abc
+import os
+import pathlib
+import re
+
+import pytest
+
+from tests.passes.proxy import Proxy
+from tests.passes.scene import FLAG, Scene, tree, write
+from tests.passes.test_incremental import early, going_on
+
+__all__ = ["early"]
+
+FIRST = "Data/1.bcl"
+Act = collections.abc.Callable[[pathlib.Path], object]
+
+
+def carried(scene: Scene, **files: bytes | str) -> pathlib.Path:
+    """A run of which what stands still was carried."""
+    run = going_on(scene, **files)
+    scene.run()
+    scene.run()
+    assert f"A/{FIRST}" in scene.etags()
+    return run
+
+
+def rewrite(path: pathlib.Path, content: bytes) -> None:
+    """Other bytes under the same size and mtime."""
+    status = path.stat()
+    assert len(content) == status.st_size
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def reads(proxy: Proxy, blob: str) -> list[str]:
+    return [path for method, path in proxy.seen if method == "GET" and path.split("?")[0].endswith(blob)]
+
+
+# What becomes of files that were carried
+
+
+def _folder(path: pathlib.Path) -> None:
+    path.unlink()
+    write(path, {"inner.bcl": "in a folder now"})
+
+
+def _symlink(path: pathlib.Path) -> None:
+    path.unlink()
+    path.symlink_to("2.bcl")
+
+
+def _swap(path: pathlib.Path) -> None:
+    """Same size, and the mtimes go with the names."""
+    other, aside = path.with_name("2.bcl"), path.with_name("aside")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    path.rename(aside)
+    other.rename(path)
+    aside.rename(other)
+
+
+@pytest.mark.parametrize(
+    ("act", "left_over"),
+    [
+        (lambda path: path.unlink(), 1),
+        (lambda path: path.rename(path.with_name("9.bcl")), 1),
+        (lambda path: path.parent.rename(path.parent.with_name("Data2")), 2),
+        (lambda path: os.truncate(path, 1), 0),
+        (lambda path: os.truncate(path, 0), 0),
+        (lambda path: rewrite(path, b"ONE"), 0),
+        (_swap, 0),
+        (_folder, 1),
+        (_symlink, 1),
+    ],
+    ids=[
+        "deleted",
+        "renamed",
+        "folder renamed",
+        "cut",
+        "emptied",
+        "rewritten",
+        "swapped",
+        "folder",
+        "symlink",
+    ],
+)
+@pytest.mark.parametrize("seen_between", [False, True])
+def test_what_becomes_of_a_carried_file(act: Act, left_over: int, seen_between: bool, early: Scene) -> None:
+    run = carried(early)
+    act(run / FIRST)
+    if seen_between:
+        early.run()
+        early.run()
+    write(run, {FLAG: ""})
+    early.run()
+    _, rows, receipt, _ = early.documents("A")
+    expected = tree(run)
+    assert {row["path"]: early.get(f"A/{row['path']}") for row in rows} == expected
+    assert receipt["extras"] == left_over, "a blob that no file stands for is told, and no part of the run"
+
+
+def test_what_is_not_known_to_stand_as_it_did_is_hashed_again(early: Scene) -> None:
+    """Killed between two notes: an MD5 without the time at which its file was seen."""
+    run = carried(early)
+    early.sql("DELETE FROM still WHERE blob = ?", FIRST)
+    rewrite(run / FIRST, b"ONE")
+    write(run, {FLAG: ""})
+    early.run()
+    assert early.get(f"A/{FIRST}") == b"ONE"
+    early.check_sums("A")
+
+
+def test_what_was_only_touched_costs_nothing_at_the_end(early: Scene, proxy: Proxy) -> None:
+    """A backup clears a bit in each file: other ctimes. They are hashed again before the end, and read back never."""
+    early.through(proxy)
+    run = carried(early)
+    for path in (run / "Data").iterdir():
+        path.chmod(0o640)
+    early.run()
+    early.run()
+    proxy.reset()
+    write(run, {FLAG: ""})
+    outcome = early.run()
+    assert early.is_published("A") and not reads(proxy, ".bcl")
+    assert "read back" not in outcome.output
+    assert all(row["evidence"] == "validated" for row in early.documents("A")[1])
+
+
+def test_a_late_write_is_carried_before_the_end(early: Scene) -> None:
+    run = carried(early)
+    rewrite(run / FIRST, b"ONE")
+    early.run()
+    early.run()
+    assert early.get(f"A/{FIRST}") == b"ONE"
+
+
+# Looks and clocks
+
+
+def test_one_look_is_none_also_with_stable_for_0(early: Scene) -> None:
+    early.config["stable-for"] = 0
+    going_on(early)
+    early.run()
+    assert not early.etags()
+    early.run()
+    assert f"A/{FIRST}" in early.etags()
+
+
+def test_a_clock_that_went_back_begins_anew(early: Scene) -> None:
+    going_on(early)
+    early.run()
+    early.sql("UPDATE still SET since = since + 1000000")
+    early.run()
+    assert not early.etags()
+    early.run()
+    assert f"A/{FIRST}" in early.etags()
+
+
+# Others, and other words
+
+
+def test_what_is_finished_comes_first(early: Scene, proxy: Proxy) -> None:
+    early.through(proxy)
+    going_on(early)
+    early.run()
+    early.make_run("B")
+    proxy.reset()
+    early.run()
+    written = [path for method, path in proxy.seen if method == "PUT"]
+    marker = next(number for number, path in enumerate(written) if "/B.sync" in path)
+    ahead = [number for number, path in enumerate(written) if "/A/" in path]
+    assert ahead and marker < min(ahead)
+
+
+def test_a_word_holds_it(early: Scene) -> None:
+    run = going_on(early)
+    early.run()
+    early.run("hold", "A")
+    early.run()
+    assert not early.etags()
+    early.run("release", "A")
+    early.run()
+    assert f"A/{FIRST}" in early.etags()
+    early.run("ignore", "A")
+    write(run, {FLAG: ""})
+    early.run()
+    assert not early.is_published("A")
+
+
+def test_accepted_unfinished(early: Scene) -> None:
+    run = carried(early)
+    rewrite(run / FIRST, b"ONE")
+    early.run("accept", "A", "--yes", "--reason", "it broke off")
+    early.run()
+    assert early.is_published("A") and early.get(f"A/{FIRST}") == b"ONE"
+    early.check_sums("A")
+    assert early.documents("A")[2]["outcome"] == "accepted unfinished"
+
+
+def test_a_rule_that_came_later(early: Scene) -> None:
+    run = carried(early)
+    early.config["exclude"] = "1.bcl"
+    early.run()
+    write(run, {FLAG: ""})
+    early.run()
+    sums, _, receipt, _ = early.documents("A")
+    assert FIRST not in sums and receipt["extras"] == 1
+
+
+def test_another_flag(early: Scene) -> None:
+    """What it waited for was given wrong."""
+    run = carried(early)
+    write(run, {"CopyComplete.txt": ""})
+    early.config["completion-flag"] = "CopyComplete.txt"
+    early.run()
+    assert early.is_published("A")
+    early.check_sums("A")
+
+
+def test_two_machines(early: Scene) -> None:
+    run = going_on(early)
+    other = early.config | {"state-file": early.folder / "other-machine.sqlite"}
+    for _ in range(2):
+        early.run()
+        assert early.run_command(config=other).returncode == 0
+    before = early.etags()
+    write(run, {FLAG: ""})
+    early.run()
+    after = early.etags()
+    assert early.is_published("A") and all(after[name] == etag for name, etag in before.items())
+    assert early.run_command(config=other).returncode == 0
+    assert early.etags() == after
+
+
+# What is lost
+
+
+def test_the_ledger_is_lost_midway(early: Scene) -> None:
+    run = carried(early)
+    before = early.etags()
+    early.lose_ledger()
+    rewrite(run / "Data/2.bcl", b"TWO")
+    early.run()
+    early.run()
+    write(run, {FLAG: ""})
+    early.run()
+    assert early.etags()[f"A/{FIRST}"] == before[f"A/{FIRST}"], "it was there"
+    assert early.get("A/Data/2.bcl") == b"TWO"
+    early.check_sums("A")
+
+
+def test_the_ledger_is_lost_at_the_end(early: Scene) -> None:
+    run = carried(early)
+    early.lose_ledger()
+    rewrite(run / FIRST, b"ONE")
+    write(run, {FLAG: ""})
+    early.run()
+    assert early.get(f"A/{FIRST}") == b"ONE"
+    early.check_sums("A")
+
+
+def test_a_blob_that_went_wrong_meanwhile(early: Scene) -> None:
+    run = carried(early)
+    early.put(f"A/{FIRST}", b"bad", md5_of=b"one")
+    early.container.delete_blob("A/Data/2.bcl")
+    write(run, {FLAG: ""})
+    early.run()
+    assert early.get(f"A/{FIRST}") == b"one" and early.get("A/Data/2.bcl") == b"two"
+    early.check_sums("A")
+
+
+def test_a_main_folder_that_is_lost_midway(early: Scene) -> None:
+    run = carried(early)
+    away = early.main.with_name("unmounted")
+    early.main.rename(away)
+    early.main.mkdir()
+    early.run(expect=3)
+    early.main.rmdir()
+    away.rename(early.main)
+    before = early.etags()
+    write(run, {FLAG: ""})
+    early.run()
+    assert early.is_published("A") and early.etags()[f"A/{FIRST}"] == before[f"A/{FIRST}"]
+
+
+# A run that broke off
+
+
+def test_a_run_that_broke_off_says_so_everywhere(early: Scene) -> None:
+    carried(early)
+    early.config["stale-after"] = 1e-6
+    outcome = early.run(expect=1)
+    assert early.state("A") == ("flagged", "stalled")
+    ahead = "carried ahead and not published: 2 files, 6 B"
+    assert ahead in outcome.output
+    early.run("--no-incremental")
+    told = re.sub(r"\s+", " ", early.run("explain", "A").output)
+    assert ahead in told and "stalled" not in early.run("status").output.replace("A", "")
+    assert not [name for name in early.etags() if "/" not in name], "no document"
+    for command in ("restore", "audit"):
+        refused = early.run_command(
+            command, "A", *([early.folder / "into"] if command == "restore" else []), config=early.config
+        )
+        assert refused.returncode != 0 and not (early.folder / "into" / "A").exists(), refused.output
+
+
+def test_a_folder_that_goes_away_leaves_word_of_its_blobs(early: Scene) -> None:
+    run = carried(early)
+    (early.main / "B").mkdir()
+    run.rename(early.folder / "taken")
+    outcome = early.run(expect=1)
+    assert early.state("A") == ("gone", "vanished")
+    assert "carried ahead and not published: 2 files, 6 B" in outcome.output
+    (early.folder / "taken").rename(run)
+    write(run, {FLAG: ""})
+    early.run()
+    early.check_sums("A")
+
+
+# Removal
+
+
+def test_before_removal_it_is_read_once_more(early: Scene) -> None:
+    """A share that keeps no trace of a late write: size, mtime and ctime as they were."""
+    run = carried(early)
+    rewrite(run / FIRST, b"ONE")
+    early.sql("UPDATE still SET ctime_ns = ? WHERE blob = ?", (run / FIRST).stat().st_ctime_ns, FIRST)
+    write(run, {FLAG: ""})
+    early.config |= {"remove-source": "true", "remove-after": 0}
+    early.run(expect=1)
+    assert (run / FIRST).read_bytes() == b"ONE" and early.state("A")[1] == "rehash-differs"
+
+
+def test_it_is_removed_when_it_is_what_was_published(early: Scene) -> None:
+    run = carried(early)
+    write(run, {FLAG: ""})
+    early.config |= {"remove-source": "true", "remove-after": 0}
+    outcome = early.run()
+    assert not run.exists() and "read once more, 0 differ" in outcome.output
+
+
+# AzCopy
+
+
+def test_what_azcopy_sends_in_blocks_is_read_back_before_the_end(early: Scene, proxy: Proxy) -> None:
+    early.config["uploader"] = "azcopy"
+    early.through(proxy)
+    run = going_on(early, **{"Data/large.bcl": os.urandom(9_000_000)})
+    small = {"AZCOPY_BUFFER_GB": "0.012"}
+    early.run()
+    early.run(environment=small)
+    assert len(reads(proxy, "large.bcl")) > 0
+    proxy.reset()
+    write(run, {FLAG: ""})
+    early.run(environment=small)
+    assert early.is_published("A") and not reads(proxy, "large.bcl")
+    early.check_sums("A")
