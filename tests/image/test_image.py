@@ -157,6 +157,22 @@ def test_blocks_are_checked_by_crc64(
     assert f"{run.name}.sync" in set(container.list_blob_names())
 
 
+def test_pages_with_quality_plots(
+    mounted: Mounted, everyday: dict[str, object], container: ContainerClient
+) -> None:
+    """The extra `report` is in the image: Illumina's reader of InterOp comes with libraries of its own."""
+    run = write_miseq(mounted.folder / "data")
+    mounted.configure(everyday, 10001, uploader="native")
+    assert mounted.run().returncode == 0
+    ended = mounted.run("report", "--output", "/state/pages")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    pages = mounted.folder / "state" / "pages"
+    assert f"{run.name} is safe" in (pages / "index.html").read_text("utf-8")
+    [page] = (pages / "runs").glob("*.html")
+    text = page.read_text("utf-8")
+    assert "No quality plots" not in text and "Lanes and reads" in text
+
+
 def test_without_a_state_folder_it_says_so(mounted: Mounted, everyday: dict[str, object]) -> None:
     write_miseq(mounted.folder / "data")
     mounted.configure(everyday, 10001)
