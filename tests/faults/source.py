@@ -13,7 +13,7 @@ import subprocess
 from tests.faults.fault import Fault, Some, acting, at_end, is_data, is_document
 from tests.faults.points import Action
 from tests.faults.truth import digest
-from tests.faults.world import FLAG, Outcome, World
+from tests.faults.world import FLAG, PARAMETERS, Outcome, World
 from tests.line import Request
 
 Armed = collections.abc.Iterator[None]
@@ -121,7 +121,7 @@ def one_file(
         names = [
             name
             for name in sorted(world.truth.now["R"])
-            if "Sheet" not in name and name not in (FLAG, "Data/empty.txt")
+            if "Sheet" not in name and name not in (FLAG, PARAMETERS, "Data/empty.txt")
             if not (new_only and world.watch.is_published("R", name, world.truth.now["R"][name]))
         ]
         name = (

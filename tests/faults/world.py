@@ -17,6 +17,7 @@ import time
 
 from azure.storage.blob import ContainerClient
 
+from embedded import layouts
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT, azcopy_path
 from tests.faults.mounts import Bound, Share, SmallDisk
@@ -27,7 +28,9 @@ from tests.line import Act, Answer, Line, Request
 
 FLAG = "RTAComplete.txt"
 ASIDE = ".sync_to_azure-removing-"
-SHAPES = ("small", "blocks", "sheet", "growth")
+SHAPES = ("small", "blocks", "sheet", "growth", "family")
+PARAMETERS = "runParameters.xml"
+"""What a run of the shape ``family`` is recognised by, besides RunInfo.xml: no fault strikes both."""
 HUNG_AFTER = 120.0
 """Seconds; the longest pass that was seen took 40."""
 
@@ -145,6 +148,9 @@ class World:
         }
         if self.plan.shape == "sheet":
             config["samplesheet-folder"] = self.folder / "sheets"
+        if self.plan.shape == "family":
+            # The instrument's family says when a run is finished.
+            del config["completion-flag"]
         return config
 
     def _first_runs(self) -> None:
@@ -152,11 +158,14 @@ class World:
         self.write(
             "R", {f"Data/L00{lane}/{cycle}.bcl": self.noise(300) for lane in (1, 2) for cycle in range(4)}
         )
-        self.write("R", {"RunInfo.xml": self.noise(900), "Data/empty.txt": b"", FLAG: b"done\n"})
+        of_its_family = _of_a_miseq() if self.plan.shape == "family" else {}
+        self.write(
+            "R", {"RunInfo.xml": self.noise(900), "Data/empty.txt": b"", FLAG: b"done\n"} | of_its_family
+        )
         if self.plan.shape == "blocks":
             self.write("R", {"Data/large.raw": self.chance.randbytes(LARGE)})
-        if self.plan.shape in ("small", "sheet"):
-            self.write("OTHER", {"Data/1.bcl": self.noise(500), FLAG: b"done\n"})
+        if self.plan.shape in ("small", "sheet", "family"):
+            self.write("OTHER", {"Data/1.bcl": self.noise(500), FLAG: b"done\n"} | of_its_family)
         if self.plan.shape == "sheet":
             self.write("R", {"SampleSheet.csv": self.noise(200)})
             for run in ("R", "OTHER"):
@@ -337,6 +346,16 @@ class World:
 
     def strike(self, fault: str) -> None:
         self.struck.add(fault)
+
+
+def _of_a_miseq() -> dict[str, bytes]:
+    """What it is recognised by, and how it ended; how many base calls it must have is not said."""
+    software = b"<Setup><ApplicationName>MiSeq Control Software</ApplicationName></Setup>"
+    return {
+        "RunInfo.xml": layouts.run_info("191028_M00001_0021_000000000-97CKD", layout=(0, 0, 0, 0)),
+        PARAMETERS: b"<RunParameters>" + software + b"</RunParameters>",
+        "RunCompletionStatus.xml": layouts.completion_status("CompletedAsPlanned"),
+    }
 
 
 HUNG = -999
