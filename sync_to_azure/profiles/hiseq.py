@@ -26,10 +26,11 @@ PROFILE = illumina.profile(
         title="HiSeq",
         instruments=r"(HWI-)?[CDJK]\d{5}|(HWI-)?(ST|SN)-?E?\d{3,7}|E\d{5}|7001\d{3}",
         software=("HiSeq Control Software", "HiSeq X Control Software", "HiSeq 3000/4000 Control Software"),
-        flags=_flags,
-        flags_words="`RTAComplete.txt`; with RTA 2 (3000, 4000, X) also `SequencingComplete.txt`",
-        calls=illumina.per_tile,
-        calls_words="one `.bcl` a tile and cycle",
+        flags=illumina.Flags(
+            _flags,
+            "`RTAComplete.txt`; with RTA 2 (3000, 4000, X) also `SequencingComplete.txt`",
+        ),
+        calls=illumina.PER_TILE,
         source="roryk/tiny-test-data, bcftbx/platforms.py, HiSeq X System Guide",
     )
 )

@@ -31,24 +31,34 @@ WANTED = tuple(
 
 _FOLDER = re.compile(r"\d{6}(?:\d\d)?_(?P<instrument>[A-Za-z0-9-]+)_\d{1,6}_[A-Za-z0-9-]+")
 
-Calls = Callable[[RunInfo], Expectation]
-Flags = Callable[[View], tuple[str, ...]]
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Flags:
+    """``of``: names of the flags that a finished run has; ``words`` for the documentation."""
+
+    of: Callable[[View], tuple[str, ...]]
+    words: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Calls:
+    """How base calls lie. ``expect``: a rule in words, and what RunInfo.xml promises, to what must be there."""
+
+    words: str
+    expect: Callable[[str, RunInfo], Expectation]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Family:
     """``instruments``: a pattern of the whole instrument id. ``software``: how its control software calls itself, or
-    InstrumentType begins. ``flags``: names of the flags that a finished run has. ``calls``: what base calls it has.
-    """
+    InstrumentType begins. ``source``: where the facts are from."""
 
     name: str
     title: str
     instruments: str
     software: tuple[str, ...]
     flags: Flags
-    flags_words: str
     calls: Calls
-    calls_words: str
     source: str
 
 
@@ -58,14 +68,14 @@ def profile(family: Family) -> Profile:
         title=family.title,
         words=Words(
             recognised=f"{', '.join(family.software)}; instrument `{family.instruments}`",
-            finished=family.flags_words,
+            finished=family.flags.words,
             outcome="`RunCompletionStatus.xml`, else `CompletedJobInfo.xml`",
-            completeness=family.calls_words,
+            completeness=family.calls.words,
             sheet="`SampleSheet.csv`",
             source=family.source,
         ),
         recognise=lambda view: recognise(family, view),
-        waits_for=lambda view: tuple(flag for flag in family.flags(view) if not view.has(flag)),
+        waits_for=lambda view: tuple(flag for flag in family.flags.of(view) if not view.has(flag)),
         outcome=outcome,
         expect=lambda view: expect(family, view),
         facts=facts,
@@ -76,7 +86,7 @@ def profile(family: Family) -> Profile:
 
 def flags(*names: str) -> Flags:
     """The same flags for every run."""
-    return lambda view: names
+    return Flags(lambda view: names, " and ".join(f"`{name}`" for name in names))
 
 
 def recognise(family: Family, view: View) -> Sign:
@@ -134,31 +144,31 @@ def expect(family: Family, view: View) -> Expectation | None:
     run_info = run_info_of(view)
     if run_info is None or not run_info.cycles or not run_info.lanes:
         return None
-    return family.calls(run_info)
+    return family.calls.expect(family.calls.words.replace("`", ""), run_info)
 
 
-def per_tile(run_info: RunInfo) -> Expectation:
+def _per_tile(rule: str, run_info: RunInfo) -> Expectation:
     """One s_LANE_TILE.bcl (or .bcl.gz) a tile and cycle, in Data/Intensities/BaseCalls/L001/C1.1."""
     return Groups(
-        "one .bcl a tile and cycle",
+        rule,
         r"Data/Intensities/BaseCalls/L(?P<lane>\d{3})/C(?P<cycle>\d{1,4})\.1/s_\d_(?P<member>\d{4,5})\.bcl(?:\.gz)?",
         {(lane, cycle): tiles.tiles for lane, tiles in run_info.lanes.items() for cycle in _cycles(run_info)},
     )
 
 
-def per_lane(run_info: RunInfo) -> Expectation:
+def _per_lane(rule: str, run_info: RunInfo) -> Expectation:
     """One CYCLE.bcl.bgzf a lane and cycle, four digits, in Data/Intensities/BaseCalls/L001."""
     return Groups(
-        "one .bcl.bgzf a lane and cycle",
+        rule,
         r"Data/Intensities/BaseCalls/L(?P<lane>\d{3})/(?P<cycle>\d{4})\.bcl\.bgzf",
         {(lane, cycle): 1 for lane in run_info.lanes for cycle in _cycles(run_info)},
     )
 
 
-def per_surface(run_info: RunInfo) -> Expectation:
+def _per_surface(rule: str, run_info: RunInfo) -> Expectation:
     """One L001_1.cbcl a lane, surface and cycle, in Data/Intensities/BaseCalls/L001/C1.1."""
     return Groups(
-        "one .cbcl a lane, surface and cycle",
+        rule,
         r"Data/Intensities/BaseCalls/L(?P<lane>\d{3})/C(?P<cycle>\d{1,4})\.1/L\d{3}_(?P<member>\d)\.cbcl",
         {
             (lane, cycle): len(tiles.surfaces)
@@ -170,6 +180,11 @@ def per_surface(run_info: RunInfo) -> Expectation:
 
 def _cycles(run_info: RunInfo) -> range:
     return range(1, run_info.cycles + 1)
+
+
+PER_TILE = Calls("one `.bcl` a tile and cycle", _per_tile)
+PER_LANE = Calls("one `.bcl.bgzf` a lane and cycle", _per_lane)
+PER_SURFACE = Calls("one `.cbcl` a lane, surface and cycle", _per_surface)
 
 
 def facts(view: View) -> Mapping[str, Any]:

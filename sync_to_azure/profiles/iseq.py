@@ -16,9 +16,7 @@ PROFILE = illumina.profile(
         instruments=r"FS\d{4,8}",
         software=("iSeq Control Software", "iSeq 100 Control Software"),
         flags=illumina.flags("RTAComplete.txt"),
-        flags_words="`RTAComplete.txt`",
-        calls=illumina.per_lane,
-        calls_words="one `.bcl.bgzf` a lane and cycle",
+        calls=illumina.PER_LANE,
         source="Illumina, iSeq 100, Output Files",
     )
 )

@@ -15,9 +15,7 @@ PROFILE = illumina.profile(
         instruments=r"MN\d{4,6}",
         software=("MiniSeq Control Software",),
         flags=illumina.flags("CopyComplete.txt"),
-        flags_words="`CopyComplete.txt`",
-        calls=illumina.per_lane,
-        calls_words="one `.bcl.bgzf` a lane and cycle",
+        calls=illumina.PER_LANE,
         source="MiniSeq System Guide, Appendix C; NTNU bfq pipeline",
     )
 )

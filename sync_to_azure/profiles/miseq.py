@@ -27,10 +27,11 @@ PROFILE = illumina.profile(
         title="MiSeq",
         instruments=r"(HWI-)?M\d{4,6}",
         software=("MiSeq Control Software",),
-        flags=_flags,
-        flags_words="`RTAComplete.txt`; from control software 4.0 on also `CopyComplete.txt`",
-        calls=illumina.per_tile,
-        calls_words="one `.bcl` a tile and cycle",
+        flags=illumina.Flags(
+            _flags,
+            "`RTAComplete.txt`; from control software 4.0 on also `CopyComplete.txt`",
+        ),
+        calls=illumina.PER_TILE,
         source="Illumina article 1678, aozan#17",
     )
 )

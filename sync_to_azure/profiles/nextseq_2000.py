@@ -17,9 +17,7 @@ PROFILE = illumina.profile(
         instruments=r"V[HL]\d{4,6}",
         software=("NextSeq 1000/2000 Control Software", "NextSeq1000", "NextSeq2000"),
         flags=illumina.flags("CopyComplete.txt"),
-        flags_words="`CopyComplete.txt`",
-        calls=illumina.per_surface,
-        calls_words="one `.cbcl` a lane, surface and cycle",
+        calls=illumina.PER_SURFACE,
         source="Illumina article 2443; NextSeq 1000/2000, Sequencing Output Files",
     )
 )

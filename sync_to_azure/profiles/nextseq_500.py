@@ -26,11 +26,12 @@ PROFILE = illumina.profile(
         title="NextSeq 500/550",
         instruments=r"(NB|NS|NDX)\d{4,6}",
         software=("NextSeq Control Software",),
-        flags=_flags,
-        flags_words="`RTAComplete.txt` (or `.xml`) and `RunCompletionStatus.xml`; from control software 4.0 on"
-        " `CopyComplete.txt` instead of the latter",
-        calls=illumina.per_lane,
-        calls_words="one `.bcl.bgzf` a lane and cycle",
+        flags=illumina.Flags(
+            _flags,
+            "`RTAComplete.txt` (or `.xml`) and `RunCompletionStatus.xml`; from control software 4.0 on"
+            " `CopyComplete.txt` instead of the latter",
+        ),
+        calls=illumina.PER_LANE,
         source="miso-lims/runscanner, miso-lims#2254, Illumina, NextSeq 550, Sequencing Output Files",
     )
 )

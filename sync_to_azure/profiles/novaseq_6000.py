@@ -16,9 +16,7 @@ PROFILE = illumina.profile(
         instruments=r"A\d{5}",
         software=("NovaSeq Control Software", "NovaSeq 6000", "NovaSeqDx Control Software"),
         flags=illumina.flags("CopyComplete.txt"),
-        flags_words="`CopyComplete.txt`",
-        calls=illumina.per_surface,
-        calls_words="one `.cbcl` a lane, surface and cycle",
+        calls=illumina.PER_SURFACE,
         source="miso-lims#2254; NovaSeq 6000 System Guide, Sequencing Output Files",
     )
 )

@@ -17,9 +17,7 @@ PROFILE = illumina.profile(
         instruments=r"LH\d{5}",
         software=("NovaSeqX",),
         flags=illumina.flags("CopyComplete.txt"),
-        flags_words="`CopyComplete.txt`",
-        calls=illumina.per_surface,
-        calls_words="one `.cbcl` a lane, surface and cycle",
+        calls=illumina.PER_SURFACE,
         source="Illumina, NovaSeq X, Output Folder Structure; miso-lims/runscanner",
     )
 )
