@@ -7,8 +7,10 @@ documented layouts (embedded/layouts.py, where each cites its source): all other
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -133,6 +135,33 @@ CASES = {
         "20250114_sample 02_S1-A2_1_0002.d/analysis.tdf_bin",
     ),
 }
+
+
+ELSEWHERE = {
+    # Real runs and embedded/runs.py, below.
+    *("miseq", "nextseq-500", "thermo"),
+    # No layout of their own, or tried by whole passes.
+    *("generic", "proteomics", "metabolomics"),
+}
+
+
+def test_no_family_is_left_out() -> None:
+    assert {profile.name for profile in profiles.PROFILES} <= {
+        case.profile for case in CASES.values()
+    } | ELSEWHERE
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_what_is_said_of_its_flags_is_what_it_waits_for(case: Case) -> None:
+    words = profiles.BY_NAME[case.profile].words.finished
+    said = [pattern.rpartition("/")[2] for pattern in re.findall(r"`([^`]+)`", words)]
+    for flag in case.flags:
+        assert any(fnmatch.fnmatchcase(flag.rpartition("/")[2], pattern) for pattern in said), words
+
+
+def test_what_is_said_of_its_sheet_is_where_it_is_looked_for() -> None:
+    for profile in profiles.PROFILES:
+        assert (profile.sheet or "none") == profile.words.sheet.strip("`").lower()
 
 
 def look(folder: pathlib.Path) -> tuple[View, profiles.Recognised]:
