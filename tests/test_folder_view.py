@@ -33,7 +33,8 @@ def test_a_large_file_is_not_read(tmp_path: pathlib.Path) -> None:
     view = take_view(os.fsencode(tmp_path), WANTED)
     small = view.small["RunInfo.xml"]
     assert (small.size, small.content) == (2**40, None) and "is larger than" in small.problem
-    assert time.monotonic() - began < 5
+    # To read it would take many minutes.
+    assert time.monotonic() - began < 60
 
 
 def test_only_the_head_of_a_few(tmp_path: pathlib.Path) -> None:

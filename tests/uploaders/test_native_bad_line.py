@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import pathlib
@@ -174,10 +175,10 @@ def test_trouble_that_all_files_share_ends_it_at_once(
     answer: Answer, kind: type[Exception], wire: Wire, through: Settings, run: pathlib.Path
 ) -> None:
     wire.act = lambda request: answer if request.method == "PUT" else None
-    began = time.monotonic()
     sent, error = carried(native(through), job_of(run, {str(number): b"1" for number in range(1000)}))
     assert not sent and isinstance(error, kind)
-    assert time.monotonic() - began < 5 and len(wire.seen) < 500
+    tries = collections.Counter(request.path.partition("?")[0] for request in wire.seen)
+    assert len(tries) < 500 and set(tries.values()) == {1}, "none is tried again"
     assert "sig=" not in str(error)
 
 
@@ -233,7 +234,7 @@ def test_a_fault_of_ours_ends_the_file_and_not_the_pass(
     began = time.monotonic()
     sent, error = carried(native(through, Faulty(through, False)), job_of(run, contents))
     assert not sent and isinstance(error, UploadFailed) and "16 files" in str(error)
-    assert time.monotonic() - began < 10 and "please report it" in caplog.text
+    assert time.monotonic() - began < 60 and "please report it" in caplog.text
 
 
 def test_no_secret_is_logged(

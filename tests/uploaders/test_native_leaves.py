@@ -79,13 +79,14 @@ def test_a_share_that_went_away_is_told_at_once_and_no_buffer_is_lost(
     began = time.monotonic()
     _, error = carried(native(through), job_for(run, [str(number) for number in range(30)]))
     assert isinstance(error, UploadFailed) and "30 files" in str(error) and "cannot be read" in str(error)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_closed_in_the_middle_nothing_of_it_arrives_any_more(
     wire: Wire, through: Settings, container: ContainerClient, run: pathlib.Path
 ) -> None:
-    wire.bytes_a_second = MEBIBYTE
+    """To its end it would take 48 s."""
+    wire.bytes_a_second = MEBIBYTE / 8
     job = job_of(run, {"slow": bytes(6 * MEBIBYTE)})
 
     class Enough(Exception):
@@ -99,7 +100,7 @@ def test_closed_in_the_middle_nothing_of_it_arrives_any_more(
     began = time.monotonic()
     with pytest.raises(Enough):
         carried(native(through), job, tick)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     wire.bytes_a_second = None
     time.sleep(0.5)
     assert not list(container.list_blobs())
@@ -170,7 +171,8 @@ def test_the_cap_is_kept(through: Settings, run: pathlib.Path) -> None:
     began = time.monotonic()
     job = job_of(run, {str(number): bytes(100_000) for number in range(60)})
     assert carried(native(through), job)[1] is None
-    assert 2.5 < time.monotonic() - began < 5  # 6 MB
+    # 6 MB; bits taken for bytes, it would be 0.4 s, and 24 s the other way round.
+    assert 2.5 < time.monotonic() - began < 12
 
 
 def test_the_tier(through: Settings, container: ContainerClient, run: pathlib.Path) -> None:
