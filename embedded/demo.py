@@ -1,4 +1,6 @@
-"""What `make demo` runs: three instruments' runs into an embedded Azurite by the real command, then the proof."""
+"""What `make demo` runs: three instruments' runs into an embedded Azurite by the real command, one of them while it is
+written, then the proof.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 from azure.storage.blob import BlobProperties, ContainerClient
 
 from embedded.azurite import Azurite
+from embedded.instrument import Instrument
 from embedded.runs import WrittenRun, write_miseq, write_nextseq, write_proteomics, write_sample_sheet
 from embedded.tools import azcopy_path
 
 CONTAINER = "runs"
-MIB = 1024 * 1024
+MB = 1_000_000
+WRITES_FOR = 4.0
+"""Seconds for which the sequencer writes its run."""
 
 
 class DemoFailed(Exception):
@@ -31,13 +38,15 @@ class DemoFailed(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Instrument:
+class Flow:
     """One main folder with its config file; ``complete`` must arrive, ``unfinished`` must not."""
 
     name: str
     config: str
     complete: list[WrittenRun]
     unfinished: list[WrittenRun]
+    at_work: Instrument | None = None
+    """It writes the complete run while we look."""
 
 
 def main() -> None:
@@ -64,66 +73,77 @@ def demonstrate(folder: pathlib.Path) -> None:
     with Azurite(folder / "azurite") as azurite, azurite.create_container(CONTAINER) as container:
         heading("Three instruments, and an Azure of our own")
         print(f"Azurite, Microsoft's emulator of Azure Blob Storage, answers at {azurite.endpoint}")
-        instruments = write_instruments(folder, azurite)
+        flows = write_main_folders(folder, azurite)
 
         heading("First pass: what is complete is carried, verified and published")
-        for instrument in instruments:
-            run_command(folder, instrument)
+        for flow in flows:
+            if flow.at_work is None:
+                run_command(folder, flow)
+
+        heading("While the sequencer writes: what stands still is carried ahead")
+        for flow in flows:
+            if flow.at_work is not None:
+                carry_while_it_writes(folder, flow, flow.at_work, container)
         first = listing(container)
 
         heading("Second pass: nothing is sent twice")
-        for instrument in instruments:
-            run_command(folder, instrument)
+        for flow in flows:
+            run_command(folder, flow)
         must_be_the_same(first, listing(container))
 
         heading(f"What is in the container '{CONTAINER}' now")
         show_tree(first)
-        show_receipt(container, instruments[0])
+        show_receipt(container, flows[0])
 
         heading("The proof: everything is downloaded again and checked")
         download(container, first, folder / "downloaded")
-        for instrument in instruments:
-            prove(folder, instrument, first)
+        for flow in flows:
+            prove(folder, flow, first)
 
 
-def write_instruments(folder: pathlib.Path, azurite: Azurite) -> list[Instrument]:
+def write_main_folders(folder: pathlib.Path, azurite: Azurite) -> list[Flow]:
     key_file = folder / "account.key"
     key_file.touch(mode=0o600)
     key_file.write_text(azurite.key + "\n", encoding="utf-8")
     miseq, nextseq, proteomics = (folder / name for name in ("miseq", "nextseq", "proteomics"))
-    instruments = [
-        Instrument(
+    written = write_nextseq(folder / "what the sequencer will write", seed=3, size=40 * MB)
+    sequencer = Instrument(written.folder, nextseq, WRITES_FOR)
+    flows = [
+        Flow(
             "miseq",
             config_text(folder, azurite, "miseq", flag="RTAComplete.txt", sheets=True),
             [write_miseq(miseq, seed=1)],
             [write_miseq(miseq, seed=2, complete=False)],
         ),
-        Instrument(
+        Flow(
             "nextseq",
-            config_text(folder, azurite, "nextseq", flag="RTAComplete.txt", sheets=True),
-            [write_nextseq(nextseq, seed=3)],
+            config_text(folder, azurite, "nextseq", flag="RTAComplete.txt", sheets=True)
+            + "incremental = yes\nstable-for = 0.5\nuploader = native\n",
+            [dataclasses.replace(written, folder=sequencer.run)],
             [],
+            sequencer,
         ),
-        # More than 8 MiB a file: AzCopy sends those in blocks, and the receipt tells the weaker evidence.
-        Instrument(
+        Flow(
             "proteomics",
             config_text(folder, azurite, "proteomics", flag=None, sheets=False),
-            [write_proteomics(proteomics, seed=4, files=3, size=27 * MIB)],
+            [write_proteomics(proteomics, seed=4, files=3, size=27 * MB)],
             [],
         ),
     ]
-    for instrument in instruments:
-        (folder / f"{instrument.name}.cfg").write_text(instrument.config, encoding="utf-8")
-        print(f"\nMain folder {folder / instrument.name}")
-        for run in instrument.complete:
-            print(f"  {run.name:40} {run.files:5} files {run.bytes / MIB:7.1f} MiB")
-            if instrument.name != "proteomics":
-                write_sample_sheet(folder / "samplesheets" / instrument.name, run.name)
-        for run in instrument.unfinished:
-            print(f"  {run.name:40} {run.files:5} files {run.bytes / MIB:7.1f} MiB, still being written")
+    for flow in flows:
+        (folder / flow.name).mkdir(exist_ok=True)
+        (folder / f"{flow.name}.cfg").write_text(flow.config, encoding="utf-8")
+        print(f"\nMain folder {folder / flow.name}")
+        for run in flow.complete:
+            soon = ", not begun yet" if flow.at_work else ""
+            print(f"  {run.name:40} {run.files:5} files {run.bytes / MB:7.1f} MB{soon}")
+            if flow.name != "proteomics":
+                write_sample_sheet(folder / "samplesheets" / flow.name, run.name)
+        for run in flow.unfinished:
+            print(f"  {run.name:40} {run.files:5} files {run.bytes / MB:7.1f} MB, still being written")
     print(f"\nThe config of the first one, {folder / 'miseq.cfg'}:\n")
-    print("\n".join(f"    {line}" for line in instruments[0].config.splitlines()))
-    return instruments
+    print("\n".join(f"    {line}" for line in flows[0].config.splitlines()))
+    return flows
 
 
 def config_text(folder: pathlib.Path, azurite: Azurite, name: str, *, flag: str | None, sheets: bool) -> str:
@@ -140,9 +160,52 @@ def config_text(folder: pathlib.Path, azurite: Azurite, name: str, *, flag: str 
     return "\n".join(lines) + "\n"
 
 
-def run_command(folder: pathlib.Path, instrument: Instrument) -> None:
+def carry_while_it_writes(
+    folder: pathlib.Path, flow: Flow, sequencer: Instrument, container: ContainerClient
+) -> None:
+    """Passes beside a sequencer that writes its run in pieces, and writes some files anew; then its last flags."""
+    [run] = flow.complete
+    print(f"\nA sequencer writes {run.name} for {WRITES_FOR:g} s; its config has, besides the usual:\n")
+    print("\n".join(f"    {line}" for line in flow.config.splitlines()[-3:]))
+    writer = threading.Thread(target=sequencer.write, kwargs={"flags": False}, daemon=True)
+    writer.start()
+    looks_after = 2
+    while looks_after:
+        print(f"\nOf {run.files} files and {run.bytes / MB:.1f} MB, it has written {amount(run.folder)}:")
+        looks_after -= not writer.is_alive()
+        run_command(folder, flow)
+        time.sleep(0.5)
+    ahead = below(listing(container), flow, run)
+    if not ahead or f"{flow.name}/{run.name}.sync" in listing(container):
+        raise DemoFailed(f"{run.name} should be carried in part, and not be published, before its last flag")
+    sequencer.finish()
+    print("\nIt has written its last flags: the run is complete.")
+    began = time.monotonic()
+    run_command(folder, flow)
+    seconds = time.monotonic() - began
+    there = below(listing(container), flow, run)
+    kept = [blob.size for name, blob in there.items() if name in ahead and ahead[name].etag == blob.etag]
+    print(
+        f"\n{len(kept)} of {len(there)} files, {sum(kept) / MB:.1f} of {sum(b.size for b in there.values()) / MB:.1f}"
+        f" MB, had been carried before that; the last pass took {seconds:.1f} s."
+    )
+
+
+def amount(folder: pathlib.Path) -> str:
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return f"{len(sizes)} files, {sum(sizes) / MB:.1f} MB"
+
+
+def below(
+    blobs: collections.abc.Mapping[str, BlobProperties], flow: Flow, run: WrittenRun
+) -> dict[str, BlobProperties]:
+    """The run's own files at the destination."""
+    return {name: blob for name, blob in blobs.items() if name.startswith(f"{flow.name}/{run.name}/")}
+
+
+def run_command(folder: pathlib.Path, flow: Flow) -> None:
     """The real command, its output straight to the screen, without the settings of whoever runs the demo."""
-    command = ["sync_to_azure", "--config-file", f"{instrument.name}.cfg"]
+    command = ["sync_to_azure", "--config-file", f"{flow.name}.cfg"]
     print(f"\n$ {' '.join(command)}", flush=True)
     foreign = ("SYNC_TO_AZURE_", "AZCOPY_", "AZURE_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
@@ -187,14 +250,14 @@ def show_tree(blobs: collections.abc.Mapping[str, BlobProperties]) -> None:
         print(f"  {'  ' * shown.rstrip('/').count('/')}{last + slash:56} {size:>12,}")
 
 
-def show_receipt(container: ContainerClient, instrument: Instrument) -> None:
-    name = f"{instrument.name}/{instrument.complete[0].name}"
+def show_receipt(container: ContainerClient, flow: Flow) -> None:
+    name = f"{flow.name}/{flow.complete[0].name}"
     receipt = json.loads(container.download_blob(f"{name}.json").readall())
     print(f"\nThe receipt {name}.json:\n")
     print("\n".join(f"    {line}" for line in json.dumps(receipt, indent=2).splitlines()))
     marker = container.download_blob(f"{name}.sync").readall().decode()
     print(f"\nThe marker {name}.sync, written last, for the pipelines that wait for it: {marker.strip()}")
-    if receipt.get("schema") != 1 or receipt.get("run") != instrument.complete[0].name:
+    if receipt.get("schema") != 1 or receipt.get("run") != flow.complete[0].name:
         raise DemoFailed(f"{name}.json is no receipt of this run")
 
 
@@ -208,17 +271,15 @@ def download(
             container.download_blob(name).readinto(file)
 
 
-def prove(
-    folder: pathlib.Path, instrument: Instrument, blobs: collections.abc.Mapping[str, BlobProperties]
-) -> None:
-    destination = folder / "downloaded" / instrument.name
-    for run in instrument.complete:
-        print(f"\n$ cd downloaded/{instrument.name} && md5sum --check --quiet {run.name}.md5", flush=True)
+def prove(folder: pathlib.Path, flow: Flow, blobs: collections.abc.Mapping[str, BlobProperties]) -> None:
+    destination = folder / "downloaded" / flow.name
+    for run in flow.complete:
+        print(f"\n$ cd downloaded/{flow.name} && md5sum --check --quiet {run.name}.md5", flush=True)
         checked = subprocess.run(["md5sum", "--check", "--quiet", f"{run.name}.md5"], cwd=destination)
         if checked.returncode != 0:
             raise DemoFailed(f"md5sum does not agree with {run.name}.md5")
         lines = (destination / f"{run.name}.md5").read_text(encoding="utf-8").splitlines()
-        expected = expected_at(destination / run.name, run, folder / "samplesheets" / instrument.name)
+        expected = expected_at(destination / run.name, run, folder / "samplesheets" / flow.name)
         for arrived, path in expected.items():
             if not arrived.is_file() or not filecmp.cmp(path, arrived, shallow=False):
                 raise DemoFailed(f"{path} did not arrive as it is at {arrived}")
@@ -231,8 +292,8 @@ def prove(
         print(
             f"OK: {len(lines)} MD5s agree, and {len(expected)} files are byte for byte those of the source."
         )
-    for run in instrument.unfinished:
-        if any(name.startswith(f"{instrument.name}/{run.name}") for name in blobs):
+    for run in flow.unfinished:
+        if any(name.startswith(f"{flow.name}/{run.name}") for name in blobs):
             raise DemoFailed(f"{run.name} is still being written and was carried all the same")
         print(f"OK: nothing of {run.name} was sent, it is still being written.")
 

@@ -52,7 +52,7 @@ class Instrument:
         self._head = sorted(rest - set(self._data))
 
     def write(self, flags: bool = True) -> None:
-        """To the end; without ``flags`` all but the last of them, as a run that broke off."""
+        """To the end; without ``flags`` all but the last of them (``finish``), as a run that broke off."""
         began = time.monotonic()
         for file in self._head:
             self._copy(file)
@@ -80,7 +80,14 @@ class Instrument:
             if self._stop.is_set():
                 return
         self._grow(1.0)
-        for file in [*self._read_flags, *(self._last if flags else ())]:
+        for file in self._read_flags:
+            self._copy(file)
+        if flags:
+            self.finish()
+
+    def finish(self) -> None:
+        """The last flags."""
+        for file in self._last:
             self._copy(file)
 
     def stop(self) -> None:
