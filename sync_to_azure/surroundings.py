@@ -107,7 +107,10 @@ class Surroundings:
         return self._path
 
     def another_pass_runs(self) -> bool:
-        """Take the lock of this flow; True if another pass holds it."""
+        """Take the lock of this flow; True if another pass holds it. A dry run stands in nobody's way."""
+        if self.settings.dry_run:
+            self.state_path()
+            return False
         return self._another_runs("")
 
     def another_audit_runs(self) -> bool:
@@ -137,7 +140,7 @@ class Surroundings:
                 self._with_open_ledger(work, summary)
                 return
             except sqlite3.Error as error:
-                if not is_damaged(error) or attempt == 2:
+                if not is_damaged(error) or attempt == 2 or self.settings.dry_run:
                     raise StateUnavailable(
                         f"state file {self._path} cannot be used: {error}",
                         "check free space and permissions there, or name another state-file",
@@ -171,17 +174,17 @@ class Surroundings:
             ) from error
 
     def _with_open_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
-        ledger = self._ledger = Ledger.open(self._path, self.flow)
+        opened = Ledger.open_copy if self.settings.dry_run else Ledger.open
+        ledger = self._ledger = opened(self._path, self.flow)
         files = Files(ledger)
         rooms = Rooms(self.settings, self.clock, ledger, files, self.state_folder, self._live.update)
         try:
-            with ledger.rehearsal(files.prepare) if self.settings.dry_run else ledger.earnest():
-                self._tell_notices(ledger)
-                try:
-                    work(rooms)
-                finally:
-                    summary.troubles += rooms.troubles
-                    self._live.clear()
+            self._tell_notices(ledger)
+            try:
+                work(rooms)
+            finally:
+                summary.troubles += rooms.troubles
+                self._live.clear()
             ledger.end_progress()
         finally:
             # Hundreds of megabytes for a large run: not left lying until the next pass.

@@ -59,7 +59,9 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
             audit = _Audit(around, ledger, memory, limit if read_back else None)
             audit.all(glob, summary)
         except sqlite3.Error as error:
-            failed = StateUnavailable(f"the state file cannot be used: {error}", "is a dry run at work?")
+            failed = StateUnavailable(
+                f"the state file cannot be used: {error}", "is there space, and may we write there?"
+            )
             around.surroundings_failed(failed, summary)
         except SurroundingsError as error:
             around.surroundings_failed(error, summary)

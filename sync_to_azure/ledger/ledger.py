@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import sqlite3
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from sync_to_azure.ledger.migrations import migrate, refuse_others
 from sync_to_azure.ledger.run import RUN_COLUMNS, SETTABLE, Flow, Run, run_of
@@ -28,7 +30,7 @@ class Ledger:
         self.path = path
         self.flow = flow
         self.flow_id = flow_id
-        self._rehearsing = False
+        self.is_copy = False
 
     @classmethod
     def open(cls, path: Path, flow: Flow) -> "Ledger":
@@ -40,24 +42,56 @@ class Ledger:
             refuse_others(connection, str(path))
             _to_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA cache_size = -16000")
-            migrate(connection, str(path))
-            row = connection.execute("SELECT id FROM flow WHERE key = ?", (flow.key,)).fetchone()
-            if row is None:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(
-                    "INSERT OR IGNORE INTO flow (key, main_folder, endpoint, container, destination)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (
-                        flow.key,
-                        *map(storable, (flow.main_folder, flow.endpoint, flow.container, flow.destination)),
-                    ),
-                )
-                connection.execute("COMMIT")
-                row = connection.execute("SELECT id FROM flow WHERE key = ?", (flow.key,)).fetchone()
+            return cls._opened(connection, path, flow)
         except BaseException:
             connection.close()
             raise
+
+    @classmethod
+    def open_copy(cls, path: Path, flow: Flow) -> "Ledger":
+        """For a dry run: the ledger as it is now, in a file that nobody else sees and that is gone when it is closed or
+        its process ends. Whoever works with the ledger itself waits for nothing."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.dry-run-", dir=path.parent)
+        os.close(handle)
+        connection = sqlite3.connect(name, isolation_level=None)
+        try:
+            if path.exists():
+                address = f"file:{quote(str(path))}?mode=ro"
+                with contextlib.closing(sqlite3.connect(address, uri=True, timeout=30.0)) as ledger:
+                    refuse_others(ledger, str(path))
+                    ledger.backup(connection)
+            # In memory, as no file of that name is there to be journalled beside.
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.execute("PRAGMA synchronous = OFF")
+            os.unlink(name)
+            copy = cls._opened(connection, Path(name), flow)
+            copy.is_copy = True
+            return copy
+        except BaseException:
+            connection.close()
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name + suffix)
+            raise
+
+    @classmethod
+    def _opened(cls, connection: sqlite3.Connection, path: Path, flow: Flow) -> "Ledger":
+        connection.execute("PRAGMA cache_size = -16000")
+        migrate(connection, str(path))
+        row = connection.execute("SELECT id FROM flow WHERE key = ?", (flow.key,)).fetchone()
+        if row is None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "INSERT OR IGNORE INTO flow (key, main_folder, endpoint, container, destination)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (
+                    flow.key,
+                    *map(storable, (flow.main_folder, flow.endpoint, flow.container, flow.destination)),
+                ),
+            )
+            connection.execute("COMMIT")
+            row = connection.execute("SELECT id FROM flow WHERE key = ?", (flow.key,)).fetchone()
         return cls(connection, path, flow, int(row[0]))
 
     def close(self) -> None:
@@ -65,35 +99,15 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        begin, commit, back = "BEGIN IMMEDIATE", "COMMIT", ["ROLLBACK"]
-        if self._rehearsing:
-            begin, commit, back = "SAVEPOINT step", "RELEASE step", ["ROLLBACK TO step", "RELEASE step"]
-        self.connection.execute(begin)
+        self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield self.connection
             # A commit can fail too (a full disk): it must not leave the transaction open for the next step.
-            self.connection.execute(commit)
+            self.connection.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                for statement in back:
-                    self.connection.execute(statement)
+                self.connection.execute("ROLLBACK")
             raise
-
-    @contextlib.contextmanager
-    def rehearsal(self, prepare: Callable[[], None]) -> Iterator[None]:
-        """A dry run: all steps work on the ledger as always, and at the end nothing of it stays."""
-        prepare()
-        self.connection.execute("BEGIN IMMEDIATE")
-        self._rehearsing = True
-        try:
-            yield
-        finally:
-            self._rehearsing = False
-            self.connection.execute("ROLLBACK")
-
-    @contextlib.contextmanager
-    def earnest(self) -> Iterator[None]:
-        yield
 
     # Runs
 

@@ -26,10 +26,6 @@ class Work:
         self._work_path = Path(f"{ledger.path}.{ledger.flow.key}.work")
         self._attached = False
 
-    def prepare(self) -> None:
-        """Open the throw-away database now (it cannot be attached inside a transaction)."""
-        self._attach()
-
     def _attach(self) -> None:
         if self._attached:
             return
@@ -41,6 +37,9 @@ class Work:
         self._connection.execute("PRAGMA work.synchronous = OFF")
         self._connection.execute("PRAGMA work.cache_size = -48000")
         self._connection.executescript(WORK_SCHEMA)
+        if self._ledger.is_copy:
+            # Its name is used once: nobody would clear it away after a kill.
+            self._remove_work()
 
     def close(self) -> None:
         if self._attached:

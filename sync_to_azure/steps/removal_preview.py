@@ -1,5 +1,5 @@
 """``--dry-run`` for removal: exactly what would go, and what would stand in the way. The lake is asked, nothing changes
-at either end; what the ledger learns is rolled back with the rest of the rehearsal."""
+at either end; what the ledger learns goes with the copy of it that a dry run works on."""
 
 from __future__ import annotations
 

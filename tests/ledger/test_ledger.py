@@ -1,4 +1,4 @@
-"""The small tables of the ledger, rehearsals, and a file that is damaged, foreign or of another version."""
+"""The small tables of the ledger, copies for dry runs, and a file that is damaged, foreign or of another version."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_the_mount_is_remembered(ledger: Ledger) -> None:
     assert ledger.mount() == ("cifs", "//server/share")
 
 
-# Transactions and rehearsals
+# Transactions and copies
 
 
 def test_an_error_in_a_step_undoes_it_and_the_next_one_works(ledger: Ledger) -> None:
@@ -177,34 +177,52 @@ def dump(path: pathlib.Path) -> list[str]:
         connection.close()
 
 
-def test_a_rehearsal_leaves_nothing(path: pathlib.Path, bench: Bench) -> None:
+def test_a_copy_learns_what_it_likes_and_nothing_of_it_stays(path: pathlib.Path, bench: Bench) -> None:
+    """For a dry run. The ledger itself goes on meanwhile, also while the copy is in the middle of a step."""
     bench.manifest({"a": "1"})
-    before = dump(path)
-    with bench.ledger.rehearsal(bench.files.prepare):
-        bench.manifest({"a": "22", "b": "3"})
-        bench.list({"a": "22"})
-        assert bench.planned() == ["b"]
+    before, there = dump(path), sorted(path.parent.iterdir())
+    copy = Ledger.open_copy(path, bench.ledger.flow)
+    files = Files(copy)
+    try:
+        run = copy.runs()["run"]
+        assert [row.blob for row in files.rows(run)] == ["a"]
+        files.take_walk([Entry(b"b", Kind.FILE, 1, 1)], {})
+        files.merge_walk(run)
+        assert [row.blob for row in files.rows(run)] == ["b"]
+        copy.set_state(run, State.PUBLISHED, None, 9.0)
         with pytest.raises(RuntimeError):
-            with bench.ledger.transaction():
-                bench.ledger.connection.execute("UPDATE run SET files = 99")
+            with copy.transaction():
+                copy.connection.execute("UPDATE run SET files = 99")
+                bench.ledger.connection.execute("PRAGMA busy_timeout = 0")
+                bench.ledger.tell_once("meanwhile, in earnest", 1.0)
                 raise RuntimeError
-        bench.ledger.add_run("second", State.SEEN, 1.0)
-        bench.ledger.set_state(bench.run, State.PUBLISHED, None, 9.0)
-        bench.ledger.tell_once("x", 1.0)
-        assert bench.ledger.runs()["run"].files == 0
-        assert set(bench.ledger.runs()) == {"run", "second"}
-    assert dump(path) == before
-    bench.ledger.tell_once("afterwards, in earnest", 1.0)
-    assert dump(path) != before
+        assert copy.runs()["run"].files == 0 and bench.ledger.runs()["run"].state is not State.PUBLISHED
+        assert sorted(path.parent.iterdir()) == there, "a kill leaves nothing either"
+    finally:
+        files.close()
+        copy.close()
+    assert sorted(path.parent.iterdir()) == there
+    assert [line for line in dump(path) if "meanwhile, in earnest" not in line] == before
 
 
-def test_a_rehearsal_that_breaks_off_leaves_nothing_either(path: pathlib.Path, bench: Bench) -> None:
-    before = dump(path)
-    with pytest.raises(RuntimeError):
-        with bench.ledger.rehearsal(bench.files.prepare):
-            bench.ledger.add_run("second", State.SEEN, 1.0)
-            raise RuntimeError
-    assert dump(path) == before
+def test_a_copy_of_nothing_is_an_empty_ledger(tmp_path: pathlib.Path) -> None:
+    copy = Ledger.open_copy(tmp_path / "none.sqlite", FLOW)
+    try:
+        copy.add_run("run", State.SEEN, 1.0)
+        assert set(copy.runs()) == {"run"}
+    finally:
+        copy.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_of_what_is_no_ledger_is_refused(path: pathlib.Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    with pytest.raises(StateUnavailable, match="another program"):
+        Ledger.open_copy(path, FLOW)
+    assert list(path.parent.iterdir()) == [path]
 
 
 # The file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import pathlib
 import re
@@ -11,7 +12,7 @@ import shutil
 import pytest
 
 from tests.passes.proxy import Proxy
-from tests.passes.scene import DOCUMENTS, FLAG, Scene, tree, write
+from tests.passes.scene import DOCUMENTS, FLAG, Scene, eventually, tree, write
 
 MIB = 1024 * 1024
 
@@ -166,6 +167,35 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(scene: Scene) -> None:
     (run / "late.txt").write_text("late")
     assert "would be carried: " in scene.run("--dry-run", "--thorough").output
     assert scene.etags() == before and tree(run).keys() == folder.keys() | {"late.txt"}
+
+
+@pytest.mark.parametrize("how", ["released", "killed"])
+def test_nobody_waits_for_a_dry_run(scene: Scene, proxy: Proxy, how: str) -> None:
+    """However long it takes: a person's word and a pass are as quick as ever, and nothing of it stays."""
+    scene.config["uploader"] = "native"
+    scene.make_run("R")
+    scene.through(proxy)
+    scene.run()
+    (scene.main / "R" / "late.txt").write_text("late")
+    folder = scene.ledger.parent
+    there = {path.name for path in folder.iterdir()}
+    proxy.before = lambda method, path: proxy.wait_for_release() if "comp=list" in path else None
+    proxy.seen.clear()
+    dry = scene.start("--dry-run", "--thorough")
+    assert eventually(lambda: any("comp=list" in path for _, path in proxy.seen))
+    assert json.loads(scene.run("status", "--json").stdout)["pass"]["running"] is False
+    scene.run("hold", "R", "--reason", "a test")
+    scene.run("release", "R")
+    proxy.before = lambda method, path: None
+    assert "R: published" in scene.run().output, "the pass that a dry run must not stop"
+    assert "R/late.txt" in scene.etags()
+    if how == "killed":
+        dry.kill()
+    proxy.hold.set()
+    said = dry.communicate(timeout=60)[0]
+    assert how == "killed" or "would be carried: 0 files" in said, "by now it is there"
+    left = {path.name for path in folder.iterdir()} - there
+    assert not [name for name in left if "dry-run" in name or name.endswith(".work")]
 
 
 def test_only_the_runs_that_are_asked_for(scene: Scene) -> None:
