@@ -117,20 +117,21 @@ def _take(path: bytes, want: Wanted, read: bool) -> Small | None:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             return None
         return Small(0, None, f"cannot be read: {error.strerror}")
-    with os.fdopen(handle, "rb") as file:
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            if not read:
-                return Small(status.st_size)
-            if want.head:
-                return Small(status.st_size, file.read(want.most_bytes))
-            content = file.read(want.most_bytes + 1)
-        except OSError as error:
-            if error.errno in SHARE_GONE:
-                raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
-            return Small(0, None, f"cannot be read: {error.strerror}")
+    try:
+        status = os.fstat(handle)
+        # Before a file is made of it: a folder that took its place is none.
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if not read:
+            return Small(status.st_size)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            content = file.read(want.most_bytes + (not want.head))
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
+        return Small(0, None, f"cannot be read: {error.strerror}")
+    finally:
+        os.close(handle)
     if len(content) > want.most_bytes:
         return Small(status.st_size, None, f"is larger than {want.most_bytes} bytes")
     return Small(status.st_size, content)

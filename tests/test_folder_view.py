@@ -10,7 +10,7 @@ import pytest
 
 from embedded import layouts
 from sync_to_azure.errors import RunError
-from sync_to_azure.folder_view import levels_down, take_view
+from sync_to_azure.folder_view import _take, levels_down, take_view
 from sync_to_azure.profiles import WANTED
 from sync_to_azure.profiles.view import Wanted
 
@@ -72,6 +72,17 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: pathlib.Path) -> None:
     """Not by its mode: that would not bind root. A name that is too long for the file system fails for everybody."""
     with pytest.raises(RunError, match="cannot be read: File name too long"):
         take_view(os.fsencode(tmp_path / ("x" * 300)), WANTED)
+
+
+def test_what_took_the_place_of_a_file_is_none(tmp_path: pathlib.Path) -> None:
+    """Between the look at its names and the reading of it: a folder, a pipe, nothing at all."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("folder")
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("folder", "pipe", "link", "gone"):
+        assert _take(os.fsencode(tmp_path / name), Wanted("*", 10), True) is None
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def what(name: str) -> str:

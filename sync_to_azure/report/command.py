@@ -39,7 +39,7 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
             found_times = milestones(ledger)
             for record in shown[:MOST_PAGES]:
                 page = with_page[record.run.id]
-                about = source.about(settings.main_folder, record.run.key, folder, names)
+                about = source.about(settings.main_folder, record.run.key, folder, names, redact)
                 values = one_run.values(ledger, record, page, about, names)
                 values["uncarried_names"] = [redact(name) for name in values["uncarried_names"]]
                 folder.write(f"{RUNS}/{page}.html", pages.render("run.html", values))

@@ -21,6 +21,7 @@ from sync_to_azure.report.quality import Quality
 from sync_to_azure.run_facts.outcome import End, Outcome
 from sync_to_azure.run_facts.sample_sheet import read_sheet
 from sync_to_azure.run_facts.text import Problem
+from sync_to_azure.tell.redact import Redactor
 
 SCHEMA = 1
 _SHEET = "SampleSheet.csv"
@@ -47,7 +48,7 @@ def instrument(run: str) -> tuple[str, str]:
     return (family.title if family is not None else ""), serial
 
 
-def about(main_folder: Path, run: str, folder: Folder, names: bool) -> About | None:
+def about(main_folder: Path, run: str, folder: Folder, names: bool, redact: Redactor) -> About | None:
     """From the folder if it stands, else as it was kept; None where nothing is known."""
     path = os.path.join(os.fsencode(main_folder), os.fsencode(run))
     name = f"{KEPT}/{page_name(run)}.json"
@@ -61,7 +62,7 @@ def about(main_folder: Path, run: str, folder: Folder, names: bool) -> About | N
         view = take_view(path, profiles.WANTED)
     except SyncError as error:
         return About(None, "", "", {}, Quality(problem=error.message), True)
-    found = _about(path, view, names)
+    found = _without_secrets(_about(path, view, names), redact)
     values = {
         "schema": SCHEMA,
         "stamp": stamp,
@@ -89,6 +90,15 @@ def _about(path: bytes, view: View, names: bool) -> About:
             pass
     return About(
         profile.title, recognised.reason, _ended(profile.outcome(view)), facts, quality.read(path), True
+    )
+
+
+def _without_secrets(about: About, redact: Redactor) -> About:
+    return dataclasses.replace(
+        about,
+        recognised=redact(about.recognised),
+        outcome=redact(about.outcome),
+        facts=redact.within(about.facts),
     )
 
 

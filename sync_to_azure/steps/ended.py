@@ -28,15 +28,14 @@ def stands(run: Run) -> bool:
 
 def of_receipt(receipt: Mapping[str, Any]) -> dict[str, object]:
     """The ledger's columns, as the receipt of the published run tells them: its source may have changed since. Empty
-    where it does not, or was written by somebody else."""
+    where it does not; anything may stand in a receipt that somebody else wrote."""
     about = receipt.get("instrument")
-    if not isinstance(about, dict) or about.get("outcome") not in _KNOWN:
+    if not isinstance(about, dict):
         return {}
-    complete = about.get("complete")
-    columns: dict[str, object] = {
-        "outcome": about["outcome"],
-        "outcome_words": str(about.get("outcome_words"))[:500],
-    }
+    outcome, complete = about.get("outcome"), about.get("complete")
+    columns: dict[str, object] = {}
+    if isinstance(outcome, str) and outcome in _KNOWN:
+        columns |= {"outcome": outcome, "outcome_words": str(about.get("outcome_words"))[:500]}
     if isinstance(complete, bool):
         columns |= {"complete": int(complete), "completeness": "as its receipt says"}
     return columns

@@ -64,7 +64,9 @@ def known(rooms: Rooms, work: Work) -> Known:
         work.known = Known(view, profile, found.reason, outcome)
         name = profile.name if profile else NO_FAMILY
         reason = _storable(rooms, found.reason)
-        if (work.run.profile, work.run.recognised_by) != (name, reason) and not ended.stands(work.run):
+        # What it was recognised by may go from its source after it was published.
+        stands = ended.stands(work.run) or (work.run.is_published and profile is None)
+        if (work.run.profile, work.run.recognised_by) != (name, reason) and not stands:
             rooms.ledger.set(work.run, profile=name, recognised_by=reason)
             if profile is not None:
                 rooms.ledger.untell(f"no-profile:{work.key}")
@@ -198,12 +200,14 @@ def facts(rooms: Rooms, work: Work) -> Any:
         }
     elif "completeness" in _earlier(work):
         about["completeness"] = _earlier(work)["completeness"]
-    about["run"] = dict(here.profile.facts(here.view)) if here.profile else {}
+    before = _earlier(work).get("run")
+    about["run"] = dict(before) if isinstance(before, dict) else {}
+    about["run"] |= here.profile.facts(here.view) if here.profile else {}
     if not rooms.settings.sample_names:
         # People write names of samples into it.
         about["run"].pop("experiment", None)
     about["sample_sheet"] = sheet_facts(rooms, work)
-    return _unicode(about)
+    return _unicode(rooms.redact.within(about))
 
 
 def _unicode(value: Any) -> Any:

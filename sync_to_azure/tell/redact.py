@@ -13,6 +13,7 @@ import re
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 MASK = "***"
 SHORTEST_SECRET = 4
@@ -88,6 +89,14 @@ class Redactor:
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement, text)
         return text
+
+    def within(self, value: Any) -> Any:
+        """The same value of JSON, each text in it without secrets; keys stay."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {key: self.within(each) for key, each in value.items()}
+        return [self.within(each) for each in value] if isinstance(value, (list, tuple)) else value
 
     def _hide_known(self, text: str) -> str:
         """Spans of all secrets are found first and hidden together: secrets may overlap each other and themselves."""

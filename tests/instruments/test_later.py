@@ -1,0 +1,112 @@
+"""What was told when a run was published stays true, whatever goes from its source and whoever writes into the lake; no
+secret stands in what is told, wherever an instrument's file had it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing
+
+import pytest
+
+from embedded import layouts
+from embedded.azurite import Azurite
+from embedded.runs import write_miseq
+from tests.instruments.test_passes import NANOPORE, NOVASEQ, failed_novaseq, instrument, receipt
+from tests.passes.scene import Scene
+from tests.secrets.hunt import Hunt
+
+
+def test_what_it_was_recognised_by_may_go_from_its_source(scene: Scene) -> None:
+    run = write_miseq(scene.main)
+    folder = run.folder.rename(scene.main / "renamed")
+    scene.run()
+    before = instrument(scene, "renamed")
+    for name in ("RunInfo.xml", "runParameters.xml"):
+        (folder / name).unlink()
+    (folder / "late.txt").write_text("an addition")
+    scene.run()
+    after = instrument(scene, "renamed")
+    assert receipt(scene, "renamed")["generation"] == 2
+    assert before["run"]["flowcell"] == "000000000-97CKD" and after["run"] == before["run"]
+    assert (after["profile"], after["recognised_by"]) == (before["profile"], before["recognised_by"])
+    assert after["completeness"] == before["completeness"] and after["complete"] is True
+
+
+def test_a_run_that_lacked_files_is_known_to_by_its_receipt(scene: Scene) -> None:
+    """Its instrument says nothing of its end, and what says how much there must be is gone: only the receipt knows."""
+    name = "220923_A01934_0008_BHLL3GDRX2"
+    run = layouts.write_layout(scene.main, name, layouts.novaseq_6000())
+    (run / "Data/Intensities/BaseCalls/L001/C3.1/L001_1.cbcl").unlink()
+    scene.run()
+    (run / "RunInfo.xml").unlink()
+    scene.lose_ledger()
+    scene.config["remove-source"] = "true"
+    assert "it lacks files that its instrument promised" in scene.run().stderr
+    scene.run("--thorough")
+    assert run.is_dir()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"outcome": ["completed"], "outcome_words": {}, "complete": "yes", "run": [1], "completeness": 3},
+        {"outcome": {"a": 1}, "complete": 7, "run": "x", "sample_sheet": [1, 2]},
+        [1],
+        "text",
+    ],
+)
+def test_a_receipt_that_somebody_else_wrote_stops_nothing(scene: Scene, hostile: typing.Any) -> None:
+    run = write_miseq(scene.main)
+    scene.run()
+    values = receipt(scene, run.name)
+    values["instrument"] = hostile
+    scene.put(f"{run.name}.json", json.dumps(values).encode())
+    scene.lose_ledger()
+    (run.folder / "late.txt").write_text("an addition")
+    outcome = scene.run()
+    assert "Traceback" not in outcome.output
+    about = instrument(scene, run.name)
+    assert (about["profile"], about["outcome"], about["complete"]) == ("miseq", "unknown", True)
+    assert (
+        receipt(scene, run.name)["sha256"][f"{run.name}.md5"]
+        == hashlib.sha256(scene.get(f"{run.name}.md5")).hexdigest()
+    )
+
+
+def test_a_secret_in_an_instruments_file_is_told_nowhere(scene: Scene) -> None:
+    """The files themselves are carried as they are; what is read from them goes through the redactor."""
+    run = failed_novaseq(scene)
+    for name, there in (
+        ("RunInfo.xml", "<Instrument>LH00130"),
+        ("RunParameters.xml", "NovaSeqXPlus"),
+        ("RunCompletionStatus.xml", "I/O data"),
+    ):
+        text = (run / name).read_text("utf-8")
+        assert there in text
+        (run / name).write_text(text.replace(there, f"{there} {Azurite.key}"), "utf-8")
+    files = layouts.nanopore()
+    for name in [name for name in files if name.startswith(("final_summary", "output_hash"))]:
+        files[name] = files[name].replace(
+            b"processing_stopped=", b"processing_stopped=" + Azurite.key.encode()
+        )
+        if name.startswith("output_hash"):
+            files[name] += f"e05460c6,PAA12345,,{Azurite.key}/gone.pod5\n".encode()
+    layouts.write_layout(scene.main, NANOPORE, files)
+    scene.config |= {"log-file": scene.folder / "pass.log", "metrics-file": scene.folder / "metrics.prom"}
+    hunt = Hunt({"account key": Azurite.key})
+    for arguments, code in (
+        ((), 1),
+        (("explain", NOVASEQ), 0),
+        (("explain", NANOPORE), 0),
+        (("status", "--json"), 0),
+        (("report", "--sample-names", "--output", scene.folder / "pages"), 0),
+    ):
+        hunt.look(f"output of {arguments}", scene.run(*arguments, expect=code).output)
+    for name in (NOVASEQ, NANOPORE):
+        assert "***" in scene.get(f"{name}.json").decode()
+        hunt.look(f"receipt of {name}", scene.get(f"{name}.json"))
+    given = {path for path in scene.main.rglob("*") if path.is_file()} | {scene.folder / "account.key"}
+    hunt.look_into(scene.folder, but=given)
+    assert any("pages" in place for place in hunt.looked_at)
+    hunt.assert_nothing()
