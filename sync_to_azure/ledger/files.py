@@ -52,7 +52,9 @@ class Files(Changes):
             )
 
     def set_mtimes(self, run: Run, files: Iterable[FileToSend]) -> None:
-        """Published files that were only touched: hashed again and found the same."""
+        """Published files that were only touched: hashed again and found the same. Where one came under another path
+        (the instrument's sheet, laid down as its blob is called), the row keeps the manifest's: it is frozen.
+        """
         with self._ledger.transaction() as connection:
             connection.executemany(
                 "UPDATE file SET mtime_ns = ? WHERE run_id = ? AND blob = ?",

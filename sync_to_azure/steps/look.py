@@ -39,7 +39,7 @@ def at_main_folder(rooms: Rooms) -> Found:
     if not found.runs and not found.aside and here:
         raise SourceUnavailable(
             f"main folder {settings.main_folder} is empty, but {len(here)} runs were there before ({here[0].key} …)",
-            "is the share mounted? If all of them were really taken away, delete the state file"
+            "is the share mounted? If a person or another machine really took all of them away, delete the state file"
             f" {ledger.path} (costs time, no data)",
         )
     if known is None:

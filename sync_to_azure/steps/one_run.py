@@ -70,14 +70,14 @@ def _step(rooms: Rooms, work: Work) -> None:
         # Cut off before the folder was moved aside: it is a published run as before.
         rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=None)
     if look.nothing_new(rooms, work):
-        if remove.wanted(rooms, work) and not rooms.settings.dry_run:
+        if remove.wanted(rooms, work):
             _remove(rooms, work)
         return
     if run.state is State.VERIFIED and _only_a_sheet_lacks(rooms, work):
         tell_missing_sheet(rooms, work)
         return
     carry_and_publish(rooms, work)
-    if remove.wanted(rooms, work) and not rooms.settings.dry_run:
+    if remove.wanted(rooms, work):
         _remove(rooms, work)
 
 
