@@ -12,8 +12,9 @@ import pytest
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
 from tests.passes.test_incremental import early, going_on
+from tests.removing.conftest import Share, share
 
-__all__ = ["early"]
+__all__ = ["early", "share"]
 
 FIRST = "Data/1.bcl"
 Act = collections.abc.Callable[[pathlib.Path], object]
@@ -284,6 +285,34 @@ def test_a_main_folder_that_is_lost_midway(early: Scene) -> None:
     write(run, {FLAG: ""})
     early.run()
     assert early.is_published("A") and early.etags()[f"A/{FIRST}"] == before[f"A/{FIRST}"]
+
+
+@pytest.mark.parametrize("error", ["EIO", "EACCES", "EBUSY"])
+def test_a_file_that_the_instrument_has_locked(error: str, early: Scene, share: Share) -> None:
+    """CIFS answers a locked range with EIO, a file that is not shared with EBUSY: nobody's trouble while it lasts."""
+    run = going_on(early)
+    share.rules({"op": "open", "match": "A/Data/2.bcl$", "errno": error})
+    for _ in range(3):
+        early.run()
+    assert early.state("A") == ("waiting", "flag-missing") and share.strikes()
+    assert "A/Data/2.bcl" not in early.etags()
+    share.rules()
+    write(run, {FLAG: ""})
+    early.run()
+    assert early.is_published("A")
+    early.check_sums("A")
+
+
+def test_a_share_that_goes_while_it_is_read(early: Scene, share: Share) -> None:
+    run = going_on(early)
+    early.run()
+    share.rules({"op": "open", "match": "A/Data/2.bcl$", "errno": "EHOSTDOWN", "act": "dead"})
+    early.run(expect=3)
+    share.rules()
+    early.run()
+    write(run, {FLAG: ""})
+    early.run()
+    early.check_sums("A")
 
 
 # A run that broke off
