@@ -127,6 +127,15 @@ def held(rooms: Rooms, work: Work) -> Reason | None:
     return Reason("failed-held", {"problem": ended.said(str(outcome.end), outcome.words)})
 
 
+def tells_otherwise(work: Work) -> bool:
+    """Asked at the second look: does its instrument say of its end what it said before the first? What came between
+    that and the walk is in the fingerprint, and not in what was told."""
+    here = work.known
+    if here is None or here.profile is None or work.folder is None:
+        return False
+    return here.profile.outcome(take_view(work.root, profiles.WANTED)) != here.outcome
+
+
 def watched(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Entry]:
     """The entries of a walk, held against what must be there. What is excluded is there, too."""
     here = known(rooms, work)

@@ -204,7 +204,7 @@ def _verify_and_publish(
         # A flag stays until it is solved: known trouble, that is looked at again, is no news.
         rooms.set_state(work, State.UPLOADING, None)
     verdict = carry.until_verified(rooms, work)
-    if look.fingerprint_now(rooms, work) != work.fingerprint:
+    if look.fingerprint_now(rooms, work) != work.fingerprint or instruments.tells_otherwise(work):
         raise RunChanged(f"{work.key}: files changed while they were carried")
     other_sheets = sheets.recognise(rooms, work, sheet)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())

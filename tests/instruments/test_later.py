@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import typing
 
 import pytest
@@ -110,3 +112,40 @@ def test_a_secret_in_an_instruments_file_is_told_nowhere(scene: Scene) -> None:
     hunt.look_into(scene.folder, but=given)
     assert any("pages" in place for place in hunt.looked_at)
     hunt.assert_nothing()
+
+
+LATE = """
+import pathlib, sys
+from sync_to_azure import cli
+from sync_to_azure.steps import look
+
+walk = look.into_ledger
+
+def late(rooms, work, finished=False):
+    pathlib.Path({path!r}).write_bytes({content!r})
+    walk(rooms, work, finished)
+
+look.into_ledger = late
+sys.exit(cli.main())
+"""
+
+
+def test_what_is_told_of_its_end_is_of_the_files_that_are_published(scene: Scene) -> None:
+    """Without a quiet time: its end is written between the look at what it tells and the walk."""
+    files = layouts.novaseq_x()
+    status = files.pop("RunCompletionStatus.xml")
+    run = layouts.write_layout(scene.main, NOVASEQ, files)
+    failed = status.replace(b"RunCompleted", b"RunErrored")
+    script = LATE.format(path=str(run / "RunCompletionStatus.xml"), content=failed)
+    scene.config["remove-source"] = "true"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--config-file", scene.start_command._file(scene.config)],
+        env=scene.start_command.clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "files changed while they were carried" in done.stderr, done.stderr
+    assert run.is_dir() and not scene.is_published(NOVASEQ)
+    assert "its instrument says that it failed" in scene.run(expect=1).stderr
+    assert run.is_dir() and instrument(scene, NOVASEQ)["outcome"] == "failed"
