@@ -4,6 +4,7 @@ folder that is no run, whether runs lie below it."""
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -47,24 +48,32 @@ def take_view(path: bytes, wanted: Iterable[Wanted]) -> View:
     return View(name, tuple(files), tuple(folders), small, len(ways) <= _MOST_FOLDERS)
 
 
-_MOST_INTO, _MOST_NAMES = 5, 100
+_MOST_INTO, _MOST_NAMES = 5, 200
 
 
 def levels_down(path: bytes, what: Callable[[str], str]) -> tuple[int, str] | None:
-    """(1 or 2, what): on which level below this folder a name stands of which ``what`` says something. Only so many
-    folders are looked into, and only so many names of each are asked."""
-    folders = _list(path)[1]
-    level = [(folder, os.path.join(path, os.fsencode(folder))) for folder in folders[:_MOST_NAMES]]
+    """(1 or 2, what): on which level below this folder a folder stands of whose name ``what`` says something. Only so
+    many folders are looked into, and only so many entries of each: nobody knows what lies there."""
+    places = [path]
     for depth in (1, 2):
-        found = next((said for name, _ in level if (said := what(name))), "")
+        inner = [each for place in places[:_MOST_INTO] for each in _some_folders(place)]
+        found = next((said for each in inner if (said := what(os.fsdecode(os.path.basename(each))))), "")
         if found:
             return depth, found
-        level = [
-            (inner, b"")
-            for _, folder in level[:_MOST_INTO]
-            for inner in (_list(folder)[1][:_MOST_NAMES] if folder else ())
-        ]
+        places = inner
     return None
+
+
+def _some_folders(path: bytes) -> list[bytes]:
+    """Paths, of the first entries that the system gives. A folder that cannot be read has none."""
+    try:
+        with os.scandir(path) as entries:
+            some = itertools.islice(entries, _MOST_NAMES)
+            return sorted(entry.path for entry in some if entry.is_dir(follow_symlinks=False))
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
+        return []
 
 
 def _below(path: bytes, folder: str, patterns: tuple[Wanted, ...]) -> list[tuple[str, list[str]]]:

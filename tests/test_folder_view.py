@@ -103,3 +103,12 @@ def test_on_which_level_runs_lie_is_asked_of_a_few(tmp_path: pathlib.Path) -> No
     (tmp_path / "run 3").mkdir()
     assert levels_down(path, what) == (1, "a run")
     assert levels_down(os.fsencode(tmp_path / "gone"), what) is None
+
+
+def test_a_folder_of_many_files_is_not_read_to_its_end(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "backup").mkdir()
+    for number in range(1000):
+        (tmp_path / "backup" / f"{number}").mkdir()
+    asked: list[str] = []
+    assert levels_down(os.fsencode(tmp_path), lambda name: asked.append(name) or "") is None
+    assert len(asked) == 201
