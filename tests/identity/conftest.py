@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import collections.abc
+import dataclasses
 import http.server
 import json
+import os
 import pathlib
 import shlex
 import ssl
@@ -19,7 +21,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from tests.bad_input.faults import stand_in
+from tests.bad_input.faults import stand_in, told
 from tests.certificates import make_certificate
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -182,6 +184,62 @@ def service_principal(
         "credentials": file,
         "authority-host": token_endpoint.address,
     }
+
+
+@dataclasses.dataclass
+class Login:
+    """Passes towards the secure Azurite with one login. ``config`` and ``environment`` may be changed freely;
+    ``folder`` is the test's own."""
+
+    run_command: typing.Any
+    config: dict[str, object]
+    environment: dict[str, str]
+    main: pathlib.Path
+    container: ContainerClient
+    folder: pathlib.Path
+
+    def run(self, code: int, *words: str, **options: typing.Any) -> typing.Any:
+        """One pass, which ends with ``code`` and says ``words``."""
+        outcome = self.run_command(config=self.config, environment=self.environment, **options)
+        told(outcome, code, *words)
+        return outcome
+
+    def logs_all(self) -> None:
+        self.config |= {"log-file": self.folder / "x.log", "log-level": "DEBUG"}
+
+    def assert_carried(self, run: pathlib.Path) -> None:
+        for path in run.rglob("*"):
+            if path.is_file():
+                blob = self.container.download_blob(f"{run.name}/{path.relative_to(run)}")
+                assert blob.readall() == path.read_bytes(), path
+
+
+@pytest.fixture
+def principal(
+    run_command: typing.Any,
+    service_principal: dict[str, object],
+    trusting: dict[str, str],
+    main_folder: pathlib.Path,
+    secure_container: ContainerClient,
+    tmp_path: pathlib.Path,
+) -> Login:
+    """By tenant, application and secret."""
+    return Login(run_command, service_principal, trusting, main_folder, secure_container, tmp_path)
+
+
+@pytest.fixture
+def by_az(
+    run_command: typing.Any,
+    secure: dict[str, object],
+    trusting: dict[str, str],
+    az: pathlib.Path,
+    main_folder: pathlib.Path,
+    secure_container: ContainerClient,
+    tmp_path: pathlib.Path,
+) -> Login:
+    """The default, which is az here."""
+    environment = trusting | {"PATH": f"{az}:{os.environ['PATH']}"}
+    return Login(run_command, secure, environment, main_folder, secure_container, tmp_path)
 
 
 @pytest.fixture

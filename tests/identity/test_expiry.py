@@ -5,16 +5,14 @@ from __future__ import annotations
 import collections.abc
 import os
 import pathlib
-import typing
 
 import pytest
 
 from embedded.azurite import Azurite
-from tests.bad_input.faults import assert_no_secret, told, write_run
-from tests.identity.conftest import CLIENT_SECRET, TokenEndpoint, token
+from tests.bad_input.faults import assert_no_secret, blobs, write_run
+from tests.identity.conftest import CLIENT_SECRET, Login, TokenEndpoint, token
 from tests.identity.front import Front
 
-Run = typing.Any
 MEBIBYTE = 1024 * 1024
 
 
@@ -26,43 +24,23 @@ def front(
         yield server
 
 
-def assert_carried(container: typing.Any, folder: pathlib.Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            blob = container.download_blob(f"{folder.name}/{path.relative_to(folder)}")
-            assert blob.readall() == path.read_bytes(), path
-
-
-def test_a_whole_pass_by_the_native_uploader(
-    run_command: Run,
-    service_principal: dict[str, object],
-    trusting: dict[str, str],
-    main_folder: pathlib.Path,
-    secure_container: typing.Any,
-    tmp_path: pathlib.Path,
-) -> None:
-    folder = write_run(main_folder, "run", files=20, size=30_000)
-    (folder / "large.raw").write_bytes(os.urandom(20 * MEBIBYTE))
-    config = service_principal | {"uploader": "native", "log-file": tmp_path / "x.log", "log-level": "DEBUG"}
-    outcome = run_command(config=config, environment=trusting)
-    told(outcome, 0, "run: published")
-    assert_carried(secure_container, folder)
-    assert_no_secret(tmp_path, outcome, [CLIENT_SECRET, "not checked"], but=("client.secret",))
+def test_a_whole_pass_by_the_native_uploader(principal: Login) -> None:
+    run = write_run(principal.main, "run", files=20, size=30_000)
+    (run / "large.raw").write_bytes(os.urandom(20 * MEBIBYTE))
+    principal.config["uploader"] = "native"
+    principal.logs_all()
+    outcome = principal.run(0, "run: published")
+    principal.assert_carried(run)
+    assert_no_secret(principal.folder, outcome, [CLIENT_SECRET, "not checked"], but=("client.secret",))
 
 
 def test_a_token_that_the_service_calls_stale_in_the_middle(
-    run_command: Run,
-    service_principal: dict[str, object],
-    trusting: dict[str, str],
-    token_endpoint: TokenEndpoint,
-    main_folder: pathlib.Path,
-    secure_container: typing.Any,
-    front: Front,
+    principal: Login, token_endpoint: TokenEndpoint, front: Front
 ) -> None:
     """By its own dates it is good for an hour (a clock that is wrong, a tenant that revoked it): a new one is asked
     for, not the same again out of a cache; blocks that are there are not sent again."""
-    folder = write_run(main_folder, "run", files=30, size=30_000)
-    (folder / "large.raw").write_bytes(os.urandom(64 * MEBIBYTE))
+    run = write_run(principal.main, "run", files=30, size=30_000)
+    (run / "large.raw").write_bytes(os.urandom(64 * MEBIBYTE))
     stale: set[str] = set()
     blocks: list[str] = []
 
@@ -75,44 +53,28 @@ def test_a_token_that_the_service_calls_stale_in_the_middle(
 
     front.judge = judge
     token_endpoint.each_differs = True
-    config = service_principal | {"uploader": "native", "blob-endpoint": front.endpoint, "retry-times": 1}
-    outcome = run_command(config=config, environment=trusting)
-    told(outcome, 0, "run: published")
+    principal.config |= {"uploader": "native", "blob-endpoint": front.endpoint, "retry-times": 1}
+    principal.run(0, "run: published")
     assert front.refused > 0 and len(token_endpoint.asked) > 1
-    assert_carried(secure_container, folder)
+    principal.assert_carried(run)
     taken = {path for path in blocks}
     assert len(taken) == 8, "each block once, but for those that were refused"
 
 
-def test_a_token_that_really_runs_out_in_the_middle(
-    run_command: Run,
-    service_principal: dict[str, object],
-    trusting: dict[str, str],
-    token_endpoint: TokenEndpoint,
-    main_folder: pathlib.Path,
-    secure_container: typing.Any,
-) -> None:
+def test_a_token_that_really_runs_out_in_the_middle(principal: Login, token_endpoint: TokenEndpoint) -> None:
     """Azurite looks at its times itself. It is good for four seconds, the upload takes about eight."""
-    folder = write_run(main_folder, "run", files=3, size=30_000)
-    (folder / "large.raw").write_bytes(os.urandom(24 * MEBIBYTE))
+    run = write_run(principal.main, "run", files=3, size=30_000)
+    (run / "large.raw").write_bytes(os.urandom(24 * MEBIBYTE))
     token_endpoint.life = 4
-    config = service_principal | {"uploader": "native", "cap-mbps": 25, "retry-times": 1}
-    outcome = run_command(config=config, environment=trusting)
-    told(outcome, 0, "run: published")
+    principal.config |= {"uploader": "native", "cap-mbps": 25, "retry-times": 1}
+    outcome = principal.run(0, "run: published")
     assert outcome.seconds > 4 and len(token_endpoint.asked) > 2
-    assert_carried(secure_container, folder)
+    principal.assert_carried(run)
 
 
-def test_rights_that_are_taken_away_in_the_middle(
-    run_command: Run,
-    service_principal: dict[str, object],
-    trusting: dict[str, str],
-    main_folder: pathlib.Path,
-    secure_container: typing.Any,
-    front: Front,
-) -> None:
+def test_rights_that_are_taken_away_in_the_middle(principal: Login, front: Front) -> None:
     """No token helps any more: that ends the pass at once, as the surroundings' fault; given back, the rest goes."""
-    folder = write_run(main_folder, "run", files=40, size=30_000)
+    run = write_run(principal.main, "run", files=40, size=30_000)
     puts: list[str] = []
 
     def judge(method: str, path: str, authorization: str) -> bool:
@@ -120,26 +82,17 @@ def test_rights_that_are_taken_away_in_the_middle(
         return len(puts) < 20
 
     front.judge = judge
-    config = service_principal | {"uploader": "native", "blob-endpoint": front.endpoint}
-    outcome = run_command(config=config, environment=trusting)
-    told(outcome, 3, "refuses us")
-    assert "run.sync" not in set(secure_container.list_blob_names())
+    principal.config |= {"uploader": "native", "blob-endpoint": front.endpoint}
+    principal.run(3, "refuses us")
+    assert "run.sync" not in blobs(principal.container)
     front.judge = lambda method, path, authorization: True
-    told(run_command(config=config, environment=trusting), 0, "run: published")
-    assert_carried(secure_container, folder)
+    principal.run(0, "run: published")
+    principal.assert_carried(run)
 
 
-def test_azcopys_token_runs_out_in_the_middle(
-    run_command: Run,
-    secure: dict[str, object],
-    trusting: dict[str, str],
-    az: pathlib.Path,
-    main_folder: pathlib.Path,
-    secure_container: typing.Any,
-    front: Front,
-) -> None:
+def test_azcopys_token_runs_out_in_the_middle(by_az: Login, az: pathlib.Path, front: Front) -> None:
     """AzCopy logs in by az here, its own login asks the public cloud. Every token is stale after some Put Blobs."""
-    folder = write_run(main_folder, "run", files=60, size=30_000)
+    run = write_run(by_az.main, "run", files=60, size=30_000)
     given = az / "token"
     used: dict[str, int] = {}
 
@@ -152,9 +105,7 @@ def test_azcopys_token_runs_out_in_the_middle(
         return used[authorization] <= 25
 
     front.judge = judge
-    environment = trusting | {"PATH": f"{az}:{os.environ['PATH']}"}
-    config = secure | {"auth": "default", "blob-endpoint": front.endpoint, "timeout": 20}
-    outcome = run_command(config=config, environment=environment)
+    by_az.config |= {"auth": "default", "blob-endpoint": front.endpoint, "timeout": 20}
+    by_az.run(0, "run: published")
     assert front.refused > 0 and len(used) > 1, used
-    told(outcome, 0, "run: published")
-    assert_carried(secure_container, folder)
+    by_az.assert_carried(run)
