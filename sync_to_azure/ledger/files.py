@@ -130,15 +130,13 @@ class Files(Changes):
     def weaker(self, run: Run, least: Evidence) -> tuple[int, int]:
         """Files and bytes that are proved, but more weakly than ``least``."""
         row = self._connection.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND evidence BETWEEN 1 AND ?",
-            (run.id, int(least) - 1),
+            f"SELECT count(*), coalesce(sum(size), 0) FROM file f WHERE run_id = ? AND {_weaker_than(least)}",
+            (run.id,),
         ).fetchone()
         return int(row[0]), int(row[1])
 
     def each_weaker(self, run: Run, least: Evidence) -> Iterator[FileRow]:
-        query = (
-            f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND f.evidence BETWEEN 1 AND {int(least) - 1}"
-        )
+        query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND {_weaker_than(least)}"
         return map(file_row, self._pages(query, run))
 
     def set_evidence(self, run: Run, blob: str, etag: str, evidence: Evidence) -> None:
@@ -200,3 +198,8 @@ class Files(Changes):
         with self._ledger.transaction() as connection:
             connection.execute("DELETE FROM file WHERE run_id = ?", (run.id,))
             connection.execute("DELETE FROM uncarried WHERE run_id = ?", (run.id,))
+
+
+def _weaker_than(least: Evidence) -> str:
+    """What has to be hashed again comes later."""
+    return f"f.evidence BETWEEN 1 AND {int(least) - 1} AND f.md5 IS NOT NULL"

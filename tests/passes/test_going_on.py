@@ -130,6 +130,17 @@ def test_what_was_only_touched_costs_nothing_at_the_end(early: Scene, proxy: Pro
     assert all(row["evidence"] == "validated" for row in early.documents("A")[1])
 
 
+def test_what_was_touched_is_read_back_when_it_is_hashed_again(early: Scene) -> None:
+    """Without its MD5, a blob cannot hold other bytes than that says."""
+    run = carried(early)
+    (run / FIRST).chmod(0o640)
+    early.config["verify"] = "read-back"
+    assert "other bytes" not in early.run().output
+    write(run, {FLAG: ""})
+    assert "other bytes" not in early.run().output
+    assert all(row["evidence"] == "read-back" for row in early.documents("A")[1])
+
+
 def test_a_late_write_is_carried_before_the_end(early: Scene) -> None:
     run = carried(early)
     rewrite(run / FIRST, b"ONE")
