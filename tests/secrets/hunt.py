@@ -155,9 +155,10 @@ class Watch:
         self._thread.join()
 
     def children(self) -> list[Seen]:
-        """Without what is forked and not another program yet: it shows what it was copied from."""
+        """Without what is forked and not another program yet: it shows what it was copied from. And without the
+        ``uname -p`` of Python's ``platform``, whose environment is ours for the instant that it lives."""
         ours = {(seen.command, seen.environment) for seen in self.own()}
-        others = (seen for seen in self.seen if seen.pid != self.pid)
+        others = (seen for seen in self.seen if seen.pid != self.pid and seen.command != b"uname\0-p\0")
         return [seen for seen in others if (seen.command, seen.environment) not in ours]
 
     def own(self) -> list[Seen]:
