@@ -30,10 +30,11 @@ _STEMS = (
     ("exception", End.FAILED),
     ("error", End.FAILED),
     ("fail", End.FAILED),
-    ("endedearly", End.ENDED_EARLY),
-    ("abort", End.ENDED_EARLY),
-    ("cancel", End.ENDED_EARLY),
-    ("stopped", End.ENDED_EARLY),
+    *(
+        (stem, End.ENDED_EARLY)
+        for stem in ("endedearly", "abort", "cancel", "stop", "terminat", "interrupt", "halt")
+    ),
+    *((stem, End.ENDED_EARLY) for stem in ("incomplete", "notcomplete", "partial")),
 )
 
 
