@@ -97,6 +97,8 @@ STATES = {
 }
 """What each state means."""
 
+DAMAGED = "what stands at the destination is not what was published"
+"""In place of them, after an audit found it."""
 _NEXT_BY_STATE = {
     State.EXPECTED: "carried when its folder comes",
     State.SEEN: "looked at in the next pass",

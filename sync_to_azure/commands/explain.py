@@ -21,7 +21,7 @@ from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, Word
 from sync_to_azure.model import Evidence, State
 from sync_to_azure.names import PUBLISHED_SUFFIXES
-from sync_to_azure.reasons import STATES, Reason
+from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.source import RunFolder, top_level_files
 from sync_to_azure.steps import removal_gate
@@ -106,7 +106,7 @@ def about(
 
 def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -> Iterator[str]:
     run = record.run
-    yield f"{record.standing}: {run.state} ({STATES[run.state]}) since {zoned(run.since)}"
+    yield f"{record.standing}: {run.state} ({record.state_words}) since {zoned(run.since)}"
     if record.live is not None:
         yield f"A pass is working on it: {progress(record)}."
     if record.audited is not None and record.damaged:
@@ -274,13 +274,15 @@ def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | N
         return
     yield f"Listed {zoned(audited.listed_at)}: {audited.files} files, {human_size(audited.bytes)}."
     if audited.read_at is not None:
-        yield f"Read back, every byte, {zoned(audited.read_at)}."
+        left_out = "without what was known to be wrong" + (", or archived" if audited.archived else "")
+        yield f"All bytes were read back last {zoned(audited.read_at)}, {left_out}."
     if not audited.is_wrong:
-        yield "All was as it was published."
+        yield "Nothing that an audit found is wrong with it now."
         return
     findings = ledger.findings(key)
     for each in findings[:_NAMES]:
-        yield f"  {plain(each.name)}: {each.kind}, {plain(each.detail)}"
+        what = "cannot be read: " if each.kind == "unreadable" else ""
+        yield f"  {plain(each.name)} {what}{plain(each.detail)}"
     left = len(findings) - _NAMES + audited.uncounted
     if left > 0:
         yield f"… and {left} more"

@@ -17,7 +17,7 @@ from sync_to_azure.ledger.reading import Live, Reading, open_reading
 from sync_to_azure.ledger.run import Flow, Run
 from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import Evidence, State
-from sync_to_azure.reasons import Standing, standing, what_next
+from sync_to_azure.reasons import DAMAGED, STATES, Standing, standing, what_next
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.ended import never_removed
 
@@ -41,6 +41,11 @@ class Record:
     def standing(self) -> Standing:
         word = self.word.word if self.word else None
         return standing(self.run.state, self.run.reason, self.run.is_published, word, self.damaged)
+
+    @property
+    def state_words(self) -> str:
+        """What its state means; of a damaged run no state's words are true any more."""
+        return DAMAGED if self.damaged else STATES[self.run.state]
 
     @property
     def next(self) -> str:

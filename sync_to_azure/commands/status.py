@@ -64,6 +64,9 @@ def run(
         return 0
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
     filtered = bool(runs or states or problems or since)
+    if problems and not chosen and not (runs or states or since):
+        _print("No run needs a person, and none is tried again.")
+        return 0
     _print(text(found, chosen, filtered, now, width, colours=_coloured()))
     return 0
 

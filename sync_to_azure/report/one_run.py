@@ -9,7 +9,6 @@ from typing import Any
 from sync_to_azure.commands.records import Record
 from sync_to_azure.commands.status import sentence, zoned
 from sync_to_azure.ledger.reading import Reading
-from sync_to_azure.reasons import STATES
 from sync_to_azure.report import charts
 from sync_to_azure.report.charts import Axis, Chart
 from sync_to_azure.report.lines import happened, line
@@ -34,7 +33,7 @@ def values(ledger: Reading, record: Record, page: str, about: About | None, name
         "line": line(record, page, names),
         "answer": sentence([record], [record], True),
         "state": str(run.state),
-        "state_words": STATES[run.state],
+        "state_words": record.state_words,
         "carried": carried(record),
         "evidence": [
             (evidence.label, f"{count:,}".replace(",", "\u202f"), human_size(size))

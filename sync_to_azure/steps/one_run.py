@@ -139,6 +139,8 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         return
     if rooms.settings.dry_run:
         carry.take_listing(rooms, work)
+        if run.is_published and needs_the_lake(rooms, work, sheet, changed):
+            frozen.mark_what_to_heal(rooms, work)
         count, size = files.to_send(run)
         rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "bytes": size}))
         return

@@ -42,7 +42,8 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
         well["audit"]["outcome"] == "well" and well["audit"]["listed"] and well["audit"]["read_back"] is None
     )
     assert well["audit"]["found"] == {} and well["audit"]["text"] is None
-    assert "All was as it was published." in native.run("explain", "R").stdout
+    assert "Nothing that an audit found is wrong with it now." in native.run("explain", "R").stdout
+    assert native.run("status", "--problems").stdout == "No run needs a person, and none is tried again.\n"
     assert native.run("status").stdout.startswith("All 2 runs are safe.")
     native.container.delete_blob("R/RunInfo.xml")
     native.container.delete_blob("R.md5")
@@ -62,8 +63,8 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     assert bad["since"] == bad["audit"]["wrong_since"] and "--thorough --only-run R" in bad["audit"]["advice"]
     explained = native.run("explain", "R").stdout
     assert "It is not as it was published, as an audit found" in explained
-    assert "RunInfo.xml: missing, is missing" in explained
-    assert "R.md5: documents, is missing" in explained
+    assert "RunInfo.xml is missing" in explained and "R.md5 is missing" in explained
+    assert "needs a person: published (what stands at the destination is not what was published)" in explained
     assert (
         "What to do: if its source is still there, a pass with --thorough --only-run R heals it" in explained
     )
@@ -74,6 +75,7 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     assert 'standing="needs-a-person"} 1' in (tmp_path / "flow.prom").read_text(encoding="utf-8")
     assert standing(native) == "needs-a-person", "a pass that does not look at it solves nothing"
 
+    assert "would be carried: 1 files" in native.run("--thorough", "--dry-run", "--only-run", "R").output
     said = native.run("--thorough", "--only-run", "R").output
     assert "R: what an audit found is solved" in said
     assert native.run("status").stdout.startswith("All 2 runs are safe.")
@@ -84,7 +86,9 @@ def test_what_an_audit_found_is_no_look_that_spares_another(native: Scene) -> No
     native.config["reverify-after"] = 30
     native.make_run("R")
     native.run()
-    native.sql("UPDATE run SET verified_at = verified_at - 31 * 86400, published_at = published_at - 31 * 86400")
+    native.sql(
+        "UPDATE run SET verified_at = verified_at - 31 * 86400, published_at = published_at - 31 * 86400"
+    )
     native.container.delete_blob("R/RunInfo.xml")
     native.run("audit", expect=1)
     assert "R: what an audit found is solved" in native.run().output
@@ -110,9 +114,11 @@ def test_what_only_the_lake_knows_is_told_too(native: Scene, tmp_path: pathlib.P
     assert "R, known only at the destination: not as it was published" in native.run("status").stdout
     document = json.loads(native.run("status", "--json").stdout)
     assert [each["run"] for each in document["wrong_at_destination_only"]] == ["R"]
-    assert "RunInfo.xml: missing" in native.run("explain", "R").stdout
+    assert "RunInfo.xml is missing" in native.run("explain", "R").stdout
     native.run("report", "--output", tmp_path / "pages")
-    assert "R, known only at the destination: not as" in (tmp_path / "pages" / "index.html").read_text("utf-8")
+    assert "R, known only at the destination: not as" in (tmp_path / "pages" / "index.html").read_text(
+        "utf-8"
+    )
 
 
 @pytest.fixture
