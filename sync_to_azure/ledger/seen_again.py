@@ -15,7 +15,7 @@ _PAGE = 2000
 ADOPTED = "adopted"
 """Event: its manifest, or a part of it, came from the lake instead of our own reading."""
 
-CARRIED_EARLY = "carried-early"
+CARRIED_EARLY = "carried ahead"
 """Event: files of it were sent while it was written."""
 
 
