@@ -36,8 +36,9 @@ def measure(
     environment: Mapping[str, str] | None = None,
     folder: pathlib.Path | None = None,
 ) -> Measured:
-    """Run to the end, with an input that has ended, as cron gives it (on which AzCopy spins). Memory is looked at from outside, 50 times a second, in the process's own high-water mark: the
-    accounting of a finished process also holds what its parent had before exec, and mixes in its children."""
+    """Run to the end, with an input that has ended, as cron gives it (AzCopy spins on that). Memory is looked at from
+    outside, 50 times a second, in the process's own high-water mark: the accounting of a finished process also holds
+    what its parent had before exec, and mixes in its children."""
     with tempfile.TemporaryFile() as out:
         started = time.monotonic()
         process = subprocess.Popen(
