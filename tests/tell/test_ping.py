@@ -75,7 +75,8 @@ def watchdog() -> collections.abc.Iterator[Watchdog]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ping, "LIMIT", 0.5)
+    """Where an answer comes, or none can; on a busy machine that may take a second."""
+    monkeypatch.setattr(ping, "LIMIT", 5.0)
     monkeypatch.setattr(ping, "PAUSE", 0.01)
 
 
@@ -91,14 +92,18 @@ def test_what_nobody_knows_is_not_tried_again(watchdog: Watchdog, quick: None) -
     assert ping.send(watchdog.url, b"") == "it answered 404" and len(watchdog.taken) == 1
 
 
-def test_a_server_that_hangs_costs_its_time_and_no_more(watchdog: Watchdog, quick: None) -> None:
+def test_a_server_that_hangs_costs_its_time_and_no_more(
+    watchdog: Watchdog, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ping, "LIMIT", 1.0)
     watchdog.answers = [0, 0, 0, 0]
     pings = ping.Pings(watchdog.url)
     began = time.monotonic()
     pings.start()
-    assert time.monotonic() - began < 0.4, "a pass does not wait for it"
+    assert time.monotonic() - began < 0.9, "a pass does not wait for it"
     pings.end(0, "")
-    assert time.monotonic() - began < 4 * 0.5 + 3
+    # One start and three tries; without a limit, for ever.
+    assert 3.9 < time.monotonic() - began < 20
 
 
 def test_nobody_there(quick: None) -> None:
