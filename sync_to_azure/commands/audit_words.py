@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from sync_to_azure.clock import local_time
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.ledger.audits import Audited, Finding
+from sync_to_azure.model import Evidence
 from sync_to_azure.tell.terminal import how_many, human_size
 
 _WORDS = {
@@ -113,6 +114,14 @@ def brief(audited: Audited) -> str:
         parts.append(f"and {how_many(audited.uncounted, 'finding')} more")
     since = local_time(audited.wrong_since) if audited.wrong_since is not None else "?"
     return f"not as it was published, as an audit found ({since}): {', '.join(parts)}"
+
+
+def at_most(audited: Audited | None) -> Evidence:
+    """The strongest evidence that the weakest of its files can have, after what an audit found."""
+    wrong = set(audited.counts) - {"documents"} if audited is not None and audited.is_wrong else set()
+    if not wrong:
+        return Evidence.READ_BACK
+    return Evidence.LISTED if wrong == {"rewritten"} else Evidence.NONE
 
 
 def advice(run: str, kinds: Collection[str]) -> str:

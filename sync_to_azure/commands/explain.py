@@ -87,7 +87,7 @@ def about(
     yield "Complete?", list(_completion(settings, run, folder, now))
     if run.outcome is not None:
         yield "What its instrument tells", list(_instrument(run))
-    yield "Carried", list(_carried(ledger, run, record))
+    yield "Carried", list(_carried(ledger, run))
     changed = ledger.changed(run)
     if changed:
         yield "Different from what stands at the destination", list(_changed(settings, run, changed))
@@ -206,7 +206,7 @@ def _folder(settings: Settings, name: str) -> RunFolder | None:
     return RunFolder(os.fsencode(name), path, mtime_ns(status)) if stat.S_ISDIR(status.st_mode) else None
 
 
-def _carried(ledger: Reading, run: Run, record: Record) -> Iterator[str]:
+def _carried(ledger: Reading, run: Run) -> Iterator[str]:
     evidence = ledger.evidence(run)
     if not evidence:
         if run.is_published:
@@ -215,8 +215,8 @@ def _carried(ledger: Reading, run: Run, record: Record) -> Iterator[str]:
             yield "Nothing yet."
     for each, (count, size) in sorted(evidence.items(), reverse=True):
         yield f"{count} files, {human_size(size)}: {_PROVED[each]}"
-    if run.verified_at is not None and record.evidence is not None:
-        yield f"Verified last {zoned(run.verified_at)}; weakest evidence then: {record.evidence.label}."
+    if run.verified_at is not None and run.weakest is not None:
+        yield f"Verified last {zoned(run.verified_at)}; weakest evidence then: {Evidence(run.weakest).label}."
 
 
 _PROVED = {

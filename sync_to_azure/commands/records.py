@@ -73,8 +73,10 @@ class Record:
 
     @property
     def evidence(self) -> Evidence | None:
-        """The weakest of the last verdict; none before there was one."""
-        return Evidence(self.run.weakest) if self.run.weakest is not None else None
+        """The weakest of the last verdict; None before there was one. What an audit found wrong since is not proved."""
+        if self.run.weakest is None:
+            return None
+        return min(Evidence(self.run.weakest), audit_words.at_most(self.audited))
 
     @property
     def since(self) -> float:

@@ -165,7 +165,9 @@ def _of_one(record: Record) -> str:
         return f"{plain(run.key)} is {brief(record.audited)}."
     if record.standing is Standing.SAFE and run.published_at is not None:
         proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
-        return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}."
+        looked = record.audited.listed_at if record.audited is not None else None
+        audited = f", audited {zoned(looked)}" if looked is not None else ""
+        return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}{audited}."
     return f"{plain(run.key)} {what}."
 
 
@@ -229,7 +231,7 @@ def _cells(record: Record, wide: bool, narrow: bool) -> list[str]:
     row = [plain(run.key), str(record.standing), zoned(record.since)]
     counted = bool(run.files or run.bytes)
     files, size = (str(run.files), human_size(run.bytes)) if counted else ("-", "-")
-    evidence = record.evidence.label if record.evidence else "-"
+    evidence = record.evidence.label if record.evidence is not None else "-"
     verified = zoned(run.verified_at) if run.verified_at is not None else "-"
     told = [progress(record)] if record.live is not None else []
     told += [plain(record.why)] if record.why else []
@@ -242,7 +244,7 @@ def _cells(record: Record, wide: bool, narrow: bool) -> list[str]:
         row += [files, size]
     if wide:
         row += [evidence, verified]
-    elif record.evidence:
+    elif record.evidence is not None:
         told.append(f"{evidence}, verified {verified}")
     return [*row, "; ".join(told)]
 
@@ -336,7 +338,7 @@ def _run(record: Record) -> dict[str, Any]:
             }
         ),
         "generation": run.generation,
-        "evidence": record.evidence.label if record.evidence else None,
+        "evidence": record.evidence.label if record.evidence is not None else None,
         "verified": _iso(run.verified_at),
         "first_seen": iso(run.first_seen),
         "first_published": _iso(run.first_published),

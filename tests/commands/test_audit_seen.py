@@ -60,6 +60,7 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     [bad] = document["runs"]
     assert bad["run"] == "R" and bad["state"] == "published" and bad["standing"] == "needs-a-person"
     assert bad["audit"]["outcome"] == "wrong" and bad["audit"]["found"] == {"documents": 1, "missing": 1}
+    assert bad["evidence"] == "none" and well["evidence"] == "validated"
     assert bad["since"] == bad["audit"]["wrong_since"] and "--thorough --only-run R" in bad["audit"]["advice"]
     explained = native.run("explain", "R").stdout
     assert "It is not as it was published, as an audit found" in explained
@@ -80,6 +81,7 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     assert "R: what an audit found is solved" in said
     assert native.run("status").stdout.startswith("All 2 runs are safe.")
     assert "1 well" in native.run("audit", "--run", "R").stdout
+    assert ", audited 20" in native.run("status", "R").stdout.splitlines()[0]
 
 
 def test_what_an_audit_found_is_no_look_that_spares_another(native: Scene) -> None:
