@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 import shutil
 import statistics
 import sys
@@ -69,8 +70,8 @@ def plain(source: pathlib.Path, folder: pathlib.Path) -> float:
 
 def while_it_goes_on(
     source: pathlib.Path, folder: pathlib.Path, seconds: float, pause: float
-) -> tuple[float, int]:
-    """Seconds of the pass that sees the flag, and how many passes came before it."""
+) -> tuple[Measured, int]:
+    """The pass that sees the flag, and how many passes came before it."""
     main = folder / "going-on"
     main.mkdir()
     instrument = Instrument(source, main, seconds)
@@ -98,7 +99,7 @@ def while_it_goes_on(
             assert is_published(server)
     finally:
         shutil.rmtree(main, ignore_errors=True)
-    return last.wall, passes
+    return last, passes
 
 
 def main() -> int:
@@ -119,9 +120,11 @@ def main() -> int:
         for _ in range(arguments.times):
             whole = plain(source, folder)
             tail, passes = while_it_goes_on(source, folder, arguments.seconds, arguments.pause)
-            ratios.append(tail / whole)
+            ratios.append(tail.wall / whole)
+            sent = re.search(r"sending (.*)", tail.output)
             print(
-                f"plain {whole:.2f} s; incremental {tail:.2f} s after {passes} passes: {ratios[-1]:.3f}",
+                f"plain {whole:.2f} s; incremental {tail.wall:.2f} s after {passes} passes: {ratios[-1]:.3f}\n"
+                f"the last pass: {tail.cpu:.2f} s of processor time, sent {sent[1] if sent else 'nothing'}",
                 flush=True,
             )
     middle = statistics.median(ratios)
