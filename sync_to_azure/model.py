@@ -41,7 +41,8 @@ class State(enum.StrEnum):
 
 
 class Kind(enum.StrEnum):
-    """What an entry under a run is, or why it is not carried."""
+    """What an entry under a run is, or why it is not carried. Of a continuous folder: ``LEFT``, its profile has no
+    place for it; ``WAITS``, it is carried later."""
 
     FILE = "file"
     EMPTY_FOLDER = "empty-folder"
@@ -53,6 +54,8 @@ class Kind(enum.StrEnum):
     UNREADABLE = "unreadable"
     BAD_NAME = "bad-name"
     NAME_CLASH = "name-clash"
+    LEFT = "left"
+    WAITS = "waits"
 
     @property
     def holds_up(self) -> bool:
@@ -66,7 +69,7 @@ _HOLDS_UP = {Kind.SYMLINK_OUTSIDE, Kind.SPECIAL, Kind.UNREADABLE, Kind.BAD_NAME,
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
     """One thing found under a run folder. ``path`` is relative to it, raw bytes with ``/``; times in ns since 1970.
-    ``ctime_ns`` only of files."""
+    ``ctime_ns`` only of files; ``blob`` where its name below DEST/RUN/ is not its path."""
 
     path: bytes
     kind: Kind
@@ -74,6 +77,7 @@ class Entry:
     mtime_ns: int = 0
     detail: str = ""
     ctime_ns: int = dataclasses.field(default=0, compare=False)
+    blob: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

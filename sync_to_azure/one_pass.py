@@ -201,6 +201,9 @@ def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
         return
     idle = run.state in (State.PUBLISHED, State.REMOVED, State.GONE, State.EXPECTED) and not work.sent_files
     not_at_rest = run.reason is not None and run.reason.code != "removal-due"
+    if run.reason is not None and run.reason.code == "continuous":
+        _add_up_continuous(rooms, work, run.reason, summary, seconds)
+        return
     if run.state in (State.WAITING, State.VERIFIED) or (run.state is State.PUBLISHED and not_at_rest):
         _log.info("%s: %s", run.key, text)
         summary.waiting += 1
@@ -211,6 +214,23 @@ def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
         summary.published += 1
     summary.runs.append(
         RunLine(run.key, run.state, text, run.files, run.bytes, seconds, work.sent_files, work.sent_bytes)
+    )
+
+
+def _add_up_continuous(rooms: Rooms, work: Work, reason: Reason, summary: Summary, seconds: float) -> None:
+    """A folder that is never done: news is what came to it."""
+    run = work.run
+    if reason.parameters.get("waiting"):
+        _log.info("%s: %s", run.key, reason.text)
+        summary.waiting += 1
+    elif not work.sent_files:
+        summary.idle += 1
+        return
+    summary.published += (run.published_at or 0) >= rooms.pass_started
+    summary.runs.append(
+        RunLine(
+            run.key, run.state, reason.text, run.files, run.bytes, seconds, work.sent_files, work.sent_bytes
+        )
     )
 
 

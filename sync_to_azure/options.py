@@ -163,9 +163,11 @@ def _choice(key: str, group: str, text: str, choices: str, default: str | None =
 
 _PROFILES = (
     "auto miseq miniseq iseq nextseq-500 nextseq-2000 novaseq-6000 novaseq-x hiseq nanopore pacbio thermo bruker"
-    " generic"
+    " proteomics metabolomics generic"
 )
-"""A test holds them to sync_to_azure.profiles, which are not loaded for the sake of a table."""
+CONTINUOUS = ("proteomics", "metabolomics")
+"""Profiles of folders that are never done. A test holds both to sync_to_azure.profiles, which are not loaded for the
+sake of a table."""
 
 OPTIONS: tuple[Option, ...] = (
     _path("main-folder", "source", "The folder that holds one sub-folder for each run. Required.", "FOLDER"),
@@ -193,7 +195,7 @@ OPTIONS: tuple[Option, ...] = (
         "source",
         "The family of instruments that writes the runs: it says when a run is finished where no completion-flag"
         " does, and how it ended. auto: each folder is recognised by itself. generic: any folder, finished when"
-        " nothing moves.",
+        " nothing moves. proteomics, metabolomics: projects that are never done, placed by rules of their own.",
         "auto",
         choices=tuple(_PROFILES.split()),
     ),
@@ -238,6 +240,29 @@ OPTIONS: tuple[Option, ...] = (
         " without one a name at any depth.",
         placeholder="GLOB",
         repeatable=True,
+    ),
+    _text(
+        "project-glob",
+        "source",
+        "Of profile proteomics: which folders of the main folder are projects, in any case.",
+        "GLOB",
+        "prot[0-9]*",
+    ),
+    _text(
+        "blank-glob",
+        "source",
+        "Of profile proteomics: which .raw files are blanks, in any case.",
+        "GLOB",
+        "blank*.raw",
+    ),
+    Option(
+        "min-file-age",
+        Type.NUMBER,
+        "source",
+        "Of profiles proteomics and metabolomics: a file is carried when it was written so long ago; without it, a day"
+        " and an hour.",
+        placeholder="SECONDS",
+        least=0,
     ),
     _text("only-run", "source", "Look only at runs whose name matches; all others are left alone.", "GLOB"),
     _flag(
@@ -497,9 +522,6 @@ OPTIONS: tuple[Option, ...] = (
         in_file=False,
     ),
     _obsolete("pid-file", "a lock of the system keeps two passes apart; remove the key"),
-    _obsolete("project-glob", "every folder of the main folder is a run; use only-run to choose among them"),
-    _obsolete("blank-glob", "blanks are carried as part of the folder that they are in; remove the key"),
-    _obsolete("min-file-age", "completion-delay says for how long a run must have stood still"),
 )
 
 BY_KEY = {option.key: option for option in OPTIONS}

@@ -108,6 +108,11 @@ class Publication:
             self._judge(text, listed.hexdigest(), summed)
             self.is_readable = True
 
+    @property
+    def is_continuous(self) -> bool:
+        """A folder that is never done: it has no marker."""
+        return self.receipt is not None and self.receipt.get("outcome") == "continuous"
+
     def _no_manifest(self) -> NoManifest:
         name = f"{self.base}.files.jsonl"
         if self.receipt is None and self.is_marked:
@@ -130,12 +135,14 @@ class Publication:
                     "have the blob restored",
                 ) from None
             sheet = row.origin == "sheet"
-            target = f"{self.run}.csv" if sheet else f"{self.run}/{row.path.decode()}"
+            # Of a continuous folder one file may stand in several places: it comes back as the lake has it.
+            path = row.blob if self.is_continuous else row.path.decode()
+            target = f"{self.run}.csv" if sheet else f"{self.run}/{path}"
             yield row.blob, target, int(sheet), row.size, row.mtime_ns, row.md5, row.etag
 
     def _judge(self, receipt: bytes | None, listed: str, summed: "hashlib._Hash") -> None:
         """What is wrong with the documents themselves; RUN.md5 must say what RUN.files.jsonl says."""
-        if not self.is_marked:
+        if not self.is_marked and not self.is_continuous:
             self.problems.append((f"{self.run}{_MARKER}", "is missing"))
         if self.receipt is None:
             what = "is missing" if receipt is None else "is no receipt"
@@ -164,10 +171,11 @@ class Publication:
 
         def rows() -> Iterator[tuple[object, ...]]:
             cut = len(self.base) + 1
+            sign = documents.ready(self.receipt or {})
             for number, blob in enumerate(self._lake.listing(self.base + "/"), 1):
                 if number % 1000 == 0:
                     moved(number)
-                if not blob.folder_stub:
+                if not blob.folder_stub and (sign is None or blob.name[cut:] != sign[0]):
                     yield blob.name[cut:], blob.size, blob.md5, blob.etag, int(is_archived(blob))
 
         with self._errors():

@@ -70,6 +70,8 @@ def standing(
         return Standing.PERSON if reason is not None and reason.code == "vanished" else Standing.EMPTY
     if published and state in (State.PUBLISHED, State.REMOVING, State.REMOVED, State.GONE):
         return Standing.SAFE
+    if published and reason is not None and reason.code == "continuous":
+        return Standing.WAITS if reason.parameters.get("waiting") else Standing.SAFE
     return Standing.WAITS
 
 
@@ -128,6 +130,8 @@ _NEXT = {
     "empty": "carried when there is a file in it",
     "storage": "tried again in the next pass",
     "removal-due": "removed from {from} on",
+    "continuous": "new files are carried when they are old enough and stand still",
+    "half-a-data-set": "carried when {lacks} is there",
     "removal-later": "removed as soon as that is gone",
 }
 
@@ -148,6 +152,7 @@ _ADVICE = {
     " docs/operations.md",
     "other-main-folder": "give one of the two flows another destination or container-name",
     "left-behind": "look at both folders",
+    "never-ended": "look at the instrument; accept it to have them carried as they are, or exclude them",
     "rehash-differs": "compare them with the lake, whose copy is safe; docs/operations.md",
 }
 
@@ -184,6 +189,9 @@ _WORDS = {
     "sheet-unreadable": "its sample sheet {sheet} cannot be read: {problem}",
     "sheet-in-the-way": "{sheet} is not carried: the run's own sheet cannot be kept as {blob}, a published file of"
     " the run has that name",
+    "continuous": "never done: {files} files carried and verified, {waiting} wait",
+    "half-a-data-set": "waiting: {lacks} is not in the main folder",
+    "never-ended": "{count} .raw files say that they are still being acquired, and nothing has moved for long: {names}",
     "no-run-yet": "its sample sheet is there, its folder is not (yet)",
     "empty": "waiting: the folder holds no file to carry",
     "uncarried": "{count} entries cannot be carried and hold publishing up: {names}",

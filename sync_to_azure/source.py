@@ -13,16 +13,19 @@ from pathlib import Path
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import ConfigurationError, RunError, SourceUnavailable
 from sync_to_azure.names import ASIDE_PREFIX, is_never_a_run, shown
+from sync_to_azure.profiles.continuous import Unit
 from sync_to_azure.walk import SHARE_GONE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One sub-folder of the main folder. ``mtime_ns`` is the folder's own."""
+    """One sub-folder of the main folder. ``mtime_ns`` is the folder's own. Of a continuous one (``unit``) ``name``
+    is that of the destination, and ``path`` may be the main folder."""
 
     name: bytes
     path: bytes
     mtime_ns: int
+    unit: Unit | None = None
 
     @property
     def key(self) -> str:

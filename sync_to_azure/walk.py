@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from sync_to_azure.clock import mtime_ns as mtime_of
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable
@@ -36,16 +36,27 @@ _SPECIAL = {
 }
 
 
-def walk(root: bytes, rules: ExcludeRules, prefix: str = "") -> Iterator[Entry]:
+def walk(
+    root: bytes,
+    rules: ExcludeRules,
+    prefix: str = "",
+    folders: Sequence[bytes] = (b"",),
+    enters: Callable[[bytes], bool] = lambda folder: True,
+) -> Iterator[Entry]:
     """Yield every entry under ``root`` but folders that hold something, in no agreed order. Symlinks are not followed.
 
-    ``prefix`` is DEST/RUN/, for the limits of blob names. Entries that vanish meanwhile are left out (the fingerprint
+    ``prefix`` is DEST/RUN/, for the limits of blob names. Of ``folders`` below the root, those that ``enters`` lets
+    in; one
+    that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile are left out (the fingerprint
     of the next look differs). Raises RunChanged if the root is gone, SourceUnavailable if the share is.
     """
-    real_root = os.path.realpath(root)
-    pending = [b""]
+    real_roots = tuple(os.path.realpath(os.path.join(root, folder) if folder else root) for folder in folders)
+    pending = list(folders)
     while pending:
         folder = pending.pop()
+        if not enters(folder):
+            yield _excluded(folder, rules) or Entry(folder, Kind.LEFT, detail="a folder")
+            continue
         try:
             found = os.scandir(os.path.join(root, folder) if folder else root)
         except OSError as error:
@@ -68,7 +79,7 @@ def walk(root: bytes, rules: ExcludeRules, prefix: str = "") -> Iterator[Entry]:
                 except OSError as error:
                     yield _refused(error, item, path, rules)
                     continue
-                yield _entry(item, path, status, real_root, rules, prefix)
+                yield _entry(item, path, status, real_roots, rules, prefix)
         if empty and folder:
             yield _empty_folder(folder, rules)
 
@@ -115,7 +126,7 @@ def _entry(
     item: "os.DirEntry[bytes]",
     path: bytes,
     status: os.stat_result,
-    real_root: bytes,
+    real_roots: Sequence[bytes],
     rules: ExcludeRules,
     prefix: str,
 ) -> Entry:
@@ -127,7 +138,7 @@ def _entry(
         return Entry(path, Kind.JUNK, size, mtime_ns)
     mode = status.st_mode
     if stat.S_ISLNK(mode):
-        return _symlink(item, path, real_root, mtime_ns)
+        return _symlink(item, path, real_roots, mtime_ns)
     if not stat.S_ISREG(mode):
         return Entry(path, Kind.SPECIAL, 0, mtime_ns, _SPECIAL.get(stat.S_IFMT(mode), "unknown kind"))
     name, reason = blob_name(path, prefix)
@@ -138,14 +149,14 @@ def _entry(
     return Entry(path, Kind.FILE, size, mtime_ns, ctime_ns=status.st_ctime_ns)
 
 
-def _symlink(item: "os.DirEntry[bytes]", path: bytes, real_root: bytes, mtime_ns: int) -> Entry:
+def _symlink(item: "os.DirEntry[bytes]", path: bytes, real_roots: Sequence[bytes], mtime_ns: int) -> Entry:
     """A link to something inside the run loses nothing: its target is carried. One that leaves the run does."""
     try:
         target = os.readlink(item.path)
     except OSError as error:
         return Entry(path, Kind.UNREADABLE, 0, mtime_ns, f"symlink: {error.strerror}")
     real = os.path.realpath(item.path)
-    inside = real == real_root or real.startswith(real_root + b"/")
+    inside = any(real == each or real.startswith(each + b"/") for each in real_roots)
     kind = Kind.SYMLINK if inside else Kind.SYMLINK_OUTSIDE
     return Entry(path, kind, 0, mtime_ns, f"to {shown(target)}")
 
@@ -159,7 +170,7 @@ class FingerprintBuilder:
         self._newest_ns = 0
 
     def add(self, entry: Entry) -> None:
-        if entry.kind in (Kind.EXCLUDED, Kind.JUNK):
+        if entry.kind in (Kind.EXCLUDED, Kind.JUNK, Kind.LEFT, Kind.WAITS):
             return
         facts = b"%s\0%s\0" % (entry.kind.encode(), entry.path)
         if entry.kind is not Kind.EMPTY_FOLDER:

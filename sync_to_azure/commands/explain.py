@@ -21,11 +21,13 @@ from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, Word
 from sync_to_azure.model import Evidence, State
 from sync_to_azure.names import PUBLISHED_SUFFIXES
+from sync_to_azure.profiles.continuous import Continuous
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.source import RunFolder, top_level_files
+from sync_to_azure.source import RunFolder, find_runs, top_level_files
 from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
+from sync_to_azure.steps.placing import age_of, as_units
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
@@ -72,7 +74,7 @@ def not_on_record(settings: Settings, name: str, folder: RunFolder | None, word:
     else:
         lines = [
             "Its folder is there; no pass has looked at it yet. The next one will.",
-            *_flags(settings, folder),
+            *_conditions(settings, folder),
         ]
     if word is not None:
         lines.append(_said(word))
@@ -131,7 +133,9 @@ def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: flo
             else "Its folder is not there any more."
         )
         return
-    yield from _flags(settings, folder)
+    yield from _conditions(settings, folder)
+    if _continuous(settings) is not None:
+        return
     delay = settings.completion_delay
     if run.is_published:
         yield "[yes] it was published, so it was complete then; what comes later is added when it is quiet"
@@ -195,7 +199,34 @@ def _instrument(run: Run) -> Iterator[str]:
         yield f"{'Complete' if run.complete else 'Not complete'}: {plain(run.completeness)}"
 
 
+def _continuous(settings: Settings) -> Continuous | None:
+    profile = profiles.BY_NAME.get(settings.profile)
+    return profile.continuous if profile is not None else None
+
+
+def _conditions(settings: Settings, folder: RunFolder) -> Iterator[str]:
+    continuous = _continuous(settings)
+    if continuous is None:
+        yield from _flags(settings, folder)
+        return
+    if folder.unit is not None and folder.unit.lacks:
+        yield f"[no]  {plain(folder.unit.lacks)} is missing in the main folder"
+    yield (
+        f"It is never done (profile = {settings.profile}): each file is carried as it comes, when it was written"
+        f" {human_time(age_of(settings, continuous))} ago and was seen unchanged for"
+        f" {human_time(settings.completion_delay)}; a .raw also not as long as its header says that it is being"
+        " acquired. What waits stands below."
+    )
+
+
 def _folder(settings: Settings, name: str) -> RunFolder | None:
+    continuous = _continuous(settings)
+    if continuous is not None:
+        try:
+            there = as_units(settings, continuous, find_runs(settings.main_folder).runs)
+        except SyncError:
+            return None
+        return next((each for each in there if each.key == name), None)
     path = os.path.join(os.fsencode(settings.main_folder), os.fsencode(name))
     if "/" in name or not name or name in (".", ".."):
         return None
@@ -260,7 +291,9 @@ def _published(settings: Settings, run: Run) -> Iterator[str]:
     if run.first_published is not None and run.generation > 1:
         times += f", first {zoned(run.first_published)}"
     yield times
-    names = ", ".join(plain(base) + suffix for suffix in PUBLISHED_SUFFIXES)
+    continuous = _continuous(settings)
+    suffixes = PUBLISHED_SUFFIXES if continuous is None else PUBLISHED_SUFFIXES[:-1]
+    names = ", ".join(plain(base) + suffix for suffix in suffixes)
     yield f"in container {settings.container_name}: {plain(base)}/…, {names}"
 
 
@@ -294,6 +327,8 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
     """What the gate of ``steps/removal_gate.py`` says, by what is on record; before it, the lake is asked once more."""
     if run.state is State.REMOVED:
         return "Done."
+    if _continuous(settings) is not None:
+        return "Never: it is never done."
     if not settings.remove_source:
         return "Not asked for (remove-source is off)."
     if not run.is_published:

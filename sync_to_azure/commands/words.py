@@ -22,6 +22,7 @@ from sync_to_azure.ledger import Ledger
 from sync_to_azure.ledger.reading import ChangedFile, Reading, offer
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
+from sync_to_azure.options import CONTINUOUS
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import Redactor, plain
@@ -115,6 +116,11 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
             f"Nobody says that {plain(run.key)} finished: it is of no known family of instruments.",
             "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
         ]
+    if code == "never-ended":
+        return {"kind": "unfinished", "flags": []}, [
+            f"{plain(run.key)}: {plain(run.reason.text if run.reason is not None else '')}.",
+            "They are carried as they stand; from then on they may not change any more.",
+        ]
     if code in ("flag-missing", "stalled") and run.reason is not None:
         flags = run.reason.parameters.get("flags")
         told = ", ".join(flags) if isinstance(flags, list) else "?"
@@ -139,8 +145,9 @@ def _changed(
         if any(file.size == -1 for file in changed):
             what = "are not at the source any more; put them back, or release the run"
         raise ConfigurationError(f"files of {run.key} ({gone} …) {what}")
-    kind = "changed" if run.is_published else "taken-over"
-    whose = "that were published" if run.is_published else "that somebody else published"
+    theirs = not run.is_published or (run.reason is not None and run.reason.code == "taken-over-differs")
+    kind = "taken-over" if theirs else "changed"
+    whose = "that somebody else published" if theirs else "that were published"
     lines = [
         f"{told.count}{f' of {run.files}' if run.files else ''} files of {plain(run.key)} {whose} are replaced by what"
         f" the source holds now, {human_size(told.bytes)}:",
@@ -152,9 +159,10 @@ def _changed(
         lines.append(
             "That is a large part of the run. Encrypting software changes files like that: look into some first."
         )
+    marker = "" if settings.profile in CONTINUOUS else "The marker RUN.sync is withdrawn first. "
     lines.append(
-        "The marker RUN.sync is withdrawn first; what stands there now is kept as snapshots of the blobs. Nothing else"
-        " is accepted: what changes from now on is told anew."
+        f"{marker}What stands there now is kept as snapshots of the blobs. Nothing else is accepted: what changes from"
+        " now on is told anew."
     )
     about = {"kind": kind, "count": told.count, "bytes": told.bytes, "digest": told.digest}
     return about, lines

@@ -127,12 +127,13 @@ class Plan(Work):
         return int(row[0]), int(row[1])
 
     def unpublished_that_differ(self, run: Run) -> Iterator[str]:
-        """Blobs that are there, that are not what the source holds, and that are not of our writing (of a container
-        that somebody else filled)."""
+        """Blobs that are there, that are not what the source holds, that are not of our writing (of a container that
+        somebody else filled), and that nobody accepted to be replaced."""
         query = (
             f"SELECT f.blob FROM file f JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
             f" AND f.generation = 0 AND f.origin = 'run' AND {DIFFERS} AND NOT EXISTS"
             " (SELECT 1 FROM own o WHERE o.run_id = f.run_id AND o.blob = f.blob AND o.etag = l.etag)"
+            " AND NOT EXISTS (SELECT 1 FROM changed c WHERE c.run_id = f.run_id AND c.blob = f.blob AND c.applied = 1)"
         )
         for (blob,) in self._pages(query, run):
             yield blob

@@ -63,7 +63,11 @@ class Work:
         rows = (
             (
                 entry.path,
-                renamed.get(entry.path) or entry.path.decode() if entry.kind is Kind.FILE else None,
+                (
+                    renamed.get(entry.path) or entry.blob or entry.path.decode()
+                    if entry.kind is Kind.FILE
+                    else None
+                ),
                 entry.kind.value,
                 entry.size,
                 entry.mtime_ns,

@@ -13,6 +13,7 @@ from sync_to_azure.profiles import (
     generic,
     hiseq,
     iseq,
+    metabolomics,
     miniseq,
     miseq,
     nanopore,
@@ -21,6 +22,7 @@ from sync_to_azure.profiles import (
     novaseq_6000,
     novaseq_x,
     pacbio,
+    proteomics,
     thermo,
 )
 from sync_to_azure.profiles.profile import Profile, Strength
@@ -41,6 +43,8 @@ PROFILES: tuple[Profile, ...] = (
     pacbio.PROFILE,
     thermo.PROFILE,
     bruker.PROFILE,
+    proteomics.PROFILE,
+    metabolomics.PROFILE,
     generic.PROFILE,
 )
 BY_NAME = {profile.name: profile for profile in PROFILES}
@@ -67,7 +71,7 @@ def recognise(view: View, chosen: str = AUTO) -> Recognised:
     """The family with the strongest sign, or the one that a person chose."""
     if chosen != AUTO:
         return Recognised(BY_NAME[chosen], f"chosen: profile = {chosen}")
-    signs = [(profile, profile.recognise(view)) for profile in PROFILES]
+    signs = [(profile, profile.recognise(view)) for profile in PROFILES if profile.continuous is None]
     best = max(sign.strength for _, sign in signs)
     if best is Strength.NO:
         return Recognised(None, "no family of instruments writes such a folder")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sync_to_azure.profiles.completeness import Expectation
+from sync_to_azure.profiles.continuous import Continuous
 from sync_to_azure.profiles.view import View, Wanted
 from sync_to_azure.run_facts.outcome import End, Outcome
 
@@ -64,7 +65,8 @@ class Profile:
     words, empty if it is. ``outcome``: how it ended. ``expect``: what its files must be, where that is certain.
     ``facts``: what is known of it, with the keys of docs/receipt.md. ``wanted``: the files that these functions read.
     ``sheet``: its own sample sheet, a pattern at the top level. ``quiet``: seconds for which a finished run must have
-    stood still at least, where nothing but quiet tells that it is finished. Every file is carried under its own path.
+    stood still at least, where nothing but quiet tells that it is finished. Every file is carried under its own path,
+    but for a ``continuous`` one's, which is never recognised by itself and never finished.
     """
 
     name: str
@@ -78,3 +80,4 @@ class Profile:
     wanted: tuple[Wanted, ...] = ()
     sheet: str = ""
     quiet: float = 0.0
+    continuous: Continuous | None = None

@@ -14,7 +14,12 @@ from pathlib import Path
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.options import BY_KEY, OPTIONS
 from sync_to_azure.settings.around import SECRET_VARIABLES, secrets_around
-from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_destination, check_source
+from sync_to_azure.settings.destination import (
+    PUBLIC_CLOUD,
+    check_continuous,
+    check_destination,
+    check_source,
+)
 from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice, Settings
@@ -31,6 +36,7 @@ def load(
     merge.take_config_file()
     merge.take_all()
     check_source(merge, needs_source)
+    check_continuous(merge)
     check_destination(merge)
     check_identity(merge)
     check_telling(merge)

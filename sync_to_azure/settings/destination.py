@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import urllib.parse
 
-from sync_to_azure.options import BY_KEY
+from sync_to_azure.options import BY_KEY, CONTINUOUS
 from sync_to_azure.settings.merge import Merge
+from sync_to_azure.settings.values import Notice
 
 PUBLIC_CLOUD = "blob.core.windows.net"
 
@@ -22,6 +23,28 @@ def check_source(merge: Merge, is_needed: bool) -> None:
             merge.problem(
                 "completion-flag", f"{name!r} is not the name of a file in the run folder: leave the path out"
             )
+
+
+_ONLY_OF = {"project-glob": CONTINUOUS[:1], "blank-glob": CONTINUOUS[:1], "min-file-age": CONTINUOUS}
+_REFUSED = {
+    "remove-source": "such a folder is never done, so nothing ever says that its files may go; leave it out",
+    "completion-flag": "such a folder is never done, so no flag ends it; leave it out",
+    "samplesheet-folder": "such a folder has no sample sheet; leave it out",
+    "incremental": "such a folder is carried file by file anyway; leave it out",
+}
+
+
+def check_continuous(merge: Merge) -> None:
+    """What goes with a profile whose folders are never done, and what only with it."""
+    profile = merge.values["profile"]
+    if profile in CONTINUOUS:
+        for key, why in _REFUSED.items():
+            if merge.values[key]:
+                merge.problem(key, f"does not go with profile = {profile}: {why}")
+    for key, profiles in _ONLY_OF.items():
+        if profile is not None and profile not in profiles and merge.origin[key] != "default":
+            text = f"{merge.origin[key]}: {key} means something only with profile = {' or '.join(profiles)}"
+            merge.notices.append(Notice(f"only-of:{key}", text, once=True))
 
 
 def check_destination(merge: Merge) -> None:

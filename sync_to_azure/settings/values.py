@@ -34,6 +34,9 @@ class Settings:
     sample_names: bool
     completion_delay: float
     exclude: tuple[str, ...]
+    project_glob: str
+    blank_glob: str
+    min_file_age: float | None
     only_run: str | None
     incremental: bool
     stable_for: float

@@ -45,7 +45,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
     if changed.count == 0 and not files.pending(run):
         return changed
     offer = files.offered(run)
-    covered = words.accepts(work, CHANGED) and work.word is not None and _covers(work.word, offer.digest)
+    covered = _replaces(work) and work.word is not None and _covers(work.word, offer.digest)
     if not covered:
         if moved or files.pending(run):
             names = moved or changed.names
@@ -79,7 +79,9 @@ def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
         return False
     _may_withdraw(rooms, work)
     _keep(rooms, work)
-    _withdraw(rooms, work)
+    if work.continuous is None:
+        # What is published of a continuous folder goes on standing.
+        _withdraw(rooms, work)
     files.apply(run)
     rooms.ledger.set(run, taken_over=0)
     _log.warning("%s: %d blobs of somebody else are replaced, as accepted", work.key, offer.count)
@@ -92,11 +94,16 @@ def take_back(rooms: Rooms, work: Work) -> None:
     run = work.run
     if not run.is_published or not rooms.files.pending(run):
         return
-    if words.accepts(work, CHANGED) and work.folder is not None:
+    if _replaces(work) and work.folder is not None:
         return
     rooms.files.take_back(run)
     rooms.ledger.set(run, lake_known=0)
     _log.warning("%s: what was accepted is taken back; the published manifest counts again", work.key)
+
+
+def _replaces(work: Work) -> bool:
+    """Of a continuous folder, which is published while it goes on, blobs of somebody else may be accepted, too."""
+    return words.accepts(work, CHANGED) or words.accepts(work, TAKEN_OVER)
 
 
 def _covers(word: Word, digest: str) -> bool:
@@ -128,6 +135,8 @@ def _keep(rooms: Rooms, work: Work) -> None:
 
 def _may_withdraw(rooms: Rooms, work: Work) -> None:
     """Asked before anything is written: where the role cannot delete, nothing changes."""
+    if work.continuous is not None:
+        return
     try:
         rooms.lake().may_withdraw(work.base + ".sync")
     except BlobMissing:
@@ -139,6 +148,9 @@ def _may_withdraw(rooms: Rooms, work: Work) -> None:
 def _withdraw(rooms: Rooms, work: Work) -> None:
     words.go_on(rooms, work)
     rooms.ledger.set(work.run, lake_known=0)
+    if work.continuous is not None:
+        # It has no marker.
+        return
     try:
         rooms.lake().withdraw(work.base + ".sync")
     except (AccessRefused, BlobRefused) as error:

@@ -36,8 +36,10 @@ class OtherMainFolder(RunError):
 def publication(rooms: Rooms, work: Work) -> None:
     """Take over what the lake says of this run. Raises OtherMainFolder."""
     run, lake = work.run, rooms.lake()
-    marker = lake.get(work.base + ".sync")
+    # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim.
+    marker = lake.get(work.base + ".sync") if work.continuous is None else None
     receipt_bytes = lake.get(work.base + ".json")
+    marker = receipt_bytes if work.continuous is not None else marker
     receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
     if receipt_bytes is not None and receipt is None:
         raise RunError(
@@ -57,7 +59,7 @@ def publication(rooms: Rooms, work: Work) -> None:
     if marker is None and (run.rows_kept and not newer if run.is_published else receipt is None):
         # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
         # its marker or without. Of a published run the ledger knows what shall stand there.
-        rooms.ledger.set(run, lake_known=1, taken_over=0)
+        rooms.ledger.set(run, lake_known=1, taken_over=int(work.continuous is not None))
         work.republish = run.is_published
         return
     if receipt is None:
@@ -87,11 +89,13 @@ def publication(rooms: Rooms, work: Work) -> None:
     if wanted[0] != listed.hexdigest():
         _read_again(rooms, work, listed.hexdigest())
     # A publishing that was cut off between its blobs: every line is true, the set is written again.
-    work.republish = marker is None or wanted != (listed.hexdigest(), summed.hexdigest())
+    is_whole = marker is not None and wanted == (listed.hexdigest(), summed.hexdigest())
+    work.ready_is_due = _ready_is_due(rooms, work, receipt, is_whole)
+    work.republish = not is_whole or work.ready_is_due
     rooms.ledger.set(
         run,
         lake_known=1,
-        taken_over=0,
+        taken_over=int(work.continuous is not None),
         rows_kept=1,
         generation=generation,
         files=int(receipt.get("files") or 0),
@@ -105,6 +109,17 @@ def publication(rooms: Rooms, work: Work) -> None:
     Audits(rooms.ledger).doubt(run)
     rooms.ledger.append_event(run, rooms.clock.now(), ADOPTED, {"generation": generation})
     _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
+
+
+def _ready_is_due(rooms: Rooms, work: Work, receipt: Mapping[str, Any], is_whole: bool) -> bool:
+    """Cut off within the documents, or between the receipt and the sign that results are there: the pipelines may still
+    wait for it. Better that they start once too often."""
+    ready, told = work.continuous.ready if work.continuous is not None else None, documents.ready(receipt)
+    if ready is None:
+        return False
+    if not is_whole or told is None:
+        return not is_whole
+    return rooms.lake().get(work.prefix + ready.blob) != f"{told[1]}\n".encode()
 
 
 def _read_again(rooms: Rooms, work: Work, listed: str) -> None:
@@ -131,13 +146,15 @@ def is_overtaken(rooms: Rooms, work: Work) -> bool:
     work.receipt = receipt or work.receipt
     if run.is_published:
         return receipt is not None and int(receipt.get("generation") or 1) > run.generation
+    if work.continuous is not None:
+        return receipt is not None
     return (receipt is not None or not run.taken_over) and lake.get(work.base + ".sync") is not None
 
 
 def documents_stand(rooms: Rooms, work: Work) -> bool:
     """Are manifest, receipt and marker of a published run still there, and do they belong together?"""
     lake = rooms.lake()
-    if lake.get(work.base + ".sync") is None:
+    if work.continuous is None and lake.get(work.base + ".sync") is None:
         return False
     receipt = documents.parse_receipt(lake.get(work.base + ".json") or b"")
     if receipt is None or receipt.get("generation") != work.run.generation:

@@ -87,7 +87,12 @@ def take_listing(rooms: Rooms, work: Work) -> None:
         for number, blob in enumerate(rooms.lake().listing(work.prefix)):
             if number % 1000 == 999:
                 rooms.progress(work, Progress(work.key, "listing", number + 1))
-            yield blob
+            if blob.name != ready:
+                yield blob
+
+    # What tells that results are there is a sign of ours, no file of the folder.
+    told = work.continuous.ready if work.continuous is not None else None
+    ready = work.prefix + told.blob if told is not None else ""
 
     rooms.files.take_listing(counted(), work.prefix)
 
@@ -98,7 +103,12 @@ def _mark(rooms: Rooms, work: Work) -> None:
     # A blob of the same size may be the very file: its MD5 decides, so that nothing identical is sent again.
     _hash(rooms, work, rooms.files.to_hash_first(work.run))
     if work.run.taken_over:
-        rooms.files.hold((blob, "taken-over") for blob in rooms.files.unpublished_that_differ(work.run))
+        may_differ = work.continuous is not None and work.continuous.is_frozen
+        rooms.files.hold(
+            (blob, "taken-over")
+            for blob in rooms.files.unpublished_that_differ(work.run)
+            if not may_differ or may_differ(blob)
+        )
 
 
 def _given_up(rooms: Rooms, work: Work) -> int:

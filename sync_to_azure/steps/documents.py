@@ -102,6 +102,18 @@ def parse_receipt(text: bytes) -> dict[str, Any] | None:
     return values if counts and groups else None
 
 
+def ready(receipt: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(blob below RUN/, ISO time) of the sign that results are there, if the receipt tells of one."""
+    told = receipt.get("ready")
+    if (
+        not isinstance(told, dict)
+        or not isinstance(told.get("blob"), str)
+        or not isinstance(told.get("time"), str)
+    ):
+        return None
+    return told["blob"], told["time"]
+
+
 def is_newer(text: bytes) -> bool:
     """Is it a receipt of a schema that we do not know yet? It is never written over."""
     try:

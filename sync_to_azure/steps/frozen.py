@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sync_to_azure.errors import SourceUnavailable
 from sync_to_azure.hashing import Hasher, hash_file
@@ -20,12 +20,13 @@ _BATCH = 1000
 @dataclasses.dataclass(slots=True)
 class Differences:
     """How many published files became others at the source; up to 20 names, under which code they are told, and
-    the last ones as they are now."""
+    the last ones as they are now. ``renewed``: the blobs of those that may."""
 
     count: int = 0
     names: list[str] = dataclasses.field(default_factory=list)
     code: str = "changed-after-verification"
     last: list[FileToSend] = dataclasses.field(default_factory=list)
+    renewed: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, file: FileToSend) -> None:
         self.count += 1
@@ -34,7 +35,9 @@ class Differences:
             self.names.append(file.blob)
 
 
-def changed_at_source(rooms: Rooms, work: Work) -> Differences:
+def changed_at_source(
+    rooms: Rooms, work: Work, is_frozen: Callable[[str], bool] = lambda blob: True
+) -> Differences:
     """Compare what the walk saw with the published manifest. Files that were only touched are hashed once and noted."""
     changed = Differences()
     rooms.files.begin_offer(work.run)
@@ -42,10 +45,16 @@ def changed_at_source(rooms: Rooms, work: Work) -> Differences:
     touched: list[FileToSend] = []
     count = 0
 
+    def became_another(file: FileToSend) -> None:
+        if is_frozen(file.blob):
+            changed.add(file)
+        else:
+            changed.renewed.append(file.blob)
+
     def of_same_size() -> Iterator[FileToSend]:
         for file, published_size, md5 in rooms.files.published_that_differ(work.run):
             if file.size != published_size:
-                changed.add(file)
+                became_another(file)
             else:
                 expected[file.blob] = md5
                 yield file
@@ -59,7 +68,7 @@ def changed_at_source(rooms: Rooms, work: Work) -> Differences:
                     touched.append(hashed.file)
                     count += 1
                 else:
-                    changed.add(hashed.file)
+                    became_another(hashed.file)
             if len(touched) >= _BATCH:
                 rooms.files.set_mtimes(work.run, touched)
                 touched.clear()

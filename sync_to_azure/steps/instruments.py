@@ -179,6 +179,8 @@ def tell_end(rooms: Rooms, work: Work) -> None:
 
 def tell_sheet(rooms: Rooms, work: Work) -> None:
     """What of its sheet would break demultiplexing, once; that it is none that can be read, too."""
+    if work.continuous is not None:
+        return
     about = sheet_facts(rooms, work)
     findings = [str(finding["words"]) for finding in about.get("findings", ())]
     said = f"may not demultiplex: {'; '.join(findings)}" if findings else about.get("problem")
@@ -188,6 +190,13 @@ def tell_sheet(rooms: Rooms, work: Work) -> None:
 
 def facts(rooms: Rooms, work: Work) -> Any:
     """``instrument`` of the receipt (docs/receipt.md). With the source gone, what was said of it stays true."""
+    if work.continuous is not None:
+        return {
+            "profile": work.run.profile,
+            "recognised_by": work.run.recognised_by,
+            "outcome": None,
+            "run": {},
+        }
     if work.folder is None:
         earlier = _earlier(work)
         return {**earlier, "sample_sheet": sheet_facts(rooms, work)} if earlier else None

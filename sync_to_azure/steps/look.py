@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import logging
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.names import run_name_problem
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import Found, RunFolder, find_runs, find_sheets, sheets_for, top_level_files
-from sync_to_azure.steps import instruments, words
+from sync_to_azure.steps import instruments, placing, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import FingerprintBuilder, walk
 
@@ -49,6 +50,8 @@ def at_main_folder(rooms: Rooms) -> Found:
     for stray in found.strays:
         if ledger.tell_once(f"stray:{stray}", now):
             _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)
+    if rooms.continuous is not None:
+        return dataclasses.replace(found, runs=placing.units(rooms, rooms.continuous, found.runs))
     return found
 
 
@@ -89,16 +92,22 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
             state = State.SEEN if key in folders else State.EXPECTED
             run = ledger.add_run(key, state, rooms.clock.now())
         fitting = sheets_for(key, sheets)
-        yield Work(run, folders.get(key), fitting, rooms.base(key), rooms.clock.monotonic())
+        work = Work(run, folders.get(key), fitting, rooms.base(key), rooms.clock.monotonic())
+        work.continuous = rooms.continuous
+        yield work
 
 
 def name_problem(folder: RunFolder) -> str:
-    return run_name_problem(folder.name)
+    problem = folder.unit.problem if folder.unit is not None else ""
+    return problem or run_name_problem(folder.name)
 
 
 def nothing_new(rooms: Rooms, work: Work) -> bool:
     """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it."""
     run, folder = work.run, work.folder
+    if work.continuous is not None:
+        # A file that is written anew does not move its folder's mtime.
+        return False
     if rooms.settings.remove_source and run.outcome is None:
         # Published by a version that did not ask how it ended: not removed unasked.
         return False
@@ -120,7 +129,7 @@ def sheet_changed(work: Work) -> bool:
 def unfinished(rooms: Rooms, work: Work) -> Reason | None:
     """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
     instruments says it."""
-    if work.folder is None or words.accepts(work, "unfinished"):
+    if work.folder is None or work.continuous is not None or words.accepts(work, "unfinished"):
         return None
     wanted = rooms.settings.completion_flag
     if not wanted:
@@ -152,6 +161,8 @@ def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
 
 def fingerprint_now(rooms: Rooms, work: Work) -> str:
     """A second look, after the work: the digest only."""
+    if work.continuous is not None:
+        return placing.fingerprint_now(rooms, work)
     builder = FingerprintBuilder()
     for _ in _entries(rooms, work, builder):
         pass

@@ -13,6 +13,7 @@ from sync_to_azure.steps import (
     accept,
     adopt,
     carry,
+    continuous,
     early,
     frozen,
     instruments,
@@ -89,6 +90,11 @@ def _remove(rooms: Rooms, work: Work) -> None:
 def carry_and_publish(rooms: Rooms, work: Work) -> None:
     run, files = work.run, rooms.files
     assert work.folder is not None
+    if work.continuous is not None:
+        changed = continuous.prepare(rooms, work)
+        if changed is not None:
+            _what_lacks(rooms, work, None, None, changed)
+        return
     accept.take_back(rooms, work)
     if not run.is_published:
         waits = look.unfinished(rooms, work)
@@ -137,6 +143,18 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
         parameters = dict(decision.reason.parameters) if decision.reason else {}
         wait(rooms, work, Reason("not-quiet-additions", parameters), changed)
         return
+    _what_lacks(rooms, work, sheet, sheet_problem, changed)
+
+
+def _what_lacks(
+    rooms: Rooms,
+    work: Work,
+    sheet: sheets.Sheet | None,
+    sheet_problem: Reason | None,
+    changed: frozen.Differences,
+) -> None:
+    """The manifest says what the source holds: carry what the lake lacks of it, and publish."""
+    run, files = work.run, rooms.files
     if rooms.settings.dry_run:
         carry.take_listing(rooms, work)
         if run.is_published and needs_the_lake(rooms, work, sheet, changed):
@@ -228,7 +246,7 @@ def _verify_and_publish(
         flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
         return
     if verdict.files == 0:
-        wait(rooms, work, Reason("empty", {}))
+        wait(rooms, work, Reason("empty", {}) if work.continuous is None else continuous.at_rest(rooms, work))
         return
     # Only now: a published run's sheet and its manifest change together.
     sheets.carry(rooms, work, sheet)
@@ -262,14 +280,23 @@ def _answer_audit(rooms: Rooms, work: Work) -> None:
 
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
-    early.forget(rooms, work)
+    if work.continuous is None:
+        early.forget(rooms, work)
     # Also here: a pass that was killed after the marker told nothing.
     instruments.tell_end(rooms, work)
     if changed.count:
         flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
         return
+    never_ended = continuous.never_ended(rooms, work)
+    if never_ended is not None:
+        flag(rooms, work, never_ended)
+        return
     if work.run.state is State.FLAGGED:
         _log.info("%s: what was flagged is solved", work.key)
+    if work.continuous is not None:
+        rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work))
+        words.accepted(rooms, work)
+        return
     mtime_ns = work.folder.mtime_ns if work.folder is not None else None
     rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=mtime_ns)
     words.accepted(rooms, work)
@@ -312,7 +339,8 @@ def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
     _log.warning("%s", error)
     columns = {"fingerprint": None, "quiet_since": None}
     if work.run.is_published and not rooms.files.pending(work.run):
-        rooms.set_state(work, State.PUBLISHED, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
+        state = State.PUBLISHED if work.continuous is None else State.WAITING
+        rooms.set_state(work, state, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
     else:
         rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
 

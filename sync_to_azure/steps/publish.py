@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sync_to_azure import __version__
@@ -45,13 +45,19 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None, lake_known=0)
     generation = run.generation + 1
     counts: Counter[str] = Counter()
-    summary = _Counted(counts)
+    told = work.continuous.ready if work.continuous is not None else None
+    summary = _Counted(counts, told.groups if told is not None else ())
     with _spool(rooms, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
         sums_document = _written(sums)
         with _spool(rooms, map(documents.file_line, rooms.files.rows(run))) as lines:
             lines_document = _written(lines)
             first = run.first_published or now
             receipt = _receipt(rooms, work, verdict, summary, generation, now, first)
+            is_ready = told is not None and summary.is_whole and (summary.is_new or work.ready_is_due)
+            earlier = documents.ready(work.receipt or {})
+            if told is not None and (is_ready or earlier is not None):
+                time = iso(now) if is_ready or earlier is None else earlier[1]
+                receipt["ready"] = {"blob": told.blob, "time": time}
             receipt["sha256"] = {
                 f"{run.key}.md5": sums_document.sha256,
                 f"{run.key}.files.jsonl": lines_document.sha256,
@@ -63,15 +69,18 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     beside.must_stand(".files.jsonl", ".md5")
     beside.put(".json", _in_memory(text), "application/json")
     beside.must_stand(".files.jsonl", ".md5")
-    beside.put(".sync", _in_memory(iso(now).encode() + b"\n"), "text/plain; charset=utf-8")
+    if work.continuous is None:
+        beside.put(".sync", _in_memory(iso(now).encode() + b"\n"), "text/plain; charset=utf-8")
+    elif told is not None and is_ready:
+        _tell_ready(rooms, work, told.blob, iso(now))
     rooms.files.freeze(run, generation)
     rooms.set_state(
         work,
-        run.state if gone else State.PUBLISHED,
+        run.state if gone or work.continuous is not None else State.PUBLISHED,
         run.reason if gone else None,
         event="published" if generation == 1 else "published-again",
         lake_known=1,
-        taken_over=0,
+        taken_over=int(work.continuous is not None),
         generation=generation,
         files=summary.files,
         bytes=summary.bytes,
@@ -89,7 +98,8 @@ class _Beside:
 
     def __init__(self, rooms: Rooms, work: Work) -> None:
         self._rooms, self._work = rooms, work
-        self._etags = {suffix: self._etag(suffix) for suffix in (".files.jsonl", ".md5", ".json", ".sync")}
+        marker = (".sync",) if work.continuous is None else ()
+        self._etags = {suffix: self._etag(suffix) for suffix in (".files.jsonl", ".md5", ".json", *marker)}
 
     def put(self, suffix: str, document: _Document, content_type: str) -> None:
         data, name = document.handle, self._work.base + suffix
@@ -118,9 +128,13 @@ class _Beside:
 
 @dataclasses.dataclass(slots=True)
 class _Counted:
-    """Counts the rows as they go by."""
+    """Counts the rows as they go by. ``groups``: of which each must have a file, before results are told to be
+    there."""
 
     evidence: Counter[str]
+    groups: tuple[Callable[[str], bool], ...] = ()
+    there: set[int] = dataclasses.field(default_factory=set)
+    is_new: bool = False
     files: int = 0
     bytes: int = 0
     weakest: Evidence = Evidence.READ_BACK
@@ -131,7 +145,24 @@ class _Counted:
             self.bytes += row.size
             self.evidence[row.evidence.label] += 1
             self.weakest = min(self.weakest, row.evidence)
+            for number, belongs in enumerate(self.groups):
+                if belongs(row.blob):
+                    self.there.add(number)
+                    self.is_new |= row.generation == 0
             yield row
+
+    @property
+    def is_whole(self) -> bool:
+        """Is each group there?"""
+        return len(self.there) == len(self.groups)
+
+
+def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
+    """Written last: pipelines start from it."""
+    text = _in_memory(time.encode() + b"\n")
+    rooms.lake().put(work.prefix + blob, text.handle, text.size, text.md5, "text/plain; charset=utf-8")
+    work.ready_is_due = False
+    _log.info("%s: %s is written", work.key, blob)
 
 
 def _md5_lines(rows: Iterable[FileRow], run: str) -> Iterator[bytes]:
@@ -187,10 +218,11 @@ def _receipt(
     sheet = rooms.files.get(run, SHEET_BLOB)
     spoken, replaced = _spoken(rooms, work), _replaced(rooms, work, generation)
     unfinished = any(word.get("accepted") == "unfinished" for word in spoken)
+    outcome = "accepted unfinished" if unfinished else "finished"
     return {
         "run": run.key,
         "generation": generation,
-        "outcome": "accepted unfinished" if unfinished else "finished",
+        "outcome": outcome if work.continuous is None else "continuous",
         "files": counted.files,
         "bytes": counted.bytes,
         "weakest_evidence": counted.weakest.label,
@@ -260,6 +292,8 @@ _WHY = {
     Kind.SYMLINK: "a symlink to something inside the run, which is carried itself",
     Kind.JUNK: "a leftover of a desktop or file server",
     Kind.EXCLUDED: "excluded by the rule named",
+    Kind.LEFT: "its profile has no place for it",
+    Kind.WAITS: "too young, not seen unchanged for long enough, or still being acquired: carried later",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sync_to_azure import profiles
 from sync_to_azure.clock import Clock
 from sync_to_azure.ledger import Files, Ledger, Run
 from sync_to_azure.ledger.words import Word
@@ -21,6 +22,7 @@ from sync_to_azure.tell.redact import Redactor
 if TYPE_CHECKING:
     from sync_to_azure.identity import Identity
     from sync_to_azure.lake import Lake
+    from sync_to_azure.profiles.continuous import Continuous
     from sync_to_azure.settings import Settings
     from sync_to_azure.steps.instruments import Known
     from sync_to_azure.uploaders import Uploader
@@ -48,6 +50,8 @@ class Rooms:
         self.files = files
         self.redact = Redactor(settings.secret_values())
         self.rules = ExcludeRules(settings.exclude)
+        profile = profiles.BY_NAME.get(settings.profile)
+        self.continuous = profile.continuous if profile is not None else None
         self.pass_started = clock.now()
         self.troubles: list[Trouble] = []
         self.due: frozenset[str] = frozenset()
@@ -176,7 +180,9 @@ def uploader_for(
 class Work:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
     published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the bytes of the
-    outside sheet, both once they were looked at; ``goes_on``: it was looked at, and is not finished."""
+    outside sheet, both once they were looked at; ``goes_on``: it was looked at, and is not finished. ``continuous``: it
+    is never done; ``acquiring``: its files that are still being acquired, and since when each stands as it does;
+    ``ready_is_due``: its sign that results are there was not written."""
 
     run: Run
     folder: RunFolder | None
@@ -194,6 +200,9 @@ class Work:
     known: "Known | None" = None
     sheet: bytes | None = None
     goes_on: bool = False
+    continuous: "Continuous | None" = None
+    acquiring: list[tuple[str, float]] = dataclasses.field(default_factory=list)
+    ready_is_due: bool = False
 
     @property
     def key(self) -> str:
