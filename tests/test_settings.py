@@ -522,9 +522,9 @@ min-file-age = 86400
     assert settings.remove_source and settings.smtp_password == "p%w#d"
     assert [(notice.key, notice.once) for notice in settings.notices] == [
         ("obsolete:pid-file", True),
-        ("obsolete:project-glob", True),
-        ("obsolete:blank-glob", True),
-        ("obsolete:min-file-age", True),
+        ("only-of:project-glob", True),
+        ("only-of:blank-glob", True),
+        ("only-of:min-file-age", True),
     ]
     assert settings.notices[0].text.startswith("azsync.cfg line 23: pid-file no longer means anything: ")
 
