@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-JOBS = ("miseq", "nextseq", "proteomics")
+JOBS = ("miseq", "nextseq", "proteomics", "metabolomics")
+MAY_WRITE = ("miseq", "nextseq")
+"""Jobs whose ACCESS_… stands in `variables`; from the others' shares nothing is ever removed."""
 ROOMS = ("autofs", "config", "systemd", "utils")
 
 
@@ -47,7 +49,7 @@ def filled(template: Path, names: dict[str, str]) -> str:
 def main(image: str, target: Path, overruled: dict[str, str]) -> None:
     names = variables((HERE / "variables").read_text(encoding="utf-8"))
     names |= {key: value for key, value in overruled.items() if key in names} | {"IMAGE": image}
-    for key in ("ACCESS_MISEQ", "ACCESS_NEXTSEQ", "ACCESS_PROTEOMICS"):
+    for key in (f"ACCESS_{job.upper()}" for job in MAY_WRITE):
         if names[key] not in ("ro", "rw"):
             raise SystemExit(f"variables: {key} is ro or rw, not {names[key]!r}")
     if target.exists():
@@ -57,7 +59,8 @@ def main(image: str, target: Path, overruled: dict[str, str]) -> None:
         for template in sorted((HERE / room).iterdir()):
             if template.name == "job.in":
                 for job in JOBS:
-                    own = names | {"JOB": job, "ACCESS": names[f"ACCESS_{job.upper()}"]}
+                    access = names[f"ACCESS_{job.upper()}"] if job in MAY_WRITE else "ro"
+                    own = names | {"JOB": job, "ACCESS": access}
                     _write(target / room / f"sync-{job}", filled(template, own), 0o755)
             else:
                 name = template.name.removesuffix(".in")

@@ -15,7 +15,7 @@ import pytest
 
 from embedded.tools import PROJECT
 
-JOBS = ("miseq", "nextseq", "proteomics")
+JOBS = ("miseq", "nextseq", "proteomics", "metabolomics")
 
 # One user and one folder of what was generated: the tests of this file go in their order, in one process.
 pytestmark = pytest.mark.xdist_group("vm")
@@ -115,7 +115,8 @@ def test_the_config_templates_are_accepted(
     vm: typing.Any, sent: typing.Any, job: str, run_command: typing.Any, tmp_path: pathlib.Path
 ) -> None:
     shown = run_command("settings", config=(vm.home / "config" / f"{job}.cfg").read_text())
-    assert "unknown key" not in shown.output and "is not accepted" not in shown.output, shown.output
+    for fault in ("unknown key", "is not accepted", "does not go with", "means something only"):
+        assert fault not in shown.output, shown.output
 
 
 def test_the_tasks_are_accepted_by_cronbeat(vm: typing.Any, sent: typing.Any) -> None:
@@ -185,6 +186,7 @@ def test_a_job_that_removes_gets_its_share_read_write(vm: typing.Any) -> None:
         "NextSeqOutput": "ro",
         "NextSeqSampleSheets": "ro",
         "Proteomics": "ro",
+        "Metabolomics": "ro",
     }
     refused = vm.make("build", "TAG=rw", "ACCESS_MISEQ=yes")
     assert refused.returncode != 0 and "ACCESS_MISEQ is ro or rw, not 'yes'" in refused.stderr
