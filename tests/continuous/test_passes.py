@@ -183,12 +183,13 @@ def test_spectra_are_frozen_once_they_are_carried(proteomics: Projects) -> None:
     scene.run()
     proteomics.write("Prot12/a.raw", thermo_raw(5000, seed=9), 1)
     proteomics.write("Prot12/Blank_1.RAW", b"encrypted")
+    proteomics.write("Prot12/Prot12_Results.xlsx", "encrypted, too")
     proteomics.write("Prot12/new.raw", RAW)
     told = scene.run(expect=1)
     assert "2 files changed after they were verified, the good copy stays" in told.output
     lake = proteomics.lake("PROT12")
     assert lake["samples/a.raw"] == RAW and lake["blanks/Blank_1.RAW"] == thermo_raw(3000, seed=2)
-    assert lake["samples/new.raw"] == RAW
+    assert lake["samples/new.raw"] == RAW and lake["results/prot12_results.xlsx"] == b"results"
     assert scene.state("PROT12") == ("flagged", "changed-after-verification")
     before = scene.etags()
     assert "ERROR" not in scene.run().output
@@ -204,6 +205,7 @@ def test_spectra_are_frozen_once_they_are_carried(proteomics: Projects) -> None:
     old = scene.container.get_blob_client("PROT12/samples/a.raw", snapshot=kept["samples/a.raw"])
     assert old.download_blob().readall() == RAW
     assert scene.state("PROT12") == ("verified", "continuous")
+    assert lake["results/prot12_results.xlsx"] == b"encrypted, too"
 
 
 def test_a_file_that_was_only_touched_is_no_change(proteomics: Projects) -> None:
