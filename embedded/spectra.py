@@ -16,7 +16,7 @@ def _string(text: str) -> bytes:
 def thermo_raw(
     size: int = 4096, *, acquiring: bool = False, version: int = 66, seed: int = 1, name: str = "sample.raw"
 ) -> bytes:
-    """At least the header, which has some two kilobytes. ``acquiring``: as the file is while the instrument writes it."""
+    """At least the header, of some two kilobytes. ``acquiring``: as the file is while the instrument writes it."""
     header = SIGNATURE + bytes(36 - len(SIGNATURE)) + struct.pack("<I", version)
     header += bytes(1356 - len(header))
     seq_row = bytes(64)
