@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _LOOK_EVERY = 0.02
 
@@ -36,13 +36,14 @@ def measure(
     environment: Mapping[str, str] | None = None,
     folder: pathlib.Path | None = None,
 ) -> Measured:
-    """Run to the end, with an input that has ended, as cron gives it (AzCopy spins on that). Memory is looked at from
-    outside, 50 times a second, in the process's own high-water mark: the accounting of a finished process also holds
-    what its parent had before exec, and mixes in its children."""
-    with tempfile.TemporaryFile() as out:
+    """Run to the end, with an open and silent input: on one that has ended AzCopy spins (docs/uploaders.md).
+
+    Memory is looked at from outside, 50 times a second, in the process's own high-water mark: the accounting of a
+    finished process also holds what its parent had before exec, and mixes in its children."""
+    with tempfile.TemporaryFile() as out, _silent_input() as silent:
         started = time.monotonic()
         process = subprocess.Popen(
-            argv, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            argv, env=environment, cwd=folder, stdin=silent, stdout=out, stderr=subprocess.STDOUT
         )
         watch = _Watch(process.pid)
         watch.start()
@@ -55,6 +56,17 @@ def measure(
     return Measured(
         wall, usage.ru_utime + usage.ru_stime, watch.peak, watch.peak_of_children, process.returncode, text
     )
+
+
+@contextlib.contextmanager
+def _silent_input() -> Iterator[int]:
+    """The reading end of a pipe into which nothing is written."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 class _Watch(threading.Thread):
