@@ -78,8 +78,21 @@ def test_the_crontab_is_accepted(vm: typing.Any, sent: typing.Any) -> None:
     )
     assert taken.returncode == 0, taken.stderr
     listed = subprocess.run(["crontab", "-l", "-u", vm.user], capture_output=True, text=True).stdout
-    for job in JOBS:
+    for job in (*JOBS, "audit"):
         assert f"tasks.json {job} " in listed
+
+
+def test_the_audit_looks_at_every_job_and_tells_the_worst(tmp_path: pathlib.Path) -> None:
+    tasks = json.loads((PROJECT / "datalake-sync-vm" / "config" / "tasks.json").read_text("utf-8"))
+    [words] = tasks["audit"]["commands"]
+    (tmp_path / "utils").mkdir()
+    for job, code in zip(JOBS, (1, 3, 1)):
+        wrapper = tmp_path / "utils" / f"sync-{job}"
+        wrapper.write_text(f'#!/bin/sh\necho {job} "$@"\nexit {code}\n')
+        wrapper.chmod(0o755)
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert (ended.stdout.splitlines(), ended.returncode) == ([f"{job} audit" for job in JOBS], 3)
 
 
 def test_the_wrappers_are_clean(vm: typing.Any, sent: typing.Any) -> None:
