@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -44,8 +45,13 @@ def read(run: bytes) -> Quality:
     """Of the run folder at ``run``; never raises for what it finds there."""
     folder = os.path.join(run, b"InterOp")
     try:
-        if not os.listdir(folder):
+        names = os.listdir(folder)
+        if not names:
             return Quality(problem="its InterOp folder is empty")
+        if not all(map(_is_plain, [*(os.path.join(folder, name) for name in names), *_described(run)])):
+            return Quality(
+                problem="its InterOp is not read: a file that the library would open is no plain file"
+            )
     except (FileNotFoundError, NotADirectoryError):
         return Quality(problem="it has no InterOp folder")
     except OSError as error:
@@ -79,6 +85,21 @@ def read(run: bytes) -> Quality:
     if not quality.lanes and not quality.cycles:
         return Quality(problem="its InterOp holds nothing that Illumina's library can read")
     return quality
+
+
+def _described(run: bytes) -> list[bytes]:
+    """What the library reads besides InterOp."""
+    names = (b"RunInfo.xml", b"RunParameters.xml", b"runParameters.xml")
+    return [path for name in names if os.path.lexists(path := os.path.join(run, name))]
+
+
+def _is_plain(path: bytes) -> bool:
+    """The library waits for ever at the end of a pipe."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _says_something(lane: Lane) -> bool:

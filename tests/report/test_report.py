@@ -92,7 +92,9 @@ def test_what_was_known_stays_when_the_folder_goes(lab: Lab) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "cut", "noise", "huge", "no-info", "a-file"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty", "cut", "noise", "huge", "no-info", "a-file", "pipe", "info-pipe"]
+)
 def test_a_broken_interop_shows_the_rest(lab: Lab, kind: str) -> None:
     run = write_nextseq(lab.main_folder, lab.names[-1], files=16, size=8000).folder
     metrics = run / "InterOp" / "TileMetricsOut.bin"
@@ -112,6 +114,10 @@ def test_a_broken_interop_shows_the_rest(lab: Lab, kind: str) -> None:
             metrics.write_bytes(b"\xff" * 2_000_000)
         case "no-info":
             (run / "RunInfo.xml").write_text("<RunInfo")
+        case "pipe" | "info-pipe":
+            path = metrics if kind == "pipe" else run / "RunInfo.xml"
+            path.unlink()
+            os.mkfifo(path)
     lab.report()
     text = lab.page(lab.names[-1])
     assert "No quality plots: " in text and "InterOp" in text.partition("No quality plots")[2][:200]
