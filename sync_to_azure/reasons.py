@@ -89,7 +89,7 @@ STATES = {
     State.WAITING: "not finished, or not quiet for long enough",
     State.READY: "ready to be carried",
     State.UPLOADING: "being carried",
-    State.VERIFIED: "carried and verified, not published yet",
+    State.VERIFIED: "carried and verified; not published yet, or a project that is never done",
     State.PUBLISHED: "verified, with manifest, receipt and marker at the destination",
     State.REMOVING: "published, and being removed from the source",
     State.REMOVED: "published, and removed from the source by us",
