@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from sync_to_azure.run_facts import safe_xml
-from sync_to_azure.run_facts.text import Problem, short
+from sync_to_azure.run_facts.text import Problem, cached, short
 
 _MOST_READS = 32
 _MOST_CYCLES = 9999
@@ -56,7 +55,7 @@ class RunInfo:
         return tuple(read.cycles for read in self.reads if read.indexed)
 
 
-@functools.lru_cache(maxsize=4)
+@cached
 def read_run_info(content: bytes) -> RunInfo:
     """Raises Problem."""
     root = safe_xml.parse(content)

@@ -4,10 +4,9 @@ elements differ with the family; the user's name and mail address, which some wr
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 from sync_to_azure.run_facts import safe_xml
-from sync_to_azure.run_facts.text import Problem, short
+from sync_to_azure.run_facts.text import Problem, cached, short
 
 _SOFTWARE = ("applicationname", "application")
 _VERSION = ("applicationversion", "systemsuiteversion", "mcsversion")
@@ -42,7 +41,7 @@ class RunParameters:
         return int(first) if first.isascii() and first.isdigit() and len(first) < 5 else None
 
 
-@functools.lru_cache(maxsize=4)
+@cached
 def read_run_parameters(content: bytes) -> RunParameters:
     """Raises Problem."""
     root = safe_xml.parse(content)

@@ -4,6 +4,11 @@ marks and Windows code pages occur, and the encoding that a file claims is not a
 from __future__ import annotations
 
 import codecs
+import functools
+from collections.abc import Callable
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -14,6 +19,26 @@ _MARKS = (
 
 class Problem(ValueError):
     """What was to be read cannot be; the text says why, for a person. Never more than a reason for "unknown"."""
+
+
+def cached(parse: Callable[[bytes], _Value]) -> Callable[[bytes], _Value]:
+    """The last four answers are kept, Problems as well: every family asks for the same file."""
+
+    @functools.lru_cache(maxsize=4)
+    def answer(content: bytes) -> _Value | Problem:
+        try:
+            return parse(content)
+        except Problem as problem:
+            return problem
+
+    @functools.wraps(parse)
+    def ask(content: bytes) -> _Value:
+        found = answer(content)
+        if isinstance(found, Problem):
+            raise Problem(str(found))
+        return found
+
+    return ask
 
 
 def decode(content: bytes) -> str:

@@ -15,6 +15,7 @@ from sync_to_azure import profiles
 from sync_to_azure.folder_view import take_view
 from sync_to_azure.profiles.profile import Profile
 from sync_to_azure.profiles.view import Small, View, matches
+from sync_to_azure.run_facts import safe_xml
 from sync_to_azure.run_facts.outcome import End
 
 
@@ -275,6 +276,22 @@ def test_the_largest_run_info_is_read_once_and_soon(tmp_path: pathlib.Path) -> N
     assert expectation.result().expected == 5088
     assert profile.facts(view)["tiles"] == 8 * 2 * 4 * 98
     assert time.monotonic() - began < 5
+
+
+def test_a_broken_file_is_parsed_once_for_all_families(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+    parse = safe_xml.parse
+    monkeypatch.setattr(safe_xml, "parse", lambda content: parsed.append(content) or parse(content))
+    files = {
+        "RunInfo.xml": b"<RunInfo><Run> this file alone",
+        "RunParameters.xml": b"<RunParameters> this one",
+    }
+    folder = layouts.write_layout(tmp_path, "20230418_LH00130_0003_B223YTFLT3", files)
+    view, profile = recognised(folder)
+    assert profile.expect(view) is None and profile.facts(view) == {}
+    assert sorted(parsed) == sorted(files.values())
 
 
 def test_patterns_do_not_reach_over_a_slash() -> None:
