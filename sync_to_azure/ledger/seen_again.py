@@ -16,7 +16,7 @@ ADOPTED = "adopted"
 """Event: its manifest, or a part of it, came from the lake instead of our own reading."""
 
 CARRIED_EARLY = "carried ahead"
-"""Event: files of it were sent while it was written."""
+"""Event: files of it were hashed, and sent, while it was written."""
 
 
 def standings(

@@ -55,7 +55,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
 
 def ahead(rooms: Rooms, work: Work) -> None:
     """Carry what has stood still for ``stable-for``."""
-    run, files, now = work.run, rooms.files, rooms.clock.now()
+    run, files = work.run, rooms.files
     files.clear_try()
     adopt.publication(rooms, work)
     if run.is_published or run.taken_over:
@@ -63,16 +63,20 @@ def ahead(rooms: Rooms, work: Work) -> None:
         return
     sheet, _ = sheets.read(work)
     sheets.place_own(rooms, work, sheet)
+    # A walk may take long: a file was seen somewhen between its begin and its end.
+    began = rooms.clock.now()
     look.into_ledger(rooms, work)
     files.merge_walk(run)
     still = Still(rooms.ledger)
-    still.note(run, now)
+    still.note(run, rooms.clock.now())
     carry.take_listing(rooms, work)
     files.hold(
         (blob, "moving")
         for blob, since in still.since(run)
-        if goes_last(blob) or not _stands_still(since, now, rooms.settings.stable_for)
+        if goes_last(blob) or not _stands_still(since, began, rooms.settings.stable_for)
     )
+    if _something_to_do(rooms, work) and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
+        rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
     try:
         carry.what_stands_still(rooms, work)
     except (RunChanged, UploadFailed) as error:
@@ -81,13 +85,17 @@ def ahead(rooms: Rooms, work: Work) -> None:
         # A file that the instrument has locked, or the share? Raises if it is the share.
         look.at_main_folder(rooms)
         _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
-    if work.sent_files and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
-        rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
 
 
-def _stands_still(since: float, now: float, stable_for: float) -> bool:
-    """Two looks so far apart saw it as it is; one look says nothing, whatever ``stable-for`` is."""
-    return since < now and now - since >= stable_for
+def _something_to_do(rooms: Rooms, work: Work) -> bool:
+    files = rooms.files
+    return files.to_send(work.run)[0] > 0 or next(files.to_hash_early(work.run), None) is not None
+
+
+def _stands_still(since: float, began: float, stable_for: float) -> bool:
+    """Two looks so far apart saw it as it is (the first one ended at ``since``, the last one ``began`` then); one look
+    says nothing, whatever ``stable_for`` is."""
+    return since < began and began - since >= stable_for
 
 
 def told(rooms: Rooms, work: Work, reason: Reason) -> Reason:

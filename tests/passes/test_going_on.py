@@ -6,6 +6,8 @@ import collections.abc
 import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -168,6 +170,41 @@ def test_a_clock_that_went_back_begins_anew(early: Scene) -> None:
     early.run()
     assert not early.etags()
     early.run()
+    assert f"A/{FIRST}" in early.etags()
+
+
+SLOW = """
+import sys, time
+from sync_to_azure import cli
+from sync_to_azure.clock import Clock
+from sync_to_azure.steps import look
+late, walked = float(sys.argv.pop(1)), look.into_ledger
+Clock.now = lambda self: time.time() + late
+def slow(*given, **named):
+    global late
+    walked(*given, **named)
+    late += 1000
+look.into_ledger = slow
+sys.exit(cli.main())
+"""
+
+
+def test_a_long_walk_is_no_time_between_two_looks(early: Scene) -> None:
+    """Seen at the end of one walk and at the begin of the next, right after it."""
+    early.config["stable-for"] = 900
+    going_on(early)
+    config = early.folder / "slow.cfg"
+    config.write_text("".join(f"{key} = {value}\n" for key, value in early.config.items()))
+
+    def walks_long(late: int) -> None:
+        command = [sys.executable, "-c", SLOW, str(late), "--config-file", str(config)]
+        environment = early.start_command.clean_environment()
+        subprocess.run(command, cwd=early.folder, env=environment, check=True, timeout=60)
+
+    walks_long(0)
+    walks_long(1000)
+    assert not early.etags()
+    walks_long(3000)
     assert f"A/{FIRST}" in early.etags()
 
 
@@ -371,6 +408,17 @@ def test_before_removal_it_is_read_once_more(early: Scene) -> None:
     early.config |= {"remove-source": "true", "remove-after": 0}
     early.run(expect=1)
     assert (run / FIRST).read_bytes() == b"ONE" and early.state("A")[1] == "rehash-differs"
+
+
+def test_before_removal_it_is_read_once_more_also_if_the_ledger_was_lost(early: Scene) -> None:
+    """Nothing was sent since, but its files were hashed while it was written."""
+    run = carried(early)
+    early.lose_ledger()
+    early.run()
+    early.run()
+    write(run, {FLAG: ""})
+    early.config |= {"remove-source": "true", "remove-after": 0}
+    assert "read once more, 0 differ" in early.run().output and not run.exists()
 
 
 def test_it_is_removed_when_it_is_what_was_published(early: Scene) -> None:
