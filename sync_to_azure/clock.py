@@ -27,7 +27,16 @@ def mtime_ns(status: os.stat_result) -> int:
     """The modification time in ns since 1970, held within 64 bits (1677 to 2262): file systems hold later ones (ext4 up
     to 2446, tmpfs anything), and a clock that is far off writes them; SQLite cannot. Compare only what came from here.
     """
-    return max(_EARLIEST_NS, min(status.st_mtime_ns, _LATEST_NS))
+    return _held(status.st_mtime_ns)
+
+
+def ctime_ns(status: os.stat_result) -> int:
+    """When the file was changed last in any way, held as ``mtime_ns``: a share tells what its server believes."""
+    return _held(status.st_ctime_ns)
+
+
+def _held(nanoseconds: int) -> int:
+    return max(_EARLIEST_NS, min(nanoseconds, _LATEST_NS))
 
 
 def iso(seconds: float) -> str:

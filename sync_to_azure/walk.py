@@ -9,6 +9,7 @@ import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
+from sync_to_azure.clock import ctime_ns
 from sync_to_azure.clock import mtime_ns as mtime_of
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable
 from sync_to_azure.model import Entry, Fingerprint, Kind
@@ -146,7 +147,7 @@ def _entry(
         return Entry(path, Kind.BAD_NAME, size, mtime_ns, reason)
     if not mode & stat.S_IROTH and not os.access(item.path, os.R_OK):
         return Entry(path, Kind.UNREADABLE, size, mtime_ns, "permission denied")
-    return Entry(path, Kind.FILE, size, mtime_ns, ctime_ns=status.st_ctime_ns)
+    return Entry(path, Kind.FILE, size, mtime_ns, ctime_ns=ctime_ns(status))
 
 
 def _symlink(item: "os.DirEntry[bytes]", path: bytes, real_roots: Sequence[bytes], mtime_ns: int) -> Entry:

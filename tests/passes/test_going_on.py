@@ -284,6 +284,18 @@ def test_two_machines(early: Scene) -> None:
     assert early.etags() == after
 
 
+def test_a_share_that_tells_of_the_year_2500(early: Scene, share: Share) -> None:
+    """More nanoseconds since 1970 than SQLite can hold."""
+    run = going_on(early)
+    share.rules({"op": "lookup", "match": "A/Data/1.bcl$", "act": "year 2500"})
+    early.run()
+    early.run()
+    assert f"A/{FIRST}" in early.etags() and share.strikes()
+    write(run, {FLAG: ""})
+    early.run()
+    early.check_sums("A")
+
+
 # What is lost
 
 

@@ -5,9 +5,10 @@ RULES is a file of JSON, read anew before each operation: a list of rules
      "errno": "EBUSY", "times": how often (all the time without it), "skip": so many are let through first,
      "act": what happens besides the answer}
 ``act``: ``done`` (it is done all the same), ``silly`` (the file becomes .nfs…, no error is answered), ``pending`` (no
-error, but the name stays, cannot be looked at, and keeps its folder from being empty), ``dead`` (from now on everything
-answers the errno), ``read-only`` (from now on all that writes answers it). What lasts ends when its rule is taken away.
-Each strike is a line of STRIKES. conftest.py starts it, with the system's Python.
+error, but the name stays, cannot be looked at, and keeps its folder from being empty), ``year 2500`` (no error, but that
+is when it was changed last), ``dead`` (from now on everything answers the errno), ``read-only`` (from now on all that
+writes answers it). What lasts ends when its rule is taken away. Each strike is a line of STRIKES. conftest.py starts
+it, with the system's Python.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Share(PassThrough):
         self._seen: dict[str, int] = {}
         self._ghosts: dict[str, int] = {}
         self._lasting: tuple[str, int] | None = None
+        self._late: set[str] = set()
 
     # Rules
 
@@ -75,14 +77,19 @@ class Share(PassThrough):
             # These are answered where they are done.
             return
         struck = self._strike(operation, path)
-        if struck is not None:
+        if struck is not None and struck[0] == "year 2500":
+            self._late.add(path)
+        elif struck is not None:
             raise pyfuse3.FUSEError(struck[1])
 
     # Entries that are gone and whose names stay
 
     def attributes(self, path: str) -> Any:
         if path not in self._ghosts:
-            return super().attributes(path)
+            entry = super().attributes(path)
+            if path in self._late:
+                entry.st_ctime_ns = 16_725_225_600 * 10**9
+            return entry
         entry = self.entry(path)
         entry.st_mode = stat.S_IFREG | 0o644
         return entry
