@@ -185,7 +185,7 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
         return
     waits = look.unfinished(rooms, work)
     if waits is not None:
-        one_run.unfinished(rooms, work, waits)
+        one_run.unfinished(rooms, work, waits, ask=False)
     else:
         rooms.set_state(work, work.run.state, Reason("storage", {"problem": trouble.message}))
 

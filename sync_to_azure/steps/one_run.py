@@ -84,6 +84,14 @@ def _step(rooms: Rooms, work: Work) -> None:
 
 def _remove(rooms: Rooms, work: Work) -> None:
     words.go_on(rooms, work)
+    if adopt.lacks_documents(rooms, work):
+        # With the source the ledger's rows go too: what stands in the lake is the only manifest from then on.
+        _log.warning(
+            "%s: what its manifest, receipt or checksums were is written anew before it is removed", work.key
+        )
+        work.republish = True
+        carry_and_publish(rooms, work)
+        return
     remove.remove(rooms, work)
 
 
@@ -98,12 +106,11 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     accept.take_back(rooms, work)
     if not run.is_published:
         waits = look.unfinished(rooms, work)
-        if waits is not None:
-            unfinished(rooms, work, waits)
+        if waits is not None and unfinished(rooms, work, waits):
             # Of a folder of which nobody can say what it is, nothing.
             work.goes_on = waits.code not in instruments.OF_NO_FAMILY
             return
-        held = instruments.held(rooms, work)
+        held = instruments.held(rooms, work) if not run.is_published else None
         if held is not None and not _was_published(rooms, work):
             flag(rooms, work, held)
             return
@@ -312,14 +319,19 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
         rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
 
 
-def unfinished(rooms: Rooms, work: Work, waits: Reason) -> None:
-    """Nobody says that it is finished: it waits, or stands still for so long that a person should look."""
+def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> bool:
+    """Nobody says that it is finished: it waits, or stands still for so long that a person should look. False where
+    the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an ordinary published run.
+    """
     look.forget_quiet(rooms, work)
     stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
+    if stalled is not None and ask and _was_published(rooms, work):
+        return False
     if stalled is not None:
         flag(rooms, work, early.told(rooms, work, stalled))
     else:
         wait(rooms, work, waits)
+    return True
 
 
 def flag(rooms: Rooms, work: Work, reason: Reason) -> None:

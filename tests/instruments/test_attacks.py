@@ -99,6 +99,21 @@ def test_a_lost_ledger_does_not_hold_what_is_published(scene: Scene) -> None:
     assert scene.state(NOVASEQ) == ("published", None) and scene.etags() == before
 
 
+def test_a_lost_ledger_does_not_ask_again_for_what_was_accepted(scene: Scene) -> None:
+    run = write_miseq(scene.main, complete=False)
+    scene.config["stale-after"] = 1 / HOUR
+    scene.run()
+    assert eventually(lambda: scene.run_command(config=scene.config).returncode == 1)
+    scene.run("accept", run.name, "--reason", "half of it is good", "--yes")
+    scene.run()
+    before = scene.etags()
+    scene.lose_ledger()
+    scene.run()
+    assert scene.state(run.name) == ("waiting", "flag-missing")
+    assert eventually(lambda: scene.state(run.name) != ("waiting", "flag-missing") or not scene.run(), 30)
+    assert scene.state(run.name) == ("published", None) and scene.etags() == before
+
+
 def test_more_acquisitions_than_are_looked_into_are_no_failure(scene: Scene) -> None:
     files: layouts.Files = {}
     for number in range(501):
