@@ -136,7 +136,7 @@ _NEXT = {
 }
 
 _ADVICE = {
-    "no-profile": "set completion-flag, or profile; docs/instruments.md",
+    "no-profile": "set completion-flag, or profile, or have it ignored; docs/instruments.md",
     "runs-below": "set main-folder to the folder that holds the runs themselves; docs/instruments.md",
     "stalled": "look at the instrument; accept the run to have it carried as it is, or have it ignored",
     "failed-held": "accept it to have it carried as it is, or set failed-runs to upload",
