@@ -171,6 +171,12 @@ def documents_stand(rooms: Rooms, work: Work) -> bool:
     return True
 
 
+def lacks_documents(rooms: Rooms, work: Work) -> bool:
+    """Does the marker of a published run stand, and manifest or receipt are gone or others? A marker that somebody took
+    away is told, and written anew only by a thorough look: it may have been meant."""
+    return rooms.lake().exists(work.base + ".sync") and not documents_stand(rooms, work)
+
+
 def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") -> Iterator[FileRow]:
     for line in rooms.lake().lines(work.base + ".files.jsonl"):
         digest.update(line + b"\n")
