@@ -222,5 +222,7 @@ _WORDS = {
     "moved-aside": "being removed; moved aside, nothing is unlinked yet",
     "unlinking": "being removed",
     "unlink-refused": "being removed; it stopped, and goes on in the next pass: {problem}",
+    "audit-wrong": "audit: not as it was published ({found})",
+    "audit-solved": "audit: what was found is solved",
     "dry-run": "would be carried: {files} files",
 }

@@ -195,7 +195,8 @@ class Audits:
         )
 
     def _judge(self, run: str, now: float | None) -> None:
-        """Within a transaction: a run with a finding is wrong, one without is well."""
+        """Within a transaction: a run with a finding is wrong, one without is well. That it became so is history."""
+        before = self.of(run).is_wrong
         self._connection.execute(
             "UPDATE audit SET found = (SELECT group_concat(kind || '=' || n) FROM (SELECT kind, count(*) AS n FROM"
             " audit_finding WHERE flow_id = ?1 AND run = ?2 GROUP BY kind)) WHERE flow_id = ?1 AND run = ?2",
@@ -207,6 +208,14 @@ class Audits:
             " coalesce(wrong_since, ?6) END WHERE flow_id = ?1 AND run = ?2",
             (self._flow, run, WRONG, NO_MANIFEST, WELL, now),
         )
+        after = self.of(run)
+        row = self._connection.execute(
+            "SELECT id FROM run WHERE flow_id = ? AND key = ?", (self._flow, run)
+        ).fetchone()
+        if after.is_wrong != before and row is not None:
+            found = ", ".join(f"{count} {kind}" for kind, count in after.counts.items())
+            code = "audit:audit-wrong" if after.is_wrong else "audit:audit-solved"
+            self._ledger.append(self._connection, row[0], now or 0.0, code, {"found": found})
 
     # What a pass makes of it
 

@@ -79,6 +79,9 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     assert "would be carried: 1 files" in native.run("--thorough", "--dry-run", "--only-run", "R").output
     said = native.run("--thorough", "--only-run", "R").output
     assert "R: what an audit found is solved" in said
+    history = native.run("explain", "R").stdout.partition("History")[2]
+    assert "audit: not as it was published (1 documents, 1 missing)" in history
+    assert "audit: what was found is solved" in history
     assert native.run("status").stdout.startswith("All 2 runs are safe.")
     assert "1 well" in native.run("audit", "--run", "R").stdout
     assert ", audited 20" in native.run("status", "R").stdout.splitlines()[0]
