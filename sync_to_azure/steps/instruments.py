@@ -106,6 +106,16 @@ def nobodys(path: bytes, problem: str) -> Reason:
     return Reason("runs-below", {"family": below[1], "levels": levels})
 
 
+def goes_on(rooms: Rooms, work: Work) -> str:
+    """Why a published run may still be written, in words: its family waits for something again, as for another SMRT
+    cell. Empty where a flag that a person named says that it is finished."""
+    profile = None if rooms.settings.completion_flag else known(rooms, work).profile
+    missing = profile.waits_for(known(rooms, work).view) if profile is not None else ()
+    return (
+        f"its instrument may go on with it: {', '.join(missing)} is missing at the source" if missing else ""
+    )
+
+
 def quiet_for(rooms: Rooms, work: Work) -> float:
     """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
     without one, a family that has no flags asks for more than ``completion-delay``."""

@@ -51,7 +51,7 @@ def _is_time(rooms: Rooms, work: Work) -> bool:
     if ended.never_removed(work.run):
         instruments.tell_end(rooms, work)
         return False
-    text = _uncarried(rooms, work)
+    text = instruments.goes_on(rooms, work) or _uncarried(rooms, work)
     if text:
         tell(rooms, f"not-removed:{work.key}", f"{work.key} is published but not removed: {text}")
         return False

@@ -14,7 +14,7 @@ import pytest
 from embedded import layouts
 from embedded.azurite import Azurite
 from embedded.runs import write_miseq
-from tests.instruments.test_passes import NANOPORE, NOVASEQ, failed_novaseq, instrument, receipt
+from tests.instruments.test_passes import NANOPORE, NOVASEQ, PACBIO, failed_novaseq, instrument, receipt
 from tests.passes.scene import Scene
 from tests.secrets.hunt import Hunt
 
@@ -149,3 +149,22 @@ def test_what_is_told_of_its_end_is_of_the_files_that_are_published(scene: Scene
     assert run.is_dir() and not scene.is_published(NOVASEQ)
     assert "its instrument says that it failed" in scene.run(expect=1).stderr
     assert run.is_dir() and instrument(scene, NOVASEQ)["outcome"] == "failed"
+
+
+def test_a_published_run_that_its_instrument_goes_on_with_is_not_removed(scene: Scene) -> None:
+    """Another SMRT cell of a run that was published, and is still being transferred."""
+    files = layouts.pacbio()
+    second = {path: content for path, content in files.items() if path.startswith("1_B01")}
+    first = {path: content for path, content in files.items() if path not in second}
+    done = next(path for path in second if path.endswith(".transferdone"))
+    run = layouts.write_layout(scene.main, PACBIO, first)
+    scene.run()
+    layouts.write_layout(scene.main, PACBIO, {path: second[path] for path in second if path != done})
+    scene.config["remove-source"] = "true"
+    words = "its instrument may go on with it: 1_B01/…transferdone is missing at the source"
+    assert f"{PACBIO} is published but not removed: {words}" in scene.run(expect=1).stderr
+    assert run.is_dir() and "may go on" not in scene.run().stderr
+    layouts.write_layout(scene.main, PACBIO, {done: second[done]})
+    scene.run("--thorough")
+    assert not run.exists()
+    assert len([name for name in scene.etags() if name.startswith(f"{PACBIO}/")]) == len(files)
