@@ -6,9 +6,9 @@ RULES is a file of JSON, read anew before each operation: a list of rules
      "act": what happens besides the answer}
 ``act``: ``done`` (it is done all the same), ``silly`` (the file becomes .nfs…, no error is answered), ``pending`` (no
 error, but the name stays, cannot be looked at, and keeps its folder from being empty), ``year 2500`` (no error, but
-that is when it was changed last), ``dead`` (from now on everything answers the errno), ``read-only`` (from now on all that
-writes answers it). What lasts ends when its rule is taken away. Each strike is a line of STRIKES. conftest.py starts
-it, with the system's Python.
+that is when it was changed last), ``dead`` (from now on everything answers the errno), ``read-only`` (from now on all
+that writes answers it). What lasts ends when its rule is taken away. Each strike is a line of STRIKES. conftest.py
+starts it, with the system's Python.
 """
 
 from __future__ import annotations
