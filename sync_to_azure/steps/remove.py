@@ -37,7 +37,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
         # Not at rest: files that came later are not carried yet.
         return False
     if rooms.settings.dry_run:
-        removal_preview.show(rooms, work, problem=_unwritable(rooms)[1])
+        removal_preview.show(rooms, work, problem=_unwritable(rooms)[1] or instruments.goes_on(rooms, work))
         return False
     return _is_time(rooms, work)
 

@@ -164,6 +164,7 @@ def test_a_published_run_that_its_instrument_goes_on_with_is_not_removed(scene: 
     words = "its instrument may go on with it: 1_B01/…transferdone is missing at the source"
     assert f"{PACBIO} is published but not removed: {words}" in scene.run(expect=1).stderr
     assert run.is_dir() and "may go on" not in scene.run().stderr
+    assert f"would not be removed: {words}" in scene.run("--dry-run").stderr
     layouts.write_layout(scene.main, PACBIO, {done: second[done]})
     scene.run("--thorough")
     assert not run.exists()
