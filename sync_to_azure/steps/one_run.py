@@ -272,7 +272,6 @@ def _verify_and_publish(
             tell_missing_sheet(rooms, work)
             return
         publish.publish(rooms, work, verdict)
-        instruments.tell_end(rooms, work)
         instruments.tell_sheet(rooms, work)
     sheets.note_carried(rooms, work, sheet)
     _answer_audit(rooms, work)
