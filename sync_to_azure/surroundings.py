@@ -140,10 +140,12 @@ class Surroundings:
                 self._with_open_ledger(work, summary)
                 return
             except sqlite3.Error as error:
-                if not is_damaged(error) or attempt == 2 or self.settings.dry_run:
+                damaged = is_damaged(error)
+                if not damaged or attempt == 2 or self.settings.dry_run:
+                    anew = "; the next pass, if it is no dry run, builds it anew" if damaged else ""
                     raise StateUnavailable(
                         f"state file {self._path} cannot be used: {error}",
-                        "check free space and permissions there, or name another state-file",
+                        f"check free space and permissions there, or name another state-file{anew}",
                     ) from error
                 aside = self._move_aside()
                 summary.runs.clear()

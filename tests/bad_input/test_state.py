@@ -64,6 +64,13 @@ def test_damaged(
     etags = {blob.name: blob.etag for blob in container.list_blobs() if blob.name.startswith("run/")}
     damage(state)
     damaged = state.read_bytes()
+    told(
+        run_command("--dry-run", "--thorough", config=everyday),
+        3,
+        f"{state} cannot be used",
+        "builds it anew",
+    )
+    assert state.read_bytes() == damaged, "a dry run leaves that to a pass"
     outcome = run_command(config=everyday)
     (aside,) = (path for path in state.parent.glob("*.damaged-*") if not path.name.endswith(("-wal", "-shm")))
     told(outcome, 1, f"state file {state} is damaged", str(aside), "built anew")
