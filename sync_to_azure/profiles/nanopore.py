@@ -54,16 +54,9 @@ def _recognise(view: View) -> Sign:
 def _summaries(view: View) -> list[nanopore.FinalSummary]:
     """Several where a protocol acquired more than once; empty if one of them cannot be read."""
     try:
-        return [nanopore.read_final_summary(_content(path, small)) for path, small in view.matching(_SUMMARY)]
+        return [nanopore.read_final_summary(content) for _, content in view.each(_SUMMARY)]
     except Problem:
         return []
-
-
-def _content(path: str, small: Any) -> bytes:
-    if small.content is None:
-        raise Problem(f"{path} {small.problem}")
-    content: bytes = small.content
-    return content
 
 
 def _waits_for(view: View) -> tuple[str, ...]:

@@ -56,13 +56,11 @@ def _waits_for(view: View) -> tuple[str, ...]:
 def _listed(view: View) -> dict[str, tuple[str, ...]]:
     """The files of each cell, below the run. Raises Problem."""
     listed = {}
+    contents = {path: content for pattern in _PATTERNS for path, content in view.each(pattern)}
     for cell, path in _transfers(view).items():
-        small = view.small[path]
-        if small.content is None:
-            raise Problem(f"{path} {small.problem}")
         movie = path.rpartition("/")[2].removeprefix(".").removesuffix(".transferdone")
         try:
-            files = read_transferdone(small.content, movie).files
+            files = read_transferdone(contents[path], movie).files
         except Problem as problem:
             raise Problem(f"{path} {problem}") from problem
         listed[cell] = tuple(f"{cell}/{file}" for file in files)

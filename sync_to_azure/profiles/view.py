@@ -60,14 +60,17 @@ class View:
             if matches(path, pattern):
                 yield path, small
 
-    def read(self, pattern: str) -> tuple[str, bytes] | None:
-        """Path and content of the first wanted file that matches; None if there is none. Raises Problem (which names
-        the file) for one that could not be read."""
+    def each(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Path and content of the wanted files that match, in order. Raises Problem (which names the file) for one that
+        could not be read."""
         for path, small in self.matching(pattern):
             if small.content is None:
                 raise Problem(f"{path} {small.problem or 'was not read'}")
-            return path, small.content
-        return None
+            yield path, small.content
+
+    def read(self, pattern: str) -> tuple[str, bytes] | None:
+        """The first of ``each``, None if there is none."""
+        return next(self.each(pattern), None)
 
 
 def matches(path: str, pattern: str) -> bool:
