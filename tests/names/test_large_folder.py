@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import resource
 import shutil
 
 import pytest
@@ -13,6 +14,8 @@ from benchmarks.discarding import Discarding
 from tests.passes.scene import FLAG, Scene
 
 FILES = 100_000
+LONG = 250
+"""Seconds, on a busy machine; alone it takes a tenth."""
 MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 
 
@@ -27,16 +30,20 @@ def run(scene: Scene) -> pathlib.Path:
     return run
 
 
+@pytest.mark.timeout(600)
 def test_a_hundred_thousand_files_in_one_folder(scene: Scene, run: pathlib.Path) -> None:
     scene.config["uploader"] = "native"
-    planned = scene.run("--dry-run")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    planned = scene.run("--dry-run", timeout=LONG)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert f"would be carried: {FILES + 3} files" in planned.stdout
-    assert planned.seconds < 20
+    # Processor time, which a busy machine stretches less than time.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
     if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None or not MODULE.exists():
         return  # only the benchmarks need nginx; what it adds here is the carrying, which they measure
     with Discarding() as server:
         scene.config["blob-endpoint"] = server.endpoint
-        outcome = scene.run()
+        outcome = scene.run(timeout=LONG)
     assert re.search(rf"R +published +{FILES + 3} ", outcome.stdout), outcome.stdout
     [(files, published)] = scene.sql("SELECT count(*), min(generation) FROM file")
     assert (files, published) == (FILES + 3, 1)
