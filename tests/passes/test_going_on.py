@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import os
 import pathlib
+import random
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from embedded.instrument import Instrument
+from embedded.runs import write_nextseq
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
 from tests.passes.test_incremental import early, going_on
@@ -297,6 +302,37 @@ def test_a_share_that_tells_of_the_year_2500(early: Scene, share: Share) -> None
 
 
 # What is lost
+
+
+def test_passes_are_killed_and_files_change_under_them(early: Scene, tmp_path: pathlib.Path) -> None:
+    """Whatever the ledger knows at the end: what is published is what the source holds."""
+    chance = random.Random(6)
+    source = write_nextseq(tmp_path / "finished", files=40, size=4_000_000).folder
+    early.config |= {"stable-for": 0, "completion-flag": "RTAComplete.txt"}
+    instrument = Instrument(source, early.main, seconds=6)
+    writer = threading.Thread(target=instrument.write, kwargs={"flags": False})
+    writer.start()
+    killed = 0
+    while writer.is_alive() or killed < 4:
+        process = early.start()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.3, 1.5))
+        killed += process.poll() is None
+        process.kill()
+        process.communicate()
+        early.run()
+        assert not [name for name in early.etags() if "/" not in name], "a document before the end"
+        data = sorted(instrument.run.rglob("*.bgzf"))[:-8]
+        if len(data) > 2:
+            one, two = chance.sample(data, 2)
+            rewrite(one, bytes(one.stat().st_size))
+            two.rename(two.with_suffix(".renamed"))
+    instrument.finish()
+    early.run()
+    early.run()
+    _, rows, _, _ = early.documents(source.name)
+    assert {row["path"]: early.get(f"{source.name}/{row['path']}") for row in rows} == tree(instrument.run)
+    early.check_sums(source.name)
 
 
 def test_the_ledger_is_lost_midway(early: Scene) -> None:
