@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import contextlib
-import datetime
 import os
 import pathlib
 import random
@@ -21,20 +20,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from azure.storage.blob import ContainerSasPermissions, generate_container_sas
-
-from benchmarks.measured import (
-    HEADINGS,
-    Measured,
-    clean_environment,
-    command,
-    machine,
-    measure,
-    must_have_ended_well,
-    row,
-)
+from benchmarks.contenders import AZCOPY, WITH_AZCOPY, carry
+from benchmarks.measured import HEADINGS, Measured, machine, must_have_ended_well, row
 from embedded.azurite import Azurite
-from embedded.tools import azcopy_path
 
 RUN = "261122_NB551001_0001_AHBENCHBGX2"
 CASES = {"small": (2000, 50_000), "large": (4, 200_000_000)}
@@ -84,50 +72,12 @@ def fresh_azurite(folder: pathlib.Path) -> Iterator[Azurite]:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def azcopy_alone(server: Azurite, run: pathlib.Path, scratch: pathlib.Path) -> Measured:
-    now = datetime.datetime.now(datetime.timezone.utc)
-    sas = generate_container_sas(
-        server.account,
-        "bench",
-        account_key=server.key,
-        permission=ContainerSasPermissions(read=True, add=True, create=True, write=True, list=True),
-        start=now - datetime.timedelta(minutes=15),
-        expiry=now + datetime.timedelta(hours=4),
-    )
-    argv = [str(azcopy_path()), "copy", str(run), f"{server.endpoint}/bench?{sas}"]
-    argv += ["--put-md5", "--recursive", "--from-to=LocalBlob"]
-    environment = clean_environment(scratch) | {
-        "AZCOPY_JOB_PLAN_LOCATION": str(scratch / "plans"),
-        "AZCOPY_LOG_LOCATION": str(scratch / "logs"),
-    }
-    return measure(argv, environment, scratch)
-
-
-def ours(server: Azurite, run: pathlib.Path, scratch: pathlib.Path) -> Measured:
-    key = scratch / "account.key"
-    key.touch(mode=0o600)
-    key.write_text(server.key)
-    argv = command() + [
-        f"--main-folder={run.parent}",
-        f"--only-run={RUN}",
-        "--completion-delay=0",
-        "--profile=generic",
-        f"--blob-endpoint={server.endpoint}",
-        "--container-name=bench",
-        f"--credentials={key}",
-        "--auth=account-key",
-        f"--azcopy={azcopy_path()}",
-        f"--state-file={scratch / 'ledger.sqlite'}",
-    ]
-    return measure(argv, clean_environment(scratch), scratch)
-
-
 def one(which: str, run: pathlib.Path, folder: pathlib.Path, files: int) -> Measured:
     read_once(run)
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="scratch-", dir=folder))
     try:
         with fresh_azurite(folder) as server:
-            measured = (ours if which == "ours" else azcopy_alone)(server, run, scratch)
+            measured = carry(WITH_AZCOPY if which == "ours" else AZCOPY, server, run, scratch)
             must_have_ended_well(measured, which)
             with server.client() as client:
                 names = [blob.name for blob in client.get_container_client("bench").list_blobs()]

@@ -23,6 +23,7 @@ from sync_to_azure.identity import AccountKey
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
+from tests.uploaders.wire import ODD_NAMES
 
 
 @dataclasses.dataclass
@@ -132,31 +133,7 @@ def test_files_arrive_with_their_md5_and_the_evidence_that_can_be_given(
     tmp_path: pathlib.Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    contents = {
-        name: name.encode() * 3
-        for name in (
-            "plain",
-            "deep/er/file",
-            " lead",
-            "trail ",
-            "per%20cent",
-            "q?#&+:*'\"",
-            "tab\there",
-            "dot.",
-            "ümläut",
-            "e\u0301",
-            "x\x85y",
-            "-dash",
-            "--flag=1",
-            "$HOME",
-            "page.vhd",
-            ".hidden",
-            "~tilde",
-            "[a]",
-            "{",
-            "\u2028",
-        )
-    }
+    contents = {name: name.encode() * 3 for name in (*ODD_NAMES, "plain", "--flag=1", "$HOME", "{")}
     monkeypatch.setenv("AZCOPY_BUFFER_GB", "0.02")  # a small bound, so that a small file is above it
     limit = azcopy_words.put_blob_mib(os.environ) * 1024 * 1024
     assert limit == 14 * 1024 * 1024

@@ -21,29 +21,20 @@ from sync_to_azure.identity import AccountKey
 from sync_to_azure.model import Evidence
 from sync_to_azure.uploaders import Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
-from tests.uploaders.wire import MEBIBYTE, Settings, carried, job_for, job_of, native, right, stored
+from tests.uploaders.wire import (
+    MEBIBYTE,
+    ODD_NAMES,
+    Settings,
+    carried,
+    job_for,
+    job_of,
+    native,
+    right,
+    stored,
+)
 
 BOUND = 14 * MEBIBYTE
 """Of AzCopy's Put Blob with the buffers that it gets here."""
-
-ODD_NAMES = [
-    "deep/er/file",
-    " lead",
-    "trail ",
-    "per%20cent",
-    "q?#&+:*'\"",
-    "tab\there",
-    "dot.",
-    "ümläut",
-    "e\u0301",
-    "x\x85y",
-    "-dash",
-    "page.vhd",
-    ".hidden",
-    "~tilde",
-    "[a]",
-    "\u2028",
-]
 
 
 @pytest.fixture(params=["azcopy", "native"])

@@ -28,6 +28,24 @@ __all__ = ["CUT", "HALF", "LOSE", "Act", "Answer", "Request", "Wire", "WireHandl
 MEBIBYTE = 1024 * 1024
 LARGE = 2 * blocks.BLOCK + 5
 """Three blocks."""
+ODD_NAMES = [
+    "deep/er/file",
+    " lead",
+    "trail ",
+    "per%20cent",
+    "q?#&+:*'\"",
+    "tab\there",
+    "dot.",
+    "ümläut",
+    "e\u0301",
+    "x\x85y",
+    "-dash",
+    "page.vhd",
+    ".hidden",
+    "~tilde",
+    "[a]",
+    "\u2028",
+]
 
 
 @dataclasses.dataclass
