@@ -335,6 +335,44 @@ def test_passes_are_killed_and_files_change_under_them(early: Scene, tmp_path: p
     early.check_sums(source.name)
 
 
+def test_a_pass_that_is_asked_to_stop(early: Scene, proxy: Proxy) -> None:
+    run = going_on(early, **{f"Data/{number}.bcl": os.urandom(300_000) for number in range(10, 30)})
+    early.through(proxy)
+    early.run()
+    began = threading.Event()
+
+    def first(method: str, path: str) -> None:
+        if method == "PUT":
+            began.set()
+            proxy.wait_for_release()
+
+    proxy.before = first
+    process = early.start()
+    assert began.wait(30)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert early.state("A") == ("waiting", "flag-missing")
+    proxy.hold.set()
+    write(run, {FLAG: ""})
+    early.run()
+    early.check_sums("A")
+
+
+def test_the_marker_of_another_tool_comes_midway(early: Scene) -> None:
+    """What it vouches for is not sent over, though it was of our writing."""
+    run = carried(early)
+    early.put("A.sync", b"2020-01-01T00:00:00")
+    before = early.etags()
+    rewrite(run / FIRST, b"ONE")
+    early.run()
+    early.run()
+    assert early.etags() == before
+    write(run, {FLAG: ""})
+    early.run(expect=1)
+    assert early.get(f"A/{FIRST}") == b"one" and early.state("A") == ("flagged", "taken-over-differs")
+
+
 def test_the_ledger_is_lost_midway(early: Scene) -> None:
     run = carried(early)
     before = early.etags()
