@@ -11,21 +11,16 @@ import dataclasses
 import logging
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from sync_to_azure import completion, profiles
 from sync_to_azure.folder_view import levels_down, take_view
 from sync_to_azure.ledger.ledger import storable
 from sync_to_azure.model import Entry, Kind
-from sync_to_azure.names import SHEET_BLOB
-from sync_to_azure.profiles import illumina
 from sync_to_azure.profiles.completeness import Completeness, Expectation
 from sync_to_azure.profiles.profile import Profile
 from sync_to_azure.profiles.view import View
 from sync_to_azure.reasons import Reason
-from sync_to_azure.run_facts import nanopore, sample_sheet
 from sync_to_azure.run_facts.outcome import End, Outcome
-from sync_to_azure.run_facts.text import Problem
 from sync_to_azure.steps import ended, words
 from sync_to_azure.steps.accept import FAILED, UNFINISHED
 from sync_to_azure.steps.rooms import Rooms, Work
@@ -185,115 +180,6 @@ def tell_end(rooms: Rooms, work: Work) -> None:
         text = f"{work.key}: {why}; it is published like that, and its source is not removed by itself"
         # That it ended badly is news of the run; that something lacks need not be a fault of anybody.
         rooms.trouble(f"{work.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)
-
-
-def tell_sheet(rooms: Rooms, work: Work) -> None:
-    """What of its sheet would break demultiplexing, once; that it is none that can be read, too."""
-    if work.continuous is not None:
-        return
-    about = sheet_facts(rooms, work)
-    findings = [str(finding["words"]) for finding in about.get("findings", ())]
-    said = f"may not demultiplex: {'; '.join(findings)}" if findings else about.get("problem")
-    if said and rooms.ledger.tell_once(f"sheet-findings:{work.key}", rooms.clock.now()):
-        _log.warning("%s: its sample sheet %s", work.key, said)
-
-
-def facts(rooms: Rooms, work: Work) -> Any:
-    """``instrument`` of the receipt (docs/receipt.md). With the source gone, what was said of it stays true."""
-    if work.continuous is not None:
-        return {
-            "profile": work.run.profile,
-            "recognised_by": work.run.recognised_by,
-            "outcome": None,
-            "run": {},
-        }
-    if work.folder is None:
-        earlier = _earlier(work)
-        return {**earlier, "sample_sheet": sheet_facts(rooms, work)} if earlier else None
-    here, run = known(rooms, work), work.run
-    about: dict[str, Any] = {
-        "profile": run.profile,
-        "recognised_by": run.recognised_by,
-        "outcome": run.outcome,
-        "outcome_words": run.outcome_words,
-        "complete": None if run.complete is None else bool(run.complete),
-    }
-    whole = here.completeness
-    if whole is not None and whole.complete == run.complete:
-        about["completeness"] = {
-            "rule": whole.rule,
-            "expected": whole.expected,
-            "found": whole.found,
-            "missing": list(whole.missing),
-        }
-    elif "completeness" in _earlier(work):
-        about["completeness"] = _earlier(work)["completeness"]
-    before = _earlier(work).get("run")
-    about["run"] = dict(before) if isinstance(before, dict) else {}
-    about["run"] |= here.profile.facts(here.view) if here.profile else {}
-    if not rooms.settings.sample_names:
-        # People write names of samples into it.
-        about["run"].pop("experiment", None)
-    about["sample_sheet"] = sheet_facts(rooms, work)
-    return _unicode(rooms.redact.within(about))
-
-
-def _unicode(value: Any) -> Any:
-    """Names of files that are not UTF-8, as \\xff: half a surrogate is no JSON to other programs."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {key: _unicode(each) for key, each in value.items()}
-    return [_unicode(each) for each in value] if isinstance(value, (list, tuple)) else value
-
-
-def _earlier(work: Work) -> dict[str, Any]:
-    """What the receipt that stands says."""
-    earlier = (work.receipt or {}).get("instrument")
-    return earlier if isinstance(earlier, dict) else {}
-
-
-def sheet_facts(rooms: Rooms, work: Work) -> dict[str, Any]:
-    """What the receipt says of the sheet that stands as SampleSheet.csv; empty where there is none."""
-    here = known(rooms, work) if work.folder is not None else None
-    standing = rooms.files.get(work.run, SHEET_BLOB)
-    if work.sheet is None and (here is None or (standing is not None and standing.origin == "sheet")):
-        # It came from the sheet folder and is not there now: what was said of it stays true.
-        earlier = _earlier(work).get("sample_sheet")
-        return earlier if isinstance(earlier, dict) else {}
-    try:
-        if work.sheet is not None:
-            run_info = illumina.run_info_of(here.view) if here is not None else None
-            return _about(sample_sheet.read_sheet(work.sheet, run_info), rooms.settings.sample_names)
-        return _of_its_own(here, rooms.settings.sample_names) if here is not None else {}
-    except Problem as problem:
-        return {"problem": str(problem)}
-
-
-def _of_its_own(here: Known, names: bool) -> dict[str, Any]:
-    """Of the sheet in the run's folder. Raises Problem."""
-    pattern = here.profile.sheet if here.profile is not None else ""
-    found = here.view.read(pattern) if pattern else None
-    if found is None:
-        return {}
-    if pattern == illumina.SHEET:
-        return _about(sample_sheet.read_sheet(found[1], illumina.run_info_of(here.view)), names)
-    return {"samples": nanopore.count_samples(found[1])}
-
-
-def _about(sheet: sample_sheet.SheetFacts, names: bool) -> dict[str, Any]:
-    about: dict[str, Any] = {
-        "version": sheet.version,
-        "samples": sheet.samples,
-        "lanes": list(sheet.lanes),
-        "findings": [
-            {"code": each.code, "count": each.count, "lines": list(each.lines), "words": each.words}
-            for each in sheet.findings
-        ],
-    }
-    if names:
-        about["names"] = list(sheet.names)
-    return about
 
 
 def must_look(rooms: Rooms, work: Work) -> bool:

@@ -16,6 +16,7 @@ from sync_to_azure.steps import (
     continuous,
     early,
     frozen,
+    instrument_facts,
     instruments,
     look,
     publish,
@@ -272,7 +273,7 @@ def _verify_and_publish(
             tell_missing_sheet(rooms, work)
             return
         publish.publish(rooms, work, verdict)
-        instruments.tell_sheet(rooms, work)
+        instrument_facts.tell_sheet(rooms, work)
     sheets.note_carried(rooms, work, sheet)
     _answer_audit(rooms, work)
     settle(rooms, work, changed)

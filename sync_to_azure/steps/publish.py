@@ -17,7 +17,7 @@ from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
-from sync_to_azure.steps import adopt, documents, instruments, words
+from sync_to_azure.steps import adopt, documents, instrument_facts, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -231,7 +231,7 @@ def _receipt(
         "extras": verdict.extras,
         "words": spoken,
         "replaced": replaced,
-        "instrument": instruments.facts(rooms, work),
+        "instrument": instrument_facts.facts(rooms, work),
         "sample_sheet": {
             "from": (
                 None if sheet is None else "sample sheet folder" if sheet.origin == "sheet" else "instrument"

@@ -169,3 +169,22 @@ def test_a_published_run_that_its_instrument_goes_on_with_is_not_removed(scene: 
     scene.run("--thorough")
     assert not run.exists()
     assert len([name for name in scene.etags() if name.startswith(f"{PACBIO}/")]) == len(files)
+
+
+def test_names_that_were_asked_for_once_go_from_the_receipt_again(scene: Scene) -> None:
+    """Its sheet and its parameters are not there any more: what was said of them stays, but for the names."""
+    run = layouts.write_layout(scene.main, NOVASEQ, layouts.novaseq_x())
+    sheet = scene.sheets() / f"{NOVASEQ}.csv"
+    sheet.write_bytes(layouts.sheet_v2(["1,Mustermann,AT,GC"]))
+    scene.config |= {"sample-names": "true", "sheet-optional": "true"}
+    scene.run()
+    about = instrument(scene, NOVASEQ)
+    assert (about["sample_sheet"]["names"], about["run"]["experiment"]) == (["Mustermann"], "training")
+    sheet.unlink()
+    (run / "RunParameters.xml").unlink()
+    (run / "late.txt").write_text("an addition")
+    scene.config["sample-names"] = "false"
+    scene.run()
+    after = instrument(scene, NOVASEQ)
+    assert "names" not in after["sample_sheet"] and after["sample_sheet"]["samples"] == 1
+    assert "experiment" not in after["run"] and after["run"]["software"] == "control-software"
