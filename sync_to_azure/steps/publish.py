@@ -263,10 +263,12 @@ def _spoken(rooms: Rooms, work: Work) -> list[dict[str, Any]]:
         about = dict(word.about)
         accepted = {"accepted": about.pop("kind"), **about} if "kind" in about else {}
         ours.append({"word": word.word, "by": word.by, "at": iso(word.at), "reason": word.reason, **accepted})
-    known = {(word["word"], word["at"]) for word in ours}
+    # Times are in whole seconds: a person's next word may fall into the same.
+    same = ("word", "at", "by", "reason")
+    known = [tuple(word[name] for name in same) for word in ours]
     earlier = (work.receipt or {}).get("words")
     kept = [word for word in earlier if isinstance(word, dict)] if isinstance(earlier, list) else []
-    return [word for word in kept if (word.get("word"), word.get("at")) not in known] + ours
+    return [word for word in kept if tuple(word.get(name) for name in same) not in known] + ours
 
 
 def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]:

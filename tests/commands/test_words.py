@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pathlib
@@ -199,6 +200,27 @@ def test_an_unfinished_run_is_accepted(scene: Scene) -> None:
     again = scene.documents("R")[2]
     assert again["generation"] == 2 and again["outcome"] == "accepted unfinished"
     assert [each["reason"] for each in again["words"]] == [said["reason"], "again"], "the receipt remembers"
+
+
+def test_two_words_of_one_second_are_both_remembered(scene: Scene) -> None:
+    """Also when the first is known from the receipt alone, in which anything may stand."""
+    run = scene.make_run("R")
+    (run / FLAG).unlink()
+    scene.run()
+    say(scene, "accept", "R", "--yes", "--reason", "first")
+    scene.run()
+    receipt = scene.documents("R")[2]
+    [first] = receipt["words"]
+    odd = {"word": ["of", "somebody", "else"], "at": {}}
+    scene.put("R.json", json.dumps(receipt | {"words": [first, odd]}).encode())
+    (run / "late.txt").write_text("late")
+    scene.lose_ledger()
+    scene.run()
+    say(scene, "accept", "R", "--yes", "--reason", "second")
+    scene.sql("UPDATE word SET at = ?", datetime.datetime.fromisoformat(first["at"]).timestamp())
+    scene.run()
+    before, kept, now = scene.documents("R")[2]["words"]
+    assert (before, kept) == (first, odd) and (now["reason"], now["at"]) == ("second", first["at"])
 
 
 def test_nothing_waits_to_be_accepted(scene: Scene) -> None:
