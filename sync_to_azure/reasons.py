@@ -68,6 +68,8 @@ def standing(
         return Standing.AGAIN
     if state is State.GONE and not published:
         return Standing.PERSON if reason is not None and reason.code == "vanished" else Standing.EMPTY
+    if reason is not None and reason.code == "vanished-waiting":
+        return Standing.PERSON
     if published and state in (State.PUBLISHED, State.REMOVING, State.REMOVED, State.GONE):
         return Standing.SAFE
     if published and reason is not None and reason.code == "continuous":
@@ -151,6 +153,8 @@ _ADVICE = {
     "taken-over-differs": "compare them, and move away what is wrong, or accept what the source holds;"
     " docs/operations.md",
     "other-main-folder": "give one of the two flows another destination or container-name",
+    "other-kind": "set the profile back, or give this flow another destination",
+    "vanished-waiting": "look where its folder went; ignore the run if that was meant",
     "left-behind": "look at both folders",
     "never-ended": "look at the instrument; accept it to have them carried as they are, or exclude them",
     "rehash-differs": "compare them with the lake, whose copy is safe; docs/operations.md",
@@ -210,6 +214,8 @@ _WORDS = {
     "taken-over-differs": "{count} blobs that somebody else published differ from the source, nothing was"
     " overwritten: {names}",
     "other-main-folder": "the destination holds a run of this name from another main folder: {folder}",
+    "other-kind": "the destination holds it as {there}, which it is not with this profile; nothing of it is carried",
+    "vanished-waiting": "its folder vanished before {count} files that waited were carried; all others were published",
     "failed": "{problem}",
     "vanished": "its folder vanished before it was carried",
     "not-there": "its folder is not there any more; it was published before",

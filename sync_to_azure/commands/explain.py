@@ -27,7 +27,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.source import RunFolder, find_runs, top_level_files
 from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
-from sync_to_azure.steps.placing import age_of, as_units
+from sync_to_azure.steps.placing import age_of, as_units, key_of
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
@@ -38,11 +38,11 @@ _AT_A_PIPE = 110
 
 
 def run(settings: Settings, name: str) -> int:
-    now = time.time()
+    now, name = time.time(), key_of(settings, name)
     found = records(settings)
     record = next((each for each in found.runs if each.run.key == name), None)
     elsewhere = next((each for each in found.elsewhere if each.run == name), None)
-    folder = _folder(settings, name)
+    folder = folder_named(settings, name)
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else _AT_A_PIPE
     parts: list[Part] = []
     if record is None:
@@ -219,7 +219,7 @@ def _conditions(settings: Settings, folder: RunFolder) -> Iterator[str]:
     )
 
 
-def _folder(settings: Settings, name: str) -> RunFolder | None:
+def folder_named(settings: Settings, name: str) -> RunFolder | None:
     continuous = _continuous(settings)
     if continuous is not None:
         try:

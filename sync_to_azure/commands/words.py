@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from sync_to_azure.commands.explain import changed_lines
+from sync_to_azure.commands.explain import changed_lines, folder_named
 from sync_to_azure.commands.records import place, reading, unknown
 from sync_to_azure.errors import ConfigurationError, StateUnavailable
 from sync_to_azure.ledger import Ledger
@@ -24,6 +24,7 @@ from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
 from sync_to_azure.options import CONTINUOUS
 from sync_to_azure.settings import Settings
+from sync_to_azure.steps.placing import key_of
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import human_size
@@ -38,6 +39,7 @@ _DONE = {
 
 def speak(settings: Settings, word: str, name: str, reason: str | None, expected: bool = False) -> int:
     """hold, ignore or retry."""
+    name = key_of(settings, name)
     there = _is_there(settings, name)
     if not there and ("/" in name or name in ("", ".", "..")):
         raise ConfigurationError(f"{name!r} is no run's name", "give the name of its folder alone")
@@ -58,6 +60,7 @@ def speak(settings: Settings, word: str, name: str, reason: str | None, expected
 
 
 def release(settings: Settings, name: str, reason: str | None) -> int:
+    name = key_of(settings, name)
     with _ledger(settings) as ledger:
         if current(ledger, name) is None:
             if not _is_there(settings, name):
@@ -77,6 +80,7 @@ def release(settings: Settings, name: str, reason: str | None) -> int:
 
 
 def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: bool) -> int:
+    name = key_of(settings, name)
     opened = reading(settings)
     if opened is None:
         raise unknown(name, [])
@@ -215,10 +219,7 @@ def speaker() -> str:
 
 def _is_there(settings: Settings, name: str) -> bool:
     """On record, or a folder in the main folder that no pass has seen yet."""
-    if name in _names(settings):
-        return True
-    safe = name not in ("", ".", "..") and "/" not in name
-    return safe and os.path.isdir(os.path.join(os.fsencode(settings.main_folder), os.fsencode(name)))
+    return name in _names(settings) or folder_named(settings, name) is not None
 
 
 def _names(settings: Settings) -> list[str]:

@@ -33,13 +33,26 @@ class OtherMainFolder(RunError):
         )
 
 
+class OtherKind(RunError):
+    """It was published as a run that is finished, and this profile would carry it as one that never is; or the other
+    way round."""
+
+    def __init__(self, run: str, is_continuous: bool) -> None:
+        there = "a project that is never done" if is_continuous else "a run that is finished"
+        self.reason = Reason("other-kind", {"there": there})
+        super().__init__(f"{run}: {self.reason.text}", self.reason.advice)
+
+
 def publication(rooms: Rooms, work: Work) -> None:
-    """Take over what the lake says of this run. Raises OtherMainFolder."""
+    """Take over what the lake says of this run, until its documents are whole each time it is carried. Raises
+    OtherMainFolder, OtherKind."""
     run, lake = work.run, rooms.lake()
-    # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim.
+    # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim,
+    # but while accepted files are under way, of which the ledger alone knows what was kept of them.
     marker = lake.get(work.base + ".sync") if work.continuous is None else None
     receipt_bytes = lake.get(work.base + ".json")
-    marker = receipt_bytes if work.continuous is not None else marker
+    if work.continuous is not None and not rooms.files.pending(run):
+        marker = receipt_bytes
     receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
     if receipt_bytes is not None and receipt is None:
         raise RunError(
@@ -50,6 +63,9 @@ def publication(rooms: Rooms, work: Work) -> None:
         theirs = str((receipt.get("source") or {}).get("main_folder"))
         if theirs != str(rooms.settings.main_folder):
             raise OtherMainFolder(work.key, theirs)
+        is_continuous = receipt.get("outcome") == "continuous"
+        if is_continuous is not (work.continuous is not None):
+            raise OtherKind(work.key, is_continuous)
     if marker is None and run.is_published and not run.rows_kept and receipt is None:
         raise RunError(
             f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
@@ -59,8 +75,8 @@ def publication(rooms: Rooms, work: Work) -> None:
     if marker is None and (run.rows_kept and not newer if run.is_published else receipt is None):
         # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
         # its marker or without. Of a published run the ledger knows what shall stand there.
-        rooms.ledger.set(run, lake_known=1, taken_over=int(work.continuous is not None))
         work.republish = run.is_published
+        rooms.ledger.set(run, lake_known=int(not work.republish), taken_over=int(work.continuous is not None))
         return
     if receipt is None:
         # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
@@ -94,7 +110,8 @@ def publication(rooms: Rooms, work: Work) -> None:
     work.republish = not is_whole or work.ready_is_due
     rooms.ledger.set(
         run,
-        lake_known=1,
+        # Should this pass not come to it, the next one writes them.
+        lake_known=int(not work.republish),
         taken_over=int(work.continuous is not None),
         rows_kept=1,
         generation=generation,

@@ -43,7 +43,7 @@ def prepare(rooms: Rooms, work: Work) -> frozen.Differences | None:
         renewed = changed.renewed
         changed = accept.changed_files(rooms, work, changed, quiet=True)
         # Who encrypts spectra encrypts results, too: as long as a person has to look, nothing is replaced.
-        if renewed and not changed.count and not rooms.settings.dry_run:
+        if renewed and not changed.count:
             # Should we be cut off now, the lake is asked what stood there.
             rooms.ledger.set(run, lake_known=0)
             Waits(rooms.ledger, run, continuous.is_frozen).renew(renewed)
@@ -67,11 +67,14 @@ def at_rest(rooms: Rooms, work: Work) -> Reason:
     )
 
 
+def left(rooms: Rooms, work: Work) -> Reason | None:
+    """Its folder is gone: were there files that waited to be carried?"""
+    waiting = rooms.files.uncarried_counts(work.run).get(Kind.WAITS.value, 0)
+    return Reason("vanished-waiting", {"count": waiting}) if waiting else None
+
+
 def never_ended(rooms: Rooms, work: Work) -> Reason | None:
     """Files that say that they are being acquired, though nothing has moved for ``stale-after``: the acquisition broke
     off, and they would wait for ever."""
-    patience, now = rooms.settings.stale_after * 3600, rooms.clock.now()
-    names = [blob for blob, since in work.acquiring if now - since >= patience]
-    if not patience or not names:
-        return None
-    return Reason("never-ended", {"count": len(names), "names": names[:20]})
+    names = [blob for blob, since in work.acquiring if placing.has_broken_off(rooms, since)]
+    return Reason("never-ended", {"count": len(names), "names": names[:20]}) if names else None

@@ -8,6 +8,7 @@ from sync_to_azure.errors import RunChanged, RunError
 from sync_to_azure.ledger.audits import Audits
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
+from sync_to_azure.options import CONTINUOUS
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import (
     accept,
@@ -36,6 +37,7 @@ _AT_THE_SOURCE = (
     "changed-after-accept",
     "withdraw-refused",
     "snapshot-refused",
+    "never-ended",
 )
 """Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
 
@@ -99,6 +101,9 @@ def _remove(rooms: Rooms, work: Work) -> None:
 def carry_and_publish(rooms: Rooms, work: Work) -> None:
     run, files = work.run, rooms.files
     assert work.folder is not None
+    if run.is_published and (run.profile in CONTINUOUS) is not (work.continuous is not None):
+        # The profile was changed. The lake says as what it was published, and no flag was asked for then.
+        adopt.publication(rooms, work)
     if work.continuous is not None:
         changed = continuous.prepare(rooms, work)
         if changed is not None:
@@ -254,6 +259,10 @@ def _verify_and_publish(
         flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
         return
     if verdict.files == 0:
+        never_ended = continuous.never_ended(rooms, work)
+        if never_ended is not None:
+            flag(rooms, work, never_ended)
+            return
         wait(rooms, work, Reason("empty", {}) if work.continuous is None else continuous.at_rest(rooms, work))
         return
     # Only now: a published run's sheet and its manifest change together.
@@ -401,8 +410,13 @@ def without_folder(rooms: Rooms, work: Work) -> None:
     if run.is_published:
         solved = run.state is not State.FLAGGED or (run.reason and run.reason.code in _AT_THE_SOURCE)
         if solved and run.state not in (State.REMOVED, State.GONE):
-            rooms.set_state(work, State.GONE, Reason("not-there"))
-            _log.info("%s: %s", work.key, Reason("not-there").text)
+            reason = continuous.left(rooms, work) or Reason("not-there")
+            rooms.set_state(work, State.GONE, reason)
+            _log.info("%s: %s", work.key, reason.text)
+            if reason.advice:
+                rooms.trouble(
+                    f"{work.key}:{reason.code}", f"{work.key}: {reason.text} ({reason.advice})", once=True
+                )
         elif (
             not solved
             and run.reason is not None

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from sync_to_azure import profiles
 from sync_to_azure.clock import local_time
 from sync_to_azure.errors import SourceUnavailable
 from sync_to_azure.ledger.still import Still
@@ -59,6 +60,14 @@ def _unit_folder(settings: "Settings", unit: Unit, names: dict[str, RunFolder]) 
     return RunFolder(os.fsencode(unit.key), os.fsencode(settings.main_folder), newest, unit)
 
 
+def key_of(settings: "Settings", name: str) -> str:
+    """A person may say the name of a folder, or that at the destination."""
+    profile = profiles.BY_NAME.get(settings.profile)
+    if profile is None or profile.continuous is None:
+        return name
+    return next((unit.key for unit in profile.continuous.units((name,), rules_of(settings))), name)
+
+
 def rules_of(settings: "Settings") -> Rules:
     return Rules(settings.project_glob, settings.blank_glob)
 
@@ -78,7 +87,7 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
     waits.written_after(now - age, now, f"written less than {human_time(age)} ago")
     delay = settings.completion_delay
     waits.moved_after(now - delay, f"not seen unchanged for {human_time(delay)} yet")
-    _let_wait_what_is_being_acquired(work, waits)
+    _let_wait_what_is_being_acquired(rooms, work, waits)
     builder = FingerprintBuilder()
     for path, size, mtime_ns in waits.files():
         builder.add(Entry(path, Kind.FILE, size, mtime_ns))
@@ -148,14 +157,20 @@ def _counted(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Ent
         yield entry
 
 
-def _let_wait_what_is_being_acquired(work: Work, waits: Waits) -> None:
-    """Of the .raw files that would be carried for the first time, unless a person accepts them as they are."""
+def has_broken_off(rooms: Rooms, since: float) -> bool:
+    """Of a file that says that it is being acquired and stands as it does ``since`` then."""
+    patience = rooms.settings.stale_after * 3600
+    return patience > 0 and rooms.clock.now() - since >= patience
+
+
+def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Waits) -> None:
+    """Of the .raw files that would be carried for the first time. A person accepts those that broke off, and no other
+    that is being acquired by now."""
     work.acquiring, why = [], {}
-    if words.accepts(work, "unfinished"):
-        return
+    accepted = words.accepts(work, "unfinished")
     for file, since in waits.unproved():
         told = _is_being_acquired(work, file) if file.blob.lower().endswith(".raw") else ""
-        if told:
+        if told and not (accepted and has_broken_off(rooms, since)):
             work.acquiring.append((file.blob, since))
             why[file.blob] = told
     waits.wait(why.items())

@@ -19,6 +19,10 @@ _AT_REST = (State.PUBLISHED, State.REMOVED, State.GONE)
 """What is flagged or failing is looked at in every pass anyway, and must not take the turn of others."""
 
 
+def _is_at_rest(run: Run) -> bool:
+    return run.state in _AT_REST or (run.reason is not None and run.reason.code == "continuous")
+
+
 def due(
     runs: Iterable[Run], audited: Mapping[str, float], now: float, days: float, only: str | None
 ) -> frozenset[str]:
@@ -29,7 +33,7 @@ def due(
     looked = {
         run.key: max(run.verified_at or 0.0, run.published_at or 0.0, audited.get(run.key, 0.0))
         for run in runs
-        if run.is_published and run.state in _AT_REST and (only is None or fnmatch.fnmatchcase(run.key, only))
+        if run.is_published and _is_at_rest(run) and (only is None or fnmatch.fnmatchcase(run.key, only))
     }
     old = sorted((at, key) for key, at in looked.items() if at < now - days * 86400)
     files = {run.key: run.files for run in runs}
