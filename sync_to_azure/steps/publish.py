@@ -285,7 +285,8 @@ def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]
     ]
     earlier = (work.receipt or {}).get("replaced")
     kept = [blob for blob in earlier if isinstance(blob, dict)] if isinstance(earlier, list) else []
-    known = {(blob.get("path"), blob.get("snapshot")) for blob in kept}
+    stood = ((blob.get("path"), blob.get("snapshot")) for blob in kept)
+    known = {each for each in stood if all(isinstance(part, str | None) for part in each)}
     return kept + [blob for blob in now if (blob["path"], blob["snapshot"]) not in known]
 
 

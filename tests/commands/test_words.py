@@ -212,14 +212,17 @@ def test_two_words_of_one_second_are_both_remembered(scene: Scene) -> None:
     receipt = scene.documents("R")[2]
     [first] = receipt["words"]
     odd = {"word": ["of", "somebody", "else"], "at": {}}
-    scene.put("R.json", json.dumps(receipt | {"words": [first, odd]}).encode())
+    changed = receipt | {"words": [first, odd], "replaced": [{"path": ["odd"]}]}
+    scene.put("R.json", json.dumps(changed).encode())
     (run / "late.txt").write_text("late")
     scene.lose_ledger()
     scene.run()
     say(scene, "accept", "R", "--yes", "--reason", "second")
     scene.sql("UPDATE word SET at = ?", datetime.datetime.fromisoformat(first["at"]).timestamp())
     scene.run()
-    before, kept, now = scene.documents("R")[2]["words"]
+    receipt = scene.documents("R")[2]
+    assert receipt["replaced"] == changed["replaced"]
+    before, kept, now = receipt["words"]
     assert (before, kept) == (first, odd) and (now["reason"], now["at"]) == ("second", first["at"])
 
 
