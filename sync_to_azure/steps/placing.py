@@ -140,6 +140,9 @@ def _placed(rooms: Rooms, work: Work, continuous: Continuous) -> Iterator[Entry]
         places = continuous.places(os.fsdecode(entry.path), survey, rules)
         if not places:
             yield dataclasses.replace(entry, kind=Kind.LEFT, detail="its profile has no place for it")
+        elif entry.kind is Kind.SYMLINK:
+            # Into the project, but what it leads to need not have a place of its own.
+            yield dataclasses.replace(entry, kind=Kind.SPECIAL, detail=f"a symlink {entry.detail}")
         elif entry.kind is not Kind.FILE:
             yield entry
         for place in places if entry.kind is Kind.FILE else ():

@@ -469,6 +469,20 @@ def test_a_link_out_of_the_project_is_told(proteomics: Projects) -> None:
     assert "1 entries cannot be carried" in told.output and "b.raw (symlink-outside" in told.output
 
 
+def test_a_link_to_what_has_no_place_is_told(proteomics: Projects) -> None:
+    scene = proteomics.scene
+    proteomics.write("Prot1/a.raw", RAW)
+    proteomics.write("Prot1/sub/b.raw", RAW)
+    (scene.main / "Prot1" / "b.raw").symlink_to("sub/b.raw")
+    (scene.main / "Prot1" / "notes.txt").symlink_to("sub/b.raw")
+    told = scene.run(expect=1)
+    assert (
+        "1 entries cannot be carried" in told.output
+        and "b.raw (special-file: a symlink to sub/b.raw" in told.output
+    )
+    assert proteomics.lake("PROT1") == {"samples/a.raw": RAW}
+
+
 @pytest.mark.parametrize("name", [b"\xff.raw", b"a\x01.raw", b"a\\b.raw"])
 def test_odd_names_are_told_and_nothing_else_is_held_back(name: bytes, proteomics: Projects) -> None:
     scene = proteomics.scene
