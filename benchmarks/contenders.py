@@ -1,4 +1,4 @@
-"""The four ways of carrying a run that uploaders.py compares, each as a whole process."""
+"""The ways of carrying a run that uploaders.py compares, each as a whole process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from benchmarks.measured import Measured, clean_environment, command, measure
 from embedded.azurite import Azurite
 from embedded.tools import azcopy_path
 
-NATIVE, WITH_AZCOPY, AZCOPY, SDK = "native", "with-azcopy", "azcopy", "sdk"
+NATIVE, WITH_AZCOPY, AZCOPY, AZCOPY_OPEN, SDK = "native", "with-azcopy", "azcopy", "azcopy-open", "sdk"
 TITLES = {
     NATIVE: "sync_to_azure --uploader native",
     WITH_AZCOPY: "sync_to_azure --uploader azcopy",
-    AZCOPY: "azcopy copy --put-md5",
+    AZCOPY: "azcopy copy --put-md5, as cron starts it",
+    AZCOPY_OPEN: "azcopy copy --put-md5, with an open input",
     SDK: "SDK, 16 threads of upload_blob",
 }
 VERIFIES = (NATIVE, WITH_AZCOPY)
@@ -40,7 +41,7 @@ def carry(which: str, server: Server, run: pathlib.Path, scratch: pathlib.Path) 
         "AZCOPY_JOB_PLAN_LOCATION": str(scratch / "plans"),
         "AZCOPY_LOG_LOCATION": str(scratch / "logs"),
     }
-    return measure(argv_of(which, server, run, scratch), environment, scratch)
+    return measure(argv_of(which, server, run, scratch), environment, scratch, as_cron=which != AZCOPY_OPEN)
 
 
 def argv_of(which: str, server: Server, run: pathlib.Path, scratch: pathlib.Path) -> list[str]:

@@ -35,15 +35,22 @@ def measure(
     argv: Sequence[str | bytes],
     environment: Mapping[str, str] | None = None,
     folder: pathlib.Path | None = None,
+    as_cron: bool = False,
 ) -> Measured:
-    """Run to the end, with an open and silent input: on one that has ended AzCopy spins (docs/uploaders.md).
+    """Run to the end, with an open and silent input; ``as_cron``: with one that has ended, on which AzCopy spins
+    (docs/uploaders.md).
 
     Memory is looked at from outside, 50 times a second, in the process's own high-water mark: the accounting of a
     finished process also holds what its parent had before exec, and mixes in its children."""
     with tempfile.TemporaryFile() as out, _silent_input() as silent:
         started = time.monotonic()
         process = subprocess.Popen(
-            argv, env=environment, cwd=folder, stdin=silent, stdout=out, stderr=subprocess.STDOUT
+            argv,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL if as_cron else silent,
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
         watch = _Watch(process.pid)
         watch.start()

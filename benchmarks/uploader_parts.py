@@ -20,7 +20,17 @@ from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from benchmarks.contenders import AZCOPY, NATIVE, SDK, VERIFIES, WITH_AZCOPY, Server, argv_of, carry
+from benchmarks.contenders import (
+    AZCOPY,
+    AZCOPY_OPEN,
+    NATIVE,
+    SDK,
+    VERIFIES,
+    WITH_AZCOPY,
+    Server,
+    argv_of,
+    carry,
+)
 from benchmarks.discarding import Discarding
 from benchmarks.first_pass import RUN, fresh_azurite, read_once, write_run
 from benchmarks.measured import Measured, clean_environment, measure, must_have_ended_well
@@ -123,14 +133,16 @@ def _one(
 
 
 def side_by_side(name: str, folder: pathlib.Path, pairs: int, others: int) -> Result:
-    """All four in turn. The first round warms up and is not counted; the ratio is taken pair by pair."""
+    """All in turn. The first round warms up and is not counted; the ratio is taken pair by pair."""
     case = CASES[name]
     run = case.write(folder / f"main-{name}")
     files = sum(1 for path in run.rglob("*") if path.is_file())
-    found: dict[str, list[Measured]] = {which: [] for which in (NATIVE, AZCOPY, WITH_AZCOPY, SDK)}
+    found: dict[str, list[Measured]] = {
+        which: [] for which in (NATIVE, AZCOPY, AZCOPY_OPEN, WITH_AZCOPY, SDK)
+    }
     try:
         for number in range(pairs + 1):
-            order = [NATIVE, AZCOPY] if number % 2 else [AZCOPY, NATIVE]
+            order = [NATIVE, AZCOPY, AZCOPY_OPEN] if number % 2 else [AZCOPY_OPEN, AZCOPY, NATIVE]
             order += [WITH_AZCOPY, SDK] if number and number <= others else []
             for which in order:
                 read_once(run)
@@ -144,10 +156,13 @@ def side_by_side(name: str, folder: pathlib.Path, pairs: int, others: int) -> Re
     finally:
         shutil.rmtree(run.parent, ignore_errors=True)
     both = list(zip(found[NATIVE], found[AZCOPY], strict=True))
+    with_open = list(zip(found[NATIVE], found[AZCOPY_OPEN], strict=True))
     return {
         "measures": {which: [_plain(each) for each in every] for which, every in found.items()},
         "wall ratios": [ours.wall / its.wall for ours, its in both],
         "cpu ratios": [ours.cpu / its.cpu for ours, its in both],
+        "open wall ratios": [ours.wall / its.wall for ours, its in with_open],
+        "open cpu ratios": [ours.cpu / its.cpu for ours, its in with_open],
     }
 
 

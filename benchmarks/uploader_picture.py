@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import statistics
 
-from benchmarks.contenders import AZCOPY, NATIVE, SDK, TITLES, WITH_AZCOPY
+from benchmarks.contenders import AZCOPY, AZCOPY_OPEN, NATIVE, SDK, TITLES, WITH_AZCOPY
 from benchmarks.uploader_parts import CASES, MOST_MEMORY, Result
 
-_COLOURS = {NATIVE: "#1b7f5c", WITH_AZCOPY: "#8fc7b1", AZCOPY: "#3b6ea8", SDK: "#c9ced6"}
+_COLOURS = {
+    NATIVE: "#1b7f5c",
+    WITH_AZCOPY: "#8fc7b1",
+    AZCOPY: "#3b6ea8",
+    AZCOPY_OPEN: "#8db4dd",
+    SDK: "#c9ced6",
+}
 _WIDTH, _LEFT, _BAR, _GAP, _PANEL = 980, 210, 13, 16, 22
 _SCALE = 2.0
 """Longer bars are cut here, and say their value."""
