@@ -323,7 +323,7 @@ class Lake:
                 f"{self._endpoint} cannot be reached while {what}: {_first_line(error)}",
                 "check the network, the account's name and blob-endpoint",
             ) from error
-        except UnicodeDecodeError as error:
+        except (UnicodeDecodeError, exceptions.DeserializationError) as error:
             # It came from there, and not from us.
             raise StorageUnavailable(
                 f"{self._endpoint} answers with what cannot be read while {what}: {_first_line(error)}",

@@ -96,6 +96,28 @@ def test_a_bit_flipped_in_the_manifest_that_is_read_back(world: World, field: st
     assert invariants.not_right_yet(world) == [], invariants.told(world)
 
 
+def test_a_bit_flipped_in_an_answer_is_no_fault_of_the_configuration(world: World) -> None:
+    """Well-formed still, and a number no more: the library ends with an error that is a ValueError, as it does for a
+    malformed key."""
+    assert world.run().code == 0
+    world.write("R", {"late.txt": b"late"})
+    flipped: list[int] = []
+
+    def change(request: Request, content: bytes) -> bytes:
+        if request.kind != "GET list" or b"maxresults=1&" not in request.path.encode() + b"&":
+            return content
+        flipped.append(1)
+        return content.replace(b"<Content-Length>", b"<Content-Length>x")
+
+    world.changes.append(change)
+    outcome = world.run()
+    world.changes.clear()
+    assert flipped and outcome.code == 3, outcome.output
+    assert "answers with what cannot be read" in outcome.output and "malformed" not in outcome.output
+    assert world.run().code == 0
+    holds(world)
+
+
 def test_trouble_with_the_storage_when_a_published_run_was_to_be_removed(world: World) -> None:
     """It stayed at the source for ever, and every pass said that it was not carried "in this pass"."""
     world.config["remove-source"] = "true"
