@@ -111,6 +111,15 @@ class Plan(Work):
         ).fetchone()
         return int(row[0]), int(row[1])
 
+    def note_begun(self, run: Run) -> None:
+        """Beside somebody else's blobs: where nothing stands before we send, what stands there afterwards is ours,
+        also if we are cut off before the listing tells its ETag."""
+        with self._ledger.transaction() as connection:
+            connection.execute(
+                f"INSERT OR REPLACE INTO own SELECT f.run_id, f.blob, '' {self._SEND} AND l.blob IS NULL",
+                (run.id,),
+            )
+
     def each_to_send(self, run: Run) -> Iterator[FileToSend]:
         return self._files(self._SEND, run)
 
@@ -132,7 +141,7 @@ class Plan(Work):
         query = (
             f"SELECT f.blob FROM file f JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
             f" AND f.generation = 0 AND f.origin = 'run' AND {DIFFERS} AND NOT EXISTS"
-            " (SELECT 1 FROM own o WHERE o.run_id = f.run_id AND o.blob = f.blob AND o.etag = l.etag)"
+            " (SELECT 1 FROM own o WHERE o.run_id = f.run_id AND o.blob = f.blob AND o.etag IN (l.etag, ''))"
             " AND NOT EXISTS (SELECT 1 FROM changed c WHERE c.run_id = f.run_id AND c.blob = f.blob AND c.applied = 1)"
         )
         for (blob,) in self._pages(query, run):

@@ -150,6 +150,8 @@ def _send_and_hash(
     problem: UploadFailed | None = None
     if count:
         uploader = rooms.uploader()
+        if run.taken_over:
+            files.note_begun(run)
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
         apart = rooms.hashes_meanwhile and not uploader.computes_md5
         meanwhile = to_hash(run) if apart else iter(())

@@ -36,6 +36,10 @@ def prepare(rooms: Rooms, work: Work) -> frozen.Differences | None:
     if not run.lake_known or not run.is_published or not run.rows_kept:
         # Before the walk: what is published and frozen is compared at any age.
         adopt.publication(rooms, work)
+        work.is_doubted = run.is_published
+        if work.is_doubted:
+            # Until it was compared.
+            rooms.ledger.set(run, lake_known=0)
     placing.into_ledger(rooms, work)
     changed = frozen.Differences()
     if run.is_published:

@@ -213,6 +213,8 @@ def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed
     run = work.run
     if not run.is_published or work.republish or rooms.files.unpublished(run) or words.thorough(rooms, work):
         return True
+    if work.is_doubted:
+        return True
     known_only = run.reason is not None and run.reason.code in _AT_THE_SOURCE
     if run.state in (State.FLAGGED, State.FAILING) and not known_only:
         return True
@@ -285,6 +287,8 @@ def _verify_and_publish(
         instrument_facts.tell_sheet(rooms, work)
     sheets.note_carried(rooms, work, sheet)
     _answer_audit(rooms, work)
+    if work.is_doubted:
+        rooms.ledger.set(run, lake_known=1)
     settle(rooms, work, changed)
 
 

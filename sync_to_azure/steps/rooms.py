@@ -182,7 +182,8 @@ class Work:
     published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the bytes of the
     outside sheet, both once they were looked at; ``goes_on``: it was looked at, and is not finished. ``continuous``: it
     is never done; ``acquiring``: its files that are still being acquired, and since when each stands as it does;
-    ``ready_is_due``: its sign that results are there was not written."""
+    ``ready_is_due``: its sign that results are there was not written; ``is_doubted``: a pass may have been cut off
+    while it replaced what is published."""
 
     run: Run
     folder: RunFolder | None
@@ -203,6 +204,7 @@ class Work:
     continuous: "Continuous | None" = None
     acquiring: list[tuple[str, float]] = dataclasses.field(default_factory=list)
     ready_is_due: bool = False
+    is_doubted: bool = False
 
     @property
     def key(self) -> str:

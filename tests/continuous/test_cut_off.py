@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -170,3 +171,75 @@ def test_a_project_is_looked_at_again_in_time(proteomics: Projects) -> None:
     scene.container.delete_blob("PROT12/samples/a.raw")
     scene.run()
     assert proteomics.lake("PROT12")["samples/a.raw"] == RAW
+
+
+def test_what_was_replaced_before_a_kill_is_not_claimed_to_be_well(
+    proteomics: Projects, proxy: Proxy
+) -> None:
+    """The blob is new, its manifest is not, and the source became a third thing, which is too young."""
+    scene = proteomics.scene.through(proxy)
+    a_project(proteomics)
+    scene.run()
+    proteomics.write("Prot12/Prot12_Results.xlsx", "better", 25 * HOUR)
+    killed_at(scene, proxy, "PROT12.files.jsonl")
+    proteomics.write("Prot12/Prot12_Results.xlsx", "the best", HOUR)
+    late = proteomics.write("Prot12/late.raw", RAW)
+
+    def rewrite(method: str, path: str) -> None:
+        if method == "PUT" and path.split("?")[0].endswith("samples/late.raw"):
+            late.write_bytes(RAW + b"more")
+
+    proxy.before = rewrite
+    scene.run()
+    proxy.reset()
+    assert scene.state("PROT12") == ("waiting", "changed-meanwhile")
+    told = scene.run(expect=1)
+    assert "1 blobs are missing or wrong" in told.output and "results/prot12_results.xlsx" in told.output
+    proteomics.write("Prot12/Prot12_Results.xlsx", "the best", 25 * HOUR)
+    scene.run()
+    assert scene.state("PROT12") == ("verified", "continuous")
+    assert proteomics.lake("PROT12")["results/prot12_results.xlsx"] == b"the best"
+    scene.check_sums("PROT12")
+
+
+def test_what_we_sent_is_ours_also_after_a_kill(proteomics: Projects, proxy: Proxy) -> None:
+    scene = proteomics.scene.through(proxy)
+    proteomics.write("Prot1/a.raw", RAW)
+
+    def kill(method: str, path: str) -> None:
+        if method == "PUT" and path.split("?")[0].endswith("samples/a.raw"):
+            process.kill()
+            process.wait(60)
+
+    proxy.after = kill
+    process = scene.start()
+    process.wait(60)
+    proxy.reset()
+    assert process.returncode == -9 and proteomics.lake("PROT1") == {"samples/a.raw": RAW}
+    proteomics.write("Prot1/a.raw", RAW + b"more")
+    scene.run()
+    assert proteomics.lake("PROT1") == {"samples/a.raw": RAW + b"more"}
+
+
+def test_a_large_file_that_moves_under_its_old_time_is_sent_anew(proteomics: Projects, proxy: Proxy) -> None:
+    """With AzCopy, in place of which the lake writes it: in blocks, hashed before."""
+    scene = proteomics.scene.through(proxy)
+    scene.config["uploader"] = "azcopy"
+    path = proteomics.write("Prot1/a.raw", thermo_raw(40 * 1024 * 1024))
+    written = path.stat().st_mtime_ns
+    moved: list[str] = []
+
+    def move(method: str, blob: str) -> None:
+        if method == "PUT" and "samples/a.raw" in blob and "comp=block" in blob and not moved:
+            moved.append(blob)
+            with open(path, "r+b") as opened:
+                opened.seek(39 * 1024 * 1024)
+                opened.write(b"other bytes")
+            os.utime(path, ns=(written, written))
+
+    proxy.before = move
+    scene.run()
+    proxy.reset()
+    scene.run()
+    assert proteomics.lake("PROT1")["samples/a.raw"] == path.read_bytes()
+    scene.check_sums("PROT1")
