@@ -20,6 +20,7 @@ def run(key: str, verified: float | None, state: State = State.PUBLISHED, files:
     class Row:
         is_published = state is not State.WAITING
         published_at = 0.0
+        reason = None
 
     row = Row()
     row.__dict__.update(key=key, verified_at=verified, state=state, files=files)
