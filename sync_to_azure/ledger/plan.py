@@ -147,6 +147,13 @@ class Plan(Work):
         for (blob,) in self._pages(query, run):
             yield blob
 
+    def is_own(self, run: Run, blob: str) -> bool:
+        """Did we send it, beside somebody else's blobs?"""
+        row = self._connection.execute(
+            "SELECT 1 FROM own WHERE run_id = ? AND blob = ?", (run.id, blob)
+        ).fetchone()
+        return row is not None
+
     def published_gone_wrong(self, run: Run) -> Iterator[tuple[FileRow, FileToSend | None]]:
         """Published files whose blob is missing or different, and the file as the walk saw it (size as published)."""
         query = (

@@ -81,12 +81,14 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
     """Walk it into ``seen``, let wait what must wait, and take the fingerprint of the rest."""
     continuous, now, settings = _of(work), rooms.clock.now(), rooms.settings
     rooms.files.take_walk(_counted(rooms, work, _placed(rooms, work, continuous)), {})
-    Still(rooms.ledger).note(work.run, now)
+    # A first look counts from the end of its walk, a second one (``now``) from the begin of its own.
+    Still(rooms.ledger).note(work.run, rooms.clock.now())
     waits = Waits(rooms.ledger, work.run, continuous.is_frozen)
     age = age_of(settings, continuous)
     waits.written_after(now - age, now, f"written less than {human_time(age)} ago")
     delay = settings.completion_delay
-    waits.moved_after(now - delay, f"not seen unchanged for {human_time(delay)} yet")
+    if delay:
+        waits.moved_after(now - delay, f"not seen unchanged for {human_time(delay)} yet")
     _let_wait_what_is_being_acquired(rooms, work, waits)
     builder = FingerprintBuilder()
     for path, size, mtime_ns in waits.files():

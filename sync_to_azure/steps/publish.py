@@ -53,7 +53,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
             lines_document = _written(lines)
             first = run.first_published or now
             receipt = _receipt(rooms, work, verdict, summary, generation, now, first)
-            is_ready = told is not None and summary.is_whole and (summary.is_new or work.ready_is_due)
+            is_ready = told is not None and _is_ready(rooms, work, told.blob, summary)
             earlier = documents.ready(work.receipt or {})
             if told is not None and (is_ready or earlier is not None):
                 time = iso(now) if is_ready or earlier is None else earlier[1]
@@ -129,11 +129,12 @@ class _Beside:
 @dataclasses.dataclass(slots=True)
 class _Counted:
     """Counts the rows as they go by. ``groups``: of which each must have a file, before results are told to be
-    there."""
+    there; ``results``: the blobs of all of them."""
 
     evidence: Counter[str]
     groups: tuple[Callable[[str], bool], ...] = ()
     there: set[int] = dataclasses.field(default_factory=set)
+    results: list[str] = dataclasses.field(default_factory=list)
     is_new: bool = False
     files: int = 0
     bytes: int = 0
@@ -148,6 +149,7 @@ class _Counted:
             for number, belongs in enumerate(self.groups):
                 if belongs(row.blob):
                     self.there.add(number)
+                    self.results.append(row.blob)
                     self.is_new |= row.generation == 0
             yield row
 
@@ -155,6 +157,20 @@ class _Counted:
     def is_whole(self) -> bool:
         """Is each group there?"""
         return len(self.there) == len(self.groups)
+
+
+def _is_ready(rooms: Rooms, work: Work, sign: str, summary: _Counted) -> bool:
+    """Are results to be told: each group is there, and one of them is new or changed? At the first publishing, what the
+    tool before this one carried is not new if its sign was written after it, by the service's clock."""
+    if not summary.is_whole or not (summary.is_new or work.ready_is_due):
+        return False
+    if work.run.generation > 0 or work.ready_is_due:
+        return True
+    told = rooms.lake().modified(work.prefix + sign)
+    if told is None or any(rooms.files.is_own(work.run, blob) for blob in summary.results):
+        return True
+    written = (rooms.lake().modified(work.prefix + blob) for blob in summary.results)
+    return any(moment is None or moment > told for moment in written)
 
 
 def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:

@@ -380,6 +380,31 @@ def test_a_project_that_the_tool_before_filled(proteomics: Projects) -> None:
     assert proteomics.lake("PROT12")["samples/other.raw"] == b"other bytes"
 
 
+def test_taking_over_what_is_equal_starts_no_pipeline(proteomics: Projects) -> None:
+    """The tool before this one wrote its sign after the results: nothing is new."""
+    scene = proteomics.scene
+    a_project(proteomics)
+    proteomics.write("Prot12/late.raw", RAW)
+    for name, content in {
+        "PROT12/samples/a.raw": RAW,
+        "PROT12/results/prot12_results.xlsx": b"results",
+        "PROT12/metadata.xlsx": b"metadata",
+        "PROT12/results.ready": b"2025-01-02T03:04:05.678901",
+    }.items():
+        scene.put(name, content)
+    sign = scene.etags()["PROT12/results.ready"]
+    for _ in range(2):
+        scene.run()
+        assert scene.etags()["PROT12/results.ready"] == sign
+    assert "ready" not in proteomics.receipt("PROT12")
+    scene.lose_ledger()
+    scene.run("--thorough")
+    assert scene.etags()["PROT12/results.ready"] == sign
+    proteomics.write("Prot12/Prot12_Results.xlsx", "better", 30 * HOUR)
+    scene.run()
+    assert (proteomics.ready("PROT12") or "").endswith("+00:00\n")
+
+
 def test_a_later_blob_of_somebody_else_is_not_written_over(proteomics: Projects) -> None:
     scene = proteomics.scene
     proteomics.write("Prot1/a.raw", RAW)
