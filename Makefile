@@ -67,11 +67,11 @@ release: bootstrap
 demo: bootstrap
 	@.venv/bin/python -m embedded.demo $(if $(KEEP),--keep)
 
-# All steps side by side, each told when it has ended; with ARGS one after the other, as they go.
+# All steps, one after the other; ARGS go to tox.
 test: bootstrap
 	@bash embedded/bootstrap browser
 	@bash embedded/bootstrap deployed
-	@.venv/bin/python -m tox $(if $(ARGS),run,run-parallel) $(ARGS)
+	@.venv/bin/python -m tox run $(ARGS)
 
 # It writes its table into docs/reliability.md.
 faults: bootstrap
