@@ -21,6 +21,11 @@ from xml.sax.saxutils import escape
 _WHEN = "Sun, 22 Nov 2026 10:00:00 GMT"
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # five, the library's own, overflow: the kernel then resets connections
+    daemon_threads = True
+
+
 def content(name: bytes) -> bytes:
     """The one byte that the file of this path (below the run) holds."""
     return bytes([zlib.crc32(name) & 0xFF])
@@ -42,8 +47,7 @@ class Storage:
         self.written: dict[str, int] = {}
         self.lists = 0
         self.listed = 0
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
 
     @property
     def endpoint(self) -> str:

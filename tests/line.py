@@ -19,6 +19,7 @@ import typing
 import urllib.parse
 
 from embedded.azurite import Azurite
+from tests.server import Server
 
 
 @dataclasses.dataclass
@@ -111,10 +112,9 @@ class Line:
         self._listen()
 
     def _listen(self) -> None:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        self._server = Server(("127.0.0.1", self._port), self._handler)
         # Small, so that a slow reader is felt at the other end.
         self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
-        self._server.daemon_threads = True
         self._port = self._server.server_port
 
     @property

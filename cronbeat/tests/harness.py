@@ -18,6 +18,11 @@ import time
 import typing
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
     path: str
@@ -59,8 +64,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.secret = "9f2c4d1e7a6b4c0d8e3f"
         self.url = (
             f"http://127.0.0.1:{self.server.server_port}/workflows/{self.secret}?sig=topsecretsignature0"

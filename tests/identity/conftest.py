@@ -23,6 +23,7 @@ from azure.storage.blob import ContainerClient
 from embedded.azurite import Azurite
 from tests.bad_input.faults import stand_in, told
 from tests.certificates import make_certificate
+from tests.server import Server
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 APPLICATION = "66666666-7777-8888-9999-000000000000"
@@ -108,7 +109,7 @@ class TokenEndpoint:
                     {"token_type": "Bearer", "expires_in": int(life), "access_token": token(life)},
                 )
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.bad_input.faults import assert_no_secret, told, write_run
 from tests.identity.conftest import APPLICATION, token
+from tests.server import Server
 
 HEADER = "the-header-that-only-the-machine-knows"
 Run = typing.Any
@@ -44,7 +45,7 @@ class ManagedIdentity:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._server.server_port}/msi/token"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

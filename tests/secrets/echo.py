@@ -12,6 +12,7 @@ import urllib.parse
 from xml.sax.saxutils import escape
 
 from embedded.azurite import Azurite
+from tests.server import Server
 
 
 class Echo:
@@ -24,10 +25,7 @@ class Echo:
     ) -> None:
         self.status, self.code, self.upstream, self.only = status, code, upstream, only
         self.said: list[str] = []
-        self._server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Handler", (_Handler,), {"echo": self})
-        )
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"echo": self}))
 
     @property
     def port(self) -> int:

@@ -18,14 +18,13 @@ from sync_to_azure.settings import load
 from sync_to_azure.tell import ping
 from sync_to_azure.tell.redact import Redactor
 from tests.passes.scene import FLAG, Scene, eventually
+from tests.server import Server
 
 SECRET = "/0f8e7d6c-canary-of-the-watchdog"
 
 
-class Watchdog(http.server.ThreadingHTTPServer):
+class Watchdog(Server):
     """``taken``: path and text of each ping. ``answers``: status codes, one a ping, then 200; 0 hangs until it ends."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []

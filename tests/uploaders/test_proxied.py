@@ -22,6 +22,7 @@ from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import Proxied, lines_to
 from tests.bad_input.faults import assert_no_secret, blobs, told, write_run
 from tests.identity.conftest import CLIENT_SECRET
+from tests.server import Server
 from tests.uploaders.wire import (
     CUT,
     MEBIBYTE,
@@ -163,8 +164,7 @@ def test_a_host_that_needs_no_proxy_is_asked_directly(
 @pytest.fixture
 def tunnel() -> collections.abc.Iterator[str]:
     TunnelHandler.tunnels = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TunnelHandler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), TunnelHandler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
