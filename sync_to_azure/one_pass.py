@@ -24,7 +24,7 @@ from sync_to_azure.ledger.words import HOLD
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.steps import early, look, one_run, resume, reverify, words
+from sync_to_azure.steps import early, look, one_run, rest, resume, reverify, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.walk import SHARE_GONE
@@ -109,7 +109,7 @@ def _guarded(
         else:
             _without_storage(rooms, work, storage_trouble)
     except RunChanged as error:
-        one_run.changed_meanwhile(rooms, work, error)
+        rest.changed_meanwhile(rooms, work, error)
         # Did one run change, or did the share go and take all runs with it?
         look.at_main_folder(rooms)
     except RunError as error:
@@ -136,7 +136,7 @@ def _guarded(
 def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
     reason = getattr(error, "reason", None)
     if reason is not None:
-        one_run.flag(rooms, work, reason)
+        rest.flag(rooms, work, reason)
         return
     rooms.set_state(work, _failing(work), Reason("failed", {"problem": str(error)}))
     rooms.trouble(f"{work.key}:failed", str(error))
@@ -185,7 +185,7 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
         return
     waits = look.unfinished(rooms, work)
     if waits is not None:
-        one_run.unfinished(rooms, work, waits, ask=False)
+        rest.unfinished(rooms, work, waits, ask=False)
     else:
         rooms.set_state(work, work.run.state, Reason("storage", {"problem": trouble.message}))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from sync_to_azure.errors import RunChanged, RunError
-from sync_to_azure.ledger.audits import Audits
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.options import CONTINUOUS
@@ -17,29 +16,19 @@ from sync_to_azure.steps import (
     continuous,
     early,
     frozen,
+    gone,
     instrument_facts,
     instruments,
     look,
     publish,
     remove,
+    rest,
     sheets,
     words,
 )
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
-
-SHEET_PATIENCE = 48 * 3600.0
-"""Seconds after which a run without its sheet, or a sheet without its run, is told."""
-
-_AT_THE_SOURCE = (
-    "changed-after-verification",
-    "changed-after-accept",
-    "withdraw-refused",
-    "snapshot-refused",
-    "never-ended",
-)
-"""Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
 
 
 def step(rooms: Rooms, work: Work) -> None:
@@ -64,11 +53,11 @@ def step(rooms: Rooms, work: Work) -> None:
 def _step(rooms: Rooms, work: Work) -> None:
     run = work.run
     if work.folder is None:
-        without_folder(rooms, work)
+        gone.without_folder(rooms, work)
         return
     problem = look.name_problem(work.folder)
     if problem:
-        flag(rooms, work, Reason("bad-run-name", {"problem": problem}))
+        rest.flag(rooms, work, Reason("bad-run-name", {"problem": problem}))
         return
     if run.state is State.REMOVING:
         # Cut off before the folder was moved aside: it is a published run as before.
@@ -78,7 +67,7 @@ def _step(rooms: Rooms, work: Work) -> None:
             _remove(rooms, work)
         return
     if run.state is State.VERIFIED and _only_a_sheet_lacks(rooms, work):
-        tell_missing_sheet(rooms, work)
+        rest.tell_missing_sheet(rooms, work)
         return
     carry_and_publish(rooms, work)
     if remove.wanted(rooms, work):
@@ -112,18 +101,18 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     accept.take_back(rooms, work)
     if not run.is_published:
         waits = look.unfinished(rooms, work)
-        if waits is not None and unfinished(rooms, work, waits):
+        if waits is not None and rest.unfinished(rooms, work, waits):
             # Of a folder of which nobody can say what it is, nothing.
             work.goes_on = waits.code not in instruments.OF_NO_FAMILY
             return
         held = instruments.held(rooms, work) if not run.is_published else None
-        if held is not None and not _was_published(rooms, work):
-            flag(rooms, work, held)
+        if held is not None and not adopt.was_published(rooms, work):
+            rest.flag(rooms, work, held)
             return
     sheet, sheet_problem = sheets.read(work)
     work.sheet = sheet.content if sheet is not None else None
     if sheet_problem is not None and run.is_published:
-        tell_sheet_problem(rooms, work, sheet_problem)
+        rest.tell_sheet_problem(rooms, work, sheet_problem)
     files.clear_try()
     if run.is_published and not run.rows_kept:
         adopt.publication(rooms, work)
@@ -132,7 +121,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     decision = look.is_quiet(rooms, work)
     if not run.is_published and not decision.ready:
         assert decision.reason is not None
-        wait(rooms, work, decision.reason)
+        rest.wait(rooms, work, decision.reason)
         work.goes_on = True
         return
     if not run.lake_known or not run.is_published:
@@ -154,7 +143,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
     early.settled(rooms, work)
     if run.is_published and files.unpublished(run) and not decision.ready:
         parameters = dict(decision.reason.parameters) if decision.reason else {}
-        wait(rooms, work, Reason("not-quiet-additions", parameters), changed)
+        rest.wait(rooms, work, Reason("not-quiet-additions", parameters), changed)
         return
     _what_lacks(rooms, work, sheet, sheet_problem, changed)
 
@@ -176,7 +165,7 @@ def _what_lacks(
         rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "bytes": size}))
         return
     if not needs_the_lake(rooms, work, sheet, changed):
-        settle(rooms, work, changed)
+        rest.settle(rooms, work, changed)
         return
     if run.is_published and adopt.is_overtaken(rooms, work):
         _log.warning("%s: more of it was published than we knew; its manifest is read anew", work.key)
@@ -184,13 +173,6 @@ def _what_lacks(
         carry_and_publish(rooms, work)
         return
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
-
-
-def _was_published(rooms: Rooms, work: Work) -> bool:
-    """Before a run is flagged as not carried: does the lake hold it, and only our ledger forgot? Asked once."""
-    if not work.run.lake_known and not rooms.settings.dry_run:
-        adopt.publication(rooms, work)
-    return work.run.is_published
 
 
 def carry_ahead(rooms: Rooms, work: Work) -> None:
@@ -203,7 +185,7 @@ def carry_ahead(rooms: Rooms, work: Work) -> None:
     early.ahead(rooms, work)
     if run.is_published:
         # It is complete by the lake's word; the source is looked at in the next pass.
-        wait(rooms, work, reason)
+        rest.wait(rooms, work, reason)
     else:
         rooms.set_state(work, run.state, early.told(rooms, work, reason))
 
@@ -215,7 +197,7 @@ def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed
         return True
     if work.is_doubted:
         return True
-    known_only = run.reason is not None and run.reason.code in _AT_THE_SOURCE
+    known_only = run.reason is not None and run.reason.code in rest.AT_THE_SOURCE
     if run.state in (State.FLAGGED, State.FAILING) and not known_only:
         return True
     if sheet is None:
@@ -249,28 +231,30 @@ def _verify_and_publish(
     for hold, code in (("lost", "blob-lost"), ("taken-over", "taken-over-differs")):
         count, names = files.held(hold)
         if count:
-            flag(rooms, work, Reason(code, {"count": count, "names": names}))
+            rest.flag(rooms, work, Reason(code, {"count": count, "names": names}))
             return
     count, uncarried = files.uncarried(run, holding_up=True)
     if count and changed.count:
         # The graver of the two: what an intruder leaves beside must not hide what he did.
-        settle(rooms, work, changed)
+        rest.settle(rooms, work, changed)
         return
     if count:
         told = [f"{path} ({kind}{': ' + detail if detail else ''})" for path, kind, detail in uncarried[:20]]
-        flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
+        rest.flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
         return
     if verdict.files == 0:
         never_ended = continuous.never_ended(rooms, work)
         if never_ended is not None:
-            flag(rooms, work, never_ended)
+            rest.flag(rooms, work, never_ended)
             return
-        wait(rooms, work, Reason("empty", {}) if work.continuous is None else continuous.at_rest(rooms, work))
+        rest.wait(
+            rooms, work, Reason("empty", {}) if work.continuous is None else continuous.at_rest(rooms, work)
+        )
         return
     # Only now: a published run's sheet and its manifest change together.
     sheets.carry(rooms, work, sheet)
     if sheets.is_lost(rooms, work):
-        flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
+        rest.flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
         return
     healed = run.is_published and work.sent_files > 0
     if run.is_published and not adopt.documents_stand(rooms, work):
@@ -281,93 +265,15 @@ def _verify_and_publish(
             rooms.set_state(
                 work, State.VERIFIED, reason, folder_mtime_ns=work.folder and work.folder.mtime_ns
             )
-            tell_missing_sheet(rooms, work)
+            rest.tell_missing_sheet(rooms, work)
             return
         publish.publish(rooms, work, verdict)
         instrument_facts.tell_sheet(rooms, work)
     sheets.note_carried(rooms, work, sheet)
-    _answer_audit(rooms, work)
+    rest.answer_audit(rooms, work)
     if work.is_doubted:
         rooms.ledger.set(run, lake_known=1)
-    settle(rooms, work, changed)
-
-
-def _answer_audit(rooms: Rooms, work: Work) -> None:
-    """Files and documents of a published run were just proved: what an audit found before may be solved by that."""
-    if Audits(rooms.ledger).answer(work.run, rooms.clock.now()):
-        _log.info("%s: what an audit found is solved", work.key)
-
-
-def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
-    """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
-    if work.continuous is None:
-        early.forget(rooms, work)
-    # Also here: a pass that was killed after the marker told nothing.
-    instruments.tell_end(rooms, work)
-    if changed.count:
-        flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
-        return
-    never_ended = continuous.never_ended(rooms, work)
-    if never_ended is not None:
-        flag(rooms, work, never_ended)
-        return
-    if work.run.state is State.FLAGGED:
-        _log.info("%s: what was flagged is solved", work.key)
-    if work.continuous is not None:
-        rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work))
-        words.accepted(rooms, work)
-        return
-    mtime_ns = work.folder.mtime_ns if work.folder is not None else None
-    rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=mtime_ns)
-    words.accepted(rooms, work)
-
-
-def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:
-    if work.run.is_published:
-        settle(rooms, work, changed or frozen.Differences())
-        if work.run.state is State.PUBLISHED:
-            # Not at rest: the next pass must look again, whatever the folder's mtime says.
-            rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
-    else:
-        rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
-
-
-def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> bool:
-    """Nobody says that it is finished: it waits, or stands still for so long that a person should look. False where
-    the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an ordinary published run.
-    """
-    look.forget_quiet(rooms, work)
-    stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
-    if stalled is not None and ask and _was_published(rooms, work):
-        return False
-    if stalled is not None:
-        flag(rooms, work, early.told(rooms, work, stalled))
-    else:
-        wait(rooms, work, waits)
-    return True
-
-
-def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
-    """A person should look. It is news once; as long as it lasts, it is known trouble."""
-    if work.folder is None:
-        reason = Reason(reason.code, {**reason.parameters, "source_gone": True})
-    news = rooms.set_state(work, State.FLAGGED, reason)
-    advice = f" ({reason.advice})" if reason.advice else ""
-    how = f"; {words.command(rooms.settings, 'explain', work.key)}"
-    rooms.trouble(
-        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}{how}", exit_code=1, new=news
-    )
-
-
-def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
-    """The source moved while it was carried: nothing failed, the quiet time starts over."""
-    _log.warning("%s", error)
-    columns = {"fingerprint": None, "quiet_since": None}
-    if work.run.is_published and not rooms.files.pending(work.run):
-        state = State.PUBLISHED if work.continuous is None else State.WAITING
-        rooms.set_state(work, state, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
-    else:
-        rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
+    rest.settle(rooms, work, changed)
 
 
 def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
@@ -382,91 +288,3 @@ def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
     optional = rooms.settings.sheet_optional or rooms.settings.samplesheet_folder is None
     at_rest = run.folder_mtime_ns == folder.mtime_ns and not words.thorough(rooms, work)
     return waits and not optional and not work.sheets and at_rest
-
-
-def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
-    reason = work.run.reason
-    now = rooms.clock.now()
-    if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
-        tell_sheet_problem(rooms, work, reason)
-    elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
-        text = f"{work.key} has been without its sample sheet for 48 h; without it, it is not published"
-        rooms.trouble(f"{work.key}:no-sheet", text, once=True)
-
-
-def tell_sheet_problem(rooms: Rooms, work: Work, reason: Reason) -> None:
-    if rooms.ledger.tell_once(f"{reason.code}:{work.key}", rooms.clock.now()):
-        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
-
-
-def without_folder(rooms: Rooms, work: Work) -> None:
-    """Only a sheet, or only the ledger, knows this run: its folder is not there (yet, or any more)."""
-    run, now = work.run, rooms.clock.now()
-    if run.state is State.REMOVING:
-        remove.settle_absent(rooms, work)
-        return
-    accept.take_back(rooms, work)
-    first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
-    if first_look_at_sheet or (
-        run.is_published and (look.sheet_changed(work) or not run.lake_known or words.thorough(rooms, work))
-    ):
-        in_the_lake_only(rooms, work)
-    if run.is_published:
-        solved = run.state is not State.FLAGGED or (run.reason and run.reason.code in _AT_THE_SOURCE)
-        if solved and run.state not in (State.REMOVED, State.GONE):
-            reason = continuous.left(rooms, work) or Reason("not-there")
-            rooms.set_state(work, State.GONE, reason)
-            _log.info("%s: %s", work.key, reason.text)
-            if reason.advice:
-                rooms.trouble(
-                    f"{work.key}:{reason.code}", f"{work.key}: {reason.text} ({reason.advice})", once=True
-                )
-        elif (
-            not solved
-            and run.reason is not None
-            and not any(t.key.startswith(f"{run.key}:") for t in rooms.troubles)
-        ):
-            flag(rooms, work, run.reason)
-    elif run.state is State.EXPECTED:
-        if not work.sheets:
-            rooms.set_state(work, State.GONE, None)
-        elif now - run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-run:{work.key}", now):
-            text = f"sample sheet {work.key}.csv has been waiting for its run for 48 h"
-            rooms.trouble(f"{work.key}:no-run", text, once=True)
-    elif run.state is not State.GONE:
-        reason = early.told(rooms, work, Reason("vanished"))
-        rooms.set_state(work, State.GONE, reason)
-        rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
-    elif work.sheets:
-        rooms.set_state(work, State.EXPECTED, Reason("no-run-yet"))
-
-
-def in_the_lake_only(rooms: Rooms, work: Work) -> None:
-    """The source is gone: what is published is looked at in the lake, and a late or changed sheet is carried."""
-    run, files = work.run, rooms.files
-    files.clear_try()
-    if not run.lake_known or (run.is_published and not run.rows_kept):
-        adopt.publication(rooms, work)
-    if not run.is_published or rooms.settings.dry_run:
-        return
-    sheet, _ = sheets.read(work)
-    work.sheet = sheet.content if sheet is not None else None
-    if run.rows_kept:
-        sheets.place_own(rooms, work, sheet)
-        carry.take_listing(rooms, work)
-    verdict = files.verdict(run)
-    rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
-    of_the_sheet = int(sheet is not None and sheets.is_lost(rooms, work))
-    if not run.rows_kept or verdict.wrong_count > of_the_sheet:
-        names = list(verdict.wrong) or [f"{work.key}.sync"]
-        flag(rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names}))
-        return
-    state = State.REMOVED if run.state is State.REMOVED else State.GONE
-    sheets.carry(rooms, work, sheet)
-    if work.republish or not adopt.documents_stand(rooms, work):
-        publish.publish(rooms, work, verdict)
-    sheets.note_carried(rooms, work, sheet)
-    _answer_audit(rooms, work)
-    rooms.set_state(work, state, Reason("not-there") if state is State.GONE else None)
-    rooms.ledger.set(run, rows_kept=0)
-    files.forget(run)

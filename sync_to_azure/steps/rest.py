@@ -1,0 +1,119 @@
+"""How a run comes to rest in a pass: published, waiting or flagged; and what is told of it, once."""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.errors import RunChanged
+from sync_to_azure.ledger.audits import Audits
+from sync_to_azure.model import State
+from sync_to_azure.reasons import Reason
+from sync_to_azure.steps import adopt, continuous, early, frozen, instruments, look, words
+from sync_to_azure.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+SHEET_PATIENCE = 48 * 3600.0
+"""Seconds after which a run without its sheet, or a sheet without its run, is told."""
+
+AT_THE_SOURCE = (
+    "changed-after-verification",
+    "changed-after-accept",
+    "withdraw-refused",
+    "snapshot-refused",
+    "never-ended",
+)
+"""Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
+
+
+def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+    """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
+    if work.continuous is None:
+        early.forget(rooms, work)
+    # Also here: a pass that was killed after the marker told nothing.
+    instruments.tell_end(rooms, work)
+    if changed.count:
+        flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
+        return
+    never_ended = continuous.never_ended(rooms, work)
+    if never_ended is not None:
+        flag(rooms, work, never_ended)
+        return
+    if work.run.state is State.FLAGGED:
+        _log.info("%s: what was flagged is solved", work.key)
+    if work.continuous is not None:
+        rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work))
+        words.accepted(rooms, work)
+        return
+    mtime_ns = work.folder.mtime_ns if work.folder is not None else None
+    rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=mtime_ns)
+    words.accepted(rooms, work)
+
+
+def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:
+    if work.run.is_published:
+        settle(rooms, work, changed or frozen.Differences())
+        if work.run.state is State.PUBLISHED:
+            # Not at rest: the next pass must look again, whatever the folder's mtime says.
+            rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
+
+
+def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> bool:
+    """Nobody says that it is finished: it waits, or stands still for so long that a person should look. False where
+    the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an ordinary published run.
+    """
+    look.forget_quiet(rooms, work)
+    stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
+    if stalled is not None and ask and adopt.was_published(rooms, work):
+        return False
+    if stalled is not None:
+        flag(rooms, work, early.told(rooms, work, stalled))
+    else:
+        wait(rooms, work, waits)
+    return True
+
+
+def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
+    """A person should look. It is news once; as long as it lasts, it is known trouble."""
+    if work.folder is None:
+        reason = Reason(reason.code, {**reason.parameters, "source_gone": True})
+    news = rooms.set_state(work, State.FLAGGED, reason)
+    advice = f" ({reason.advice})" if reason.advice else ""
+    how = f"; {words.command(rooms.settings, 'explain', work.key)}"
+    rooms.trouble(
+        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}{how}", exit_code=1, new=news
+    )
+
+
+def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
+    """The source moved while it was carried: nothing failed, the quiet time starts over."""
+    _log.warning("%s", error)
+    columns = {"fingerprint": None, "quiet_since": None}
+    if work.run.is_published and not rooms.files.pending(work.run):
+        state = State.PUBLISHED if work.continuous is None else State.WAITING
+        rooms.set_state(work, state, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
+
+
+def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
+    reason = work.run.reason
+    now = rooms.clock.now()
+    if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
+        tell_sheet_problem(rooms, work, reason)
+    elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
+        text = f"{work.key} has been without its sample sheet for 48 h; without it, it is not published"
+        rooms.trouble(f"{work.key}:no-sheet", text, once=True)
+
+
+def tell_sheet_problem(rooms: Rooms, work: Work, reason: Reason) -> None:
+    if rooms.ledger.tell_once(f"{reason.code}:{work.key}", rooms.clock.now()):
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
+
+
+def answer_audit(rooms: Rooms, work: Work) -> None:
+    """Files and documents of a published run were just proved: what an audit found before may be solved by that."""
+    if Audits(rooms.ledger).answer(work.run, rooms.clock.now()):
+        _log.info("%s: what an audit found is solved", work.key)
