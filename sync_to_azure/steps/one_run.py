@@ -163,6 +163,8 @@ def _what_lacks(
             frozen.mark_what_to_heal(rooms, work)
         count, size = files.to_send(run)
         rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "bytes": size}))
+        if count or not run.is_published:
+            remove.preview_after_carrying(rooms, work, sheet, sheet_problem, changed)
         return
     if not needs_the_lake(rooms, work, sheet, changed):
         rest.settle(rooms, work, changed)

@@ -8,9 +8,11 @@ import logging
 from collections.abc import Iterator
 
 from sync_to_azure.clock import local_time
-from sync_to_azure.model import Evidence
-from sync_to_azure.steps import carry, removal_gate, removal_proof
-from sync_to_azure.steps.removal_gate import Fate, Rules, Standing
+from sync_to_azure.model import Blob, Evidence
+from sync_to_azure.reasons import Reason
+from sync_to_azure.source import mounts_below
+from sync_to_azure.steps import carry, ended, frozen, removal_gate, removal_proof, sheets
+from sync_to_azure.steps.removal_gate import Fate, Publication, Rules, Standing
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -33,20 +35,81 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         facts = dataclasses.replace(facts, after=0.0)
     decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms, work)), rules)
     decision.objection = problem or decision.objection
-    what = f"{decision.files} files, {human_size(decision.bytes)}, in {decision.folders} folders"
-    what += f"; {decision.uncarried} of them are not in the lake" if decision.uncarried else ""
     if not decision.may_begin:
         _log.info("%s: would not be removed%s: %s", work.key, " but put back" if again else "", decision.why)
         for each in decision.in_the_way:
             _log.info("%s: in the way: %s", work.key, each)
         return
-    _log.info("%s: %s: %s", work.key, "its removal would go on" if again else "would be removed", what)
+    what = "its removal would go on" if again else "would be removed"
+    _log.info("%s: %s: %s", work.key, what, _how_much(decision))
     count, size = rooms.files.weaker(work.run, Evidence.VALIDATED)
     if count:
         _log.info("%s: of its blobs %d, %s, would be read back first", work.key, count, human_size(size))
     if removal_proof.must_rehash(rooms, work):
         _log.info("%s: its files would be read once more first", work.key)
-    _show_each(rooms, work, rules)
+    _show_each(work, rules, _read_back(removal_proof.seen_again(rooms, work)))
+
+
+def not_published(
+    rooms: Rooms,
+    work: Work,
+    sheet: sheets.Sheet | None,
+    sheet_problem: Reason | None,
+    changed: frozen.Differences,
+) -> str:
+    """Of a dry run: why a pass would not publish it, or leave it flagged, although all of it arrives; or empty."""
+    run, files = work.run, rooms.files
+    if not files.verdict(run).files:
+        return Reason("empty", {}).text
+    if changed.count:
+        return Reason(changed.code, {"count": changed.count, "names": changed.names}).text
+    lost, names = files.held("lost")
+    if lost:
+        return Reason("blob-lost", {"count": lost, "names": names}).text
+    others = list(files.unpublished_that_differ(run)) if run.taken_over else []
+    if others:
+        return Reason("taken-over-differs", {"count": len(others), "names": others[:20]}).text
+    count, uncarried = files.uncarried(run, holding_up=True)
+    if count:
+        told = [f"{path} ({kind})" for path, kind, _ in uncarried[:20]]
+        return Reason("uncarried", {"count": count, "names": told}).text
+    if sheets.is_awaited(rooms, work, sheet):
+        return sheet_problem.text if sheet_problem is not None else "it waits for its sample sheet"
+    return ""
+
+
+def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
+    """Of a run that this pass would publish first: what it would remove then, if all of it arrives. ``problem``: why it
+    would not be published, or not be removed, as a whole."""
+    rules, now = Rules(rooms.rules, rooms.settings.remove_excluded), rooms.clock.now()
+    removal_proof.look_again(rooms, work)
+    facts = Publication(now, now, now, mounts=mounts_below(work.root), never=ended.never_removed(work.run))
+    decision = removal_gate.decide(facts, _arrived(removal_proof.seen_again(rooms, work)), rules)
+    decision.objection = problem or decision.objection
+    if not decision.may_begin:
+        _log.info("%s: would not be removed after that: %s", work.key, decision.why)
+        return
+    days = rooms.settings.remove_after
+    when = f"{days:g} days after that" if days else "after that"
+    _log.info("%s: would be removed %s: %s", work.key, when, _how_much(decision))
+    _show_each(work, rules, _arrived(removal_proof.seen_again(rooms, work)))
+
+
+def _how_much(decision: removal_gate.Decision) -> str:
+    what = f"{decision.files} files, {human_size(decision.bytes)}, in {decision.folders} folders"
+    return what + (f"; {decision.uncarried} of them are not in the lake" if decision.uncarried else "")
+
+
+def _arrived(standings: Iterator[Standing]) -> Iterator[Standing]:
+    """As if every file of the manifest had been sent and proved."""
+    md5 = bytes(16)
+    for standing in standings:
+        row = standing.row
+        if row is not None:
+            row = dataclasses.replace(row, md5=md5, evidence=Evidence.VALIDATED, etag="sent", generation=1)
+            blob = Blob(row.blob, row.size, md5, "sent")
+            standing = dataclasses.replace(standing, row=row, blob=blob)
+        yield standing
 
 
 def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
@@ -60,9 +123,9 @@ def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
         yield standing
 
 
-def _show_each(rooms: Rooms, work: Work, rules: Rules) -> None:
+def _show_each(work: Work, rules: Rules, standings: Iterator[Standing]) -> None:
     number = 0
-    for standing in _read_back(removal_proof.seen_again(rooms, work)):
+    for standing in standings:
         if removal_gate.fate(standing, rules)[0] is Fate.GOES:
             number += 1
             level = logging.INFO if number <= _SHOWN else logging.DEBUG

@@ -11,7 +11,16 @@ from sync_to_azure.ledger.seen_again import still_there, uncarried_but
 from sync_to_azure.model import Kind, State
 from sync_to_azure.names import ASIDE_PREFIX
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import ended, instruments, moved_aside, removal_gate, removal_preview, removal_proof
+from sync_to_azure.steps import (
+    ended,
+    frozen,
+    instruments,
+    moved_aside,
+    removal_gate,
+    removal_preview,
+    removal_proof,
+    sheets,
+)
 from sync_to_azure.steps.moved_aside import in_main, tell
 from sync_to_azure.steps.removal_gate import DAY, Publication
 from sync_to_azure.steps.rooms import Rooms, Work
@@ -40,6 +49,20 @@ def wanted(rooms: Rooms, work: Work) -> bool:
         removal_preview.show(rooms, work, problem=_unwritable(rooms)[1] or instruments.goes_on(rooms, work))
         return False
     return _is_time(rooms, work)
+
+
+def preview_after_carrying(
+    rooms: Rooms,
+    work: Work,
+    sheet: sheets.Sheet | None,
+    sheet_problem: Reason | None,
+    changed: frozen.Differences,
+) -> None:
+    """Of a dry run: what this very pass would remove of a run that it carries first."""
+    if rooms.settings.remove_source and work.folder is not None:
+        problem = removal_preview.not_published(rooms, work, sheet, sheet_problem, changed)
+        problem = problem or _unwritable(rooms)[1] or instruments.goes_on(rooms, work)
+        removal_preview.show_after_carrying(rooms, work, problem)
 
 
 def _is_time(rooms: Rooms, work: Work) -> bool:

@@ -249,6 +249,52 @@ def test_a_dry_run_names_exactly_what_would_go(scene: Scene) -> None:
     assert list(scene.main.iterdir()) == []
 
 
+def test_a_dry_run_tells_what_goes_of_runs_that_this_very_pass_would_carry_first(scene: Scene) -> None:
+    """What it says of each is what the pass then does, file by file."""
+    scene.config |= {"exclude": "*.tmp", "log-level": "DEBUG", "remove-source": "false"}
+    scene.make_run("LATE", {"Data/sent.bcl": "before"})
+    scene.run()
+    write(scene.main / "LATE", {"late.bcl": "after"})
+    scene.config["remove-source"] = "true"
+    scene.make_run("NEW", {"Data/Deep/two.bcl": "two"})
+    (scene.main / "NEW" / "Empty").mkdir()
+    scene.make_run("EXCLUDED", {"log.tmp": "log"})
+    (scene.make_run("LINK") / "out").symlink_to("/etc/passwd")
+    scene.make_run("ANOTHERS")
+    scene.put("ANOTHERS.sync", b"2020-01-01\n")
+    scene.put("ANOTHERS/RunInfo.xml", b"<other/>")
+    (scene.make_run("UNFINISHED") / FLAG).unlink()
+    goes = {name: set(tree(scene.main / name)) for name in ("LATE", "NEW")}
+    stays = {"EXCLUDED", "LINK", "ANOTHERS", "UNFINISHED"}
+    said = dry(scene)
+    assert "NEW: would be removed after that: 4 files, 12 B, in 4 folders" in said
+    assert "LATE: would be removed after that: 5 files" in said
+    for name, files in goes.items():
+        lines = [line for line in said.splitlines() if f"{name}: would go: " in line]
+        assert {line.rpartition("would go: ")[2] for line in lines} == files
+    assert "EXCLUDED: would not be removed after that: in its way: log.tmp (excluded)" in said
+    assert "LINK: would not be removed after that: 1 entries cannot be carried" in said
+    assert "ANOTHERS: would not be removed after that: 1 blobs that somebody else published differ" in said
+    assert not [line for line in said.splitlines() if "UNFINISHED: would" in line]
+    scene.run(expect=1)
+    assert {path.name for path in scene.main.iterdir()} == stays
+
+    # With these nothing goes in the same pass, or what else would go.
+    (scene.main / "LINK" / "out").unlink()
+    scene.config |= {"remove-excluded": "true", "remove-after": "2"}
+    said = dry(scene)
+    assert "EXCLUDED: would be removed from " in said and "EXCLUDED: would go: log.tmp" in said
+    assert "LINK: would be removed 2 days after that: 3 files" in said
+    scene.run(expect=0)
+    assert {path.name for path in scene.main.iterdir()} == stays
+    scene.sheets()
+    scene.config["remove-after"] = "0"
+    scene.make_run("SHEETLESS")
+    assert "SHEETLESS: would not be removed after that: it waits for its sample sheet" in dry(scene)
+    scene.run()
+    assert {path.name for path in scene.main.iterdir()} == {"SHEETLESS", "ANOTHERS", "UNFINISHED"}
+
+
 def test_a_dry_run_names_what_stands_in_the_way(scene: Scene) -> None:
     scene.config["remove-source"] = "false"
     for name in ("WRONG", "LATE", "EXCLUDED", "NOMARK", "LISTED", "CHANGED"):
