@@ -24,7 +24,7 @@ from sync_to_azure.names import PUBLISHED_SUFFIXES
 from sync_to_azure.profiles.continuous import Continuous
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.source import RunFolder, find_runs, top_level_files
+from sync_to_azure.source import RunFolder, find_runs, find_sheets, sheets_for, top_level_files
 from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
 from sync_to_azure.steps.placing import age_of, as_units, key_of
@@ -75,6 +75,7 @@ def not_on_record(settings: Settings, name: str, folder: RunFolder | None, word:
         lines = [
             "Its folder is there; no pass has looked at it yet. The next one will.",
             *_conditions(settings, folder),
+            *_sheet(settings, name),
         ]
     if word is not None:
         lines.append(_said(word))
@@ -136,6 +137,8 @@ def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: flo
     yield from _conditions(settings, folder)
     if _continuous(settings) is not None:
         return
+    if not run.is_published:
+        yield from _sheet(settings, run.key)
     delay = settings.completion_delay
     if run.is_published:
         yield "[yes] it was published, so it was complete then; what comes later is added when it is quiet"
@@ -147,6 +150,26 @@ def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: flo
         yield f"[yes] quiet for {human_time(delay)}: nothing moved since {zoned(run.quiet_since)}, as far as was looked"
     else:
         yield f"[no]  quiet for {human_time(delay)}: since {zoned(run.quiet_since)}, {human_time(left)} left"
+
+
+def _sheet(settings: Settings, run: str) -> Iterator[str]:
+    if settings.samplesheet_folder is None:
+        return
+    try:
+        found = sheets_for(run, find_sheets(settings.samplesheet_folder))
+    except SyncError as error:
+        yield f"[?]   {error}"
+        return
+    if len(found) > 1:
+        names = ", ".join(sorted(plain(sheet.path.name) for sheet in found))
+        yield f"[no]  two sample sheets fit it: {names}; keep one"
+    elif found:
+        name, at = plain(found[0].path.name), zoned(found[0].mtime_ns / 1e9)
+        yield f"[yes] its sample sheet {name} is there, of {at}"
+    elif settings.sheet_optional:
+        yield f"[yes] its sample sheet {plain(run)}.csv is missing, and sheet-optional: it is published without"
+    else:
+        yield f"[no]  its sample sheet {plain(run)}.csv is missing: it is carried, and published when that is there"
 
 
 def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:

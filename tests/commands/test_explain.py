@@ -38,6 +38,34 @@ def test_a_run_that_waits(scene: Scene) -> None:
     assert "Waits until it is published" not in told and "Not asked for (remove-source is off)" in told
 
 
+def test_a_run_that_waits_for_its_sheet(scene: Scene) -> None:
+    """Each condition stands there before it is the reason, asked of the folders and not of the ledger."""
+    sheets = scene.sheets()
+    (scene.make_run("R") / FLAG).unlink()
+    missing = "[no] its sample sheet R.csv is missing: it is carried, and published when that is there"
+    assert missing in explain(scene, "R"), "no pass has looked yet"
+    scene.run()
+    assert missing in explain(scene, "R")
+    scene.config["sheet-optional"] = "yes"
+    assert "[yes] its sample sheet R.csv is missing, and sheet-optional: it is published without" in explain(
+        scene, "R"
+    )
+    del scene.config["sheet-optional"]
+    (sheets / "R.CSV").write_text("[Header]\n")
+    assert "[yes] its sample sheet R.CSV is there, of 20" in explain(scene, "R")
+    (sheets / "r.csv").write_text("[Header]\n")
+    (sheets / "R.CSV").rename(sheets / "R.cSV")
+    (scene.main / "R" / FLAG).touch()
+    scene.run()
+    assert scene.is_published("R") and "sample sheet" not in explain(scene, "R")
+    scene.make_run("Q")
+    for name in ("q.csv", "Q.csv.csv", "q.CSV"):
+        (sheets / name).write_text("[Header]\n")
+    assert "[no] two sample sheets fit it: q.CSV, q.csv; keep one" in explain(scene, "Q")
+    sheets.rename(scene.folder / "elsewhere")
+    assert "[?] sample sheet folder" in explain(scene, "Q")
+
+
 def test_a_published_run(scene: Scene) -> None:
     run = scene.make_run("R")
     (run / "Thumbs.db").write_text("junk")
