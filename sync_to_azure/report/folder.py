@@ -64,7 +64,8 @@ class Folder:
         return folder
 
     def write(self, name: str, text: str) -> None:
-        """At once: whoever opens it meanwhile sees the old or the new page, never half of one."""
+        """At once: whoever opens it meanwhile sees the old or the new page, never half of one. Pages are for everybody;
+        what is kept for later ones may hold names of samples, and is for us."""
         path = self.path / name
         try:
             handle, part = tempfile.mkstemp(prefix=".", suffix=_PART, dir=path.parent)
@@ -73,7 +74,7 @@ class Folder:
                     handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n"
                 ) as file:
                     file.write(text)
-                    os.fchmod(file.fileno(), 0o644)
+                    os.fchmod(file.fileno(), 0o600 if name.startswith(f"{KEPT}/") else 0o644)
                 os.replace(part, path)
             except BaseException:
                 with contextlib.suppress(OSError):

@@ -19,6 +19,7 @@ from sync_to_azure.model import State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.report import folder as folders
 from sync_to_azure.report import quality
+from tests.conftest import LONG
 from tests.report.conftest import Lab
 
 
@@ -63,6 +64,8 @@ def test_no_names_of_samples_unless_asked_for(lab: Lab) -> None:
     lab.report()
     assert "Smith" not in told() and "1 entries cannot be carried" in told()
     lab.report("--sample-names")
+    kept = {stat.S_IMODE(path.stat().st_mode) for path in (lab.output / "kept").iterdir()}
+    assert kept == {0o600}, "no page needs them"
     text = told()
     assert all(
         name in text for name in ("Smith_Anna.fastq.gz", "Smith_Bert", "Smith_Carl.raw", "flow cell of Smith")
@@ -231,7 +234,7 @@ def test_without_the_extra(lab: Lab, tmp_path: pathlib.Path) -> None:
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": f"{hidden}:{PROJECT}"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LONG,
             check=False,
         )
         assert done.returncode == 2 and f"report needs {name}" in done.stderr, done.stderr
