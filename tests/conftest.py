@@ -12,6 +12,7 @@ import time
 import typing
 import uuid
 
+import hypothesis
 import pytest
 from azure.storage.blob import ContainerClient
 
@@ -19,6 +20,20 @@ from embedded.azurite import Azurite
 from embedded.tools import PROJECT, azcopy_path
 
 Config = collections.abc.Mapping[str, object] | str | pathlib.Path
+LONG = 600.0
+"""Seconds that nothing takes, on no machine: what had not ended then hangs."""
+
+# How long an example takes says nothing on a machine where others work. The examples are the same each time; others:
+# --hypothesis-profile any.
+hypothesis.settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("any", parent=hypothesis.settings.get_profile("same"), derandomize=False)
+hypothesis.settings.load_profile("same")
+
+# What is asked of the loopback goes there, whatever proxy this machine has.
+if any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ):
+    os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1", "localhost"]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -204,7 +219,7 @@ class RunCommand(typing.Protocol):
         config: Config | None = None,
         environment: collections.abc.Mapping[str, str] | None = None,
         unprivileged: bool = False,
-        timeout: float = 120,
+        timeout: float = LONG,
     ) -> Outcome: ...
 
 
@@ -212,7 +227,7 @@ class RunCommand(typing.Protocol):
 def run_command(start_command: StartCommand) -> RunCommand:
     """Run the command to its end: see StartCommand for the arguments; ``timeout`` in seconds."""
 
-    def run(*arguments: object, timeout: float = 120, **options: typing.Any) -> Outcome:
+    def run(*arguments: object, timeout: float = LONG, **options: typing.Any) -> Outcome:
         began = time.monotonic()
         process = start_command(*arguments, **options)
         stdout, stderr = process.communicate(timeout=timeout)

@@ -48,7 +48,7 @@ def scene(
     )
     spy.chmod(0o755)
     return Scene(
-        config=everyday | {"azcopy": spy, "retry-times": 2, "timeout": 30},
+        config=everyday | {"azcopy": spy, "retry-times": 2, "timeout": 100},
         container=container,
         main=main_folder,
         folder=tmp_path,

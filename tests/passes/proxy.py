@@ -9,6 +9,7 @@ import collections.abc
 import threading
 import typing
 
+from tests.conftest import LONG
 from tests.line import Answer, Line, Request
 
 Action = collections.abc.Callable[[str, str], object]
@@ -45,7 +46,7 @@ class Proxy:
 
     def wait_for_release(self) -> None:
         """For an action that holds a request back; all are released at the end of the test."""
-        self.hold.wait(120)
+        self.hold.wait(LONG)
 
     def __enter__(self) -> typing.Self:
         self._line.__enter__()

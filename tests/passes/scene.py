@@ -17,6 +17,8 @@ import typing
 
 from azure.storage.blob import ContainerClient, ContentSettings
 
+from tests.conftest import LONG
+
 FLAG = "RTAComplete.txt"
 DOCUMENTS = (".files.jsonl", ".md5", ".json", ".sync")
 """In the order in which they are written."""
@@ -74,7 +76,7 @@ class Scene:
             env=self.start_command.clean_environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LONG,
             check=False,
         )
 
@@ -166,7 +168,7 @@ class Scene:
         return pathlib.Path(str(self.config["state-file"]))
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[typing.Any, ...]]:
-        with contextlib.closing(sqlite3.connect(self.ledger, timeout=20)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(self.ledger, timeout=60)) as connection, connection:
             return connection.execute(statement, parameters).fetchall()
 
     def state(self, run: str) -> tuple[str, str | None]:
@@ -204,7 +206,7 @@ def touch_later(path: pathlib.Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 2_000_000_000))
 
 
-def eventually(condition: collections.abc.Callable[[], object], seconds: float = 20.0) -> bool:
+def eventually(condition: collections.abc.Callable[[], object], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
