@@ -1,8 +1,11 @@
-"""A web server for tests, on a thread for each connection."""
+"""A web server for tests, on a thread for each connection; and a port without one."""
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import http.server
+import socket
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -12,3 +15,11 @@ class Server(http.server.ThreadingHTTPServer):
 
     request_queue_size = 128
     daemon_threads = True
+
+
+@contextlib.contextmanager
+def nobody_listens() -> collections.abc.Iterator[int]:
+    """A port at which connections are refused. It stays ours, so that no other test's server can get it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -22,7 +22,7 @@ def config(
     everyday: dict[str, object], main_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> dict[str, object]:
     write_run(main_folder, "run")
-    return everyday | {"azcopy": tmp_path / "azcopy", "retry-times": 2, "timeout": 3}
+    return everyday | {"azcopy": tmp_path / "azcopy", "retry-times": 2}
 
 
 def test_missing(run_command: Run, config: dict[str, object], tmp_path: pathlib.Path) -> None:
@@ -105,8 +105,9 @@ def test_hanging(
     run_command: Run, config: dict[str, object], tmp_path: pathlib.Path, container: Any, body: str
 ) -> None:
     stand_in(tmp_path / "azcopy", f"{NEW}\necho $$ >> {shlex.quote(str(tmp_path))}/pids\n{body}")
-    outcome = run_command(config=config | {"timeout": 1, "retry-times": 1})
-    told(outcome, 1, "AzCopy made no progress for 1 s and was ended", "check the network")
+    # Within this time it must have said who it is, on a busy machine too.
+    outcome = run_command(config=config | {"timeout": 5, "retry-times": 1})
+    told(outcome, 1, "AzCopy made no progress for 5 s and was ended", "check the network")
     for pid in (tmp_path / "pids").read_text(encoding="utf-8").split():
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
@@ -126,7 +127,7 @@ def test_what_others_of_the_pass_do_while_one_run_fails(
     stand_in(tmp_path / "azcopy", f"{NEW}\n{crash}")
     told(run_command(config=config), 1, "run: not verified after 2 tries")
     assert "zz.sync" in blobs(container) and "run.sync" not in blobs(container)
-    told(run_command(config=config | {"azcopy": azcopy, "timeout": 60}), 0)
+    told(run_command(config=config | {"azcopy": azcopy}), 0)
     assert "run.sync" in blobs(container)
 
 

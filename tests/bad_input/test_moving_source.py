@@ -121,7 +121,7 @@ def test_a_run_vanishes_in_the_middle(
             shutil.rmtree(folder, ignore_errors=True)  # several lines at once
 
     with Proxy(azurite.port, act) as proxy:
-        config = everyday | {"blob-endpoint": proxy.endpoint, "retry-times": 1, "timeout": 20}
+        config = everyday | {"blob-endpoint": proxy.endpoint, "retry-times": 1, "timeout": 40}
         outcome = run_command(config=config)
         told(outcome, outcome.returncode, "b: published")
         assert outcome.returncode in (0, 1) and "a.sync" not in blobs(container)
@@ -147,7 +147,7 @@ def test_the_main_folder_vanishes_in_the_middle(
                 main_folder.rename(away)
 
     with Proxy(azurite.port, act) as proxy:
-        config = everyday | {"blob-endpoint": proxy.endpoint, "retry-times": 1, "timeout": 20}
+        config = everyday | {"blob-endpoint": proxy.endpoint, "retry-times": 1, "timeout": 40}
         outcome = run_command(config=config)
         told(outcome, outcome.returncode)
         told(run_command(config=config), 3, f"main folder {main_folder} is not there")

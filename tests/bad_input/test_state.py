@@ -158,7 +158,7 @@ def test_no_regular_file(
         os.mkfifo(state)
     else:
         state = pathlib.Path("/dev/null")
-    outcome = run_command(config=everyday | {"state-file": state}, timeout=20)
+    outcome = run_command(config=everyday | {"state-file": state})
     told(outcome, 3, f"state file {state} is no regular file", "name a file")
 
 

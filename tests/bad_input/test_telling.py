@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import pathlib
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.conftest import LONG
 from tests.bad_input.faults import blobs, small_disk, told, write_run
+from tests.server import nobody_listens
 
 Run = Callable[..., Any]
 
 
+@pytest.fixture
+def refusing() -> Iterator[int]:
+    with nobody_listens() as port:
+        yield port
+
+
 @pytest.mark.parametrize("complete", [True, False])
 def test_the_mail_server_refuses(
-    run_command: Run, everyday: dict[str, object], main_folder: pathlib.Path, complete: bool
+    run_command: Run,
+    everyday: dict[str, object],
+    main_folder: pathlib.Path,
+    refusing: int,
+    complete: bool,
 ) -> None:
     """The exit code is the pass's own, with and without trouble to tell."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
     write_run(main_folder, "run")
     config = everyday | {
         "log-recipient": "lab@example.org",
         "smtp-host": "127.0.0.1",
-        "smtp-port": port,
+        "smtp-port": refusing,
         "smtp-user": "robot",
         "smtp-password": "hunter2%#x",
         "smtp-security": "none",
@@ -36,7 +45,7 @@ def test_the_mail_server_refuses(
         assert "mail" not in outcome.stderr
     else:
         outcome = run_command(config=config | {"azcopy": "/nowhere/azcopy"})
-        told(outcome, 3, "AzCopy is not at /nowhere/azcopy", f"mail server 127.0.0.1:{port}", "refused")
+        told(outcome, 3, "AzCopy is not at /nowhere/azcopy", f"mail server 127.0.0.1:{refusing}", "refused")
         assert "hunter2" not in outcome.output
 
 
@@ -96,7 +105,7 @@ def test_nobody_reads_the_output(
     process = start_command(config=everyday)
     process.stdout.close()
     process.stderr.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=LONG) == 0
     assert "run.sync" in blobs(container)
 
 

@@ -261,14 +261,15 @@ def test_one_that_stands_still_is_ended(
 ) -> None:
     body = f"""open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))
 while True: say('Progress', TransfersCompleted='1'); time.sleep(0.1)"""
-    assert "no progress for 1 s" in failed(uploader(stand_in(body, timeout=1.0), jobs), two)
+    # Within this time it must have said who it is, on a busy machine too.
+    assert "no progress for 5 s" in failed(uploader(stand_in(body, timeout=5.0), jobs), two)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_one_that_moves_is_not_ended_by_the_timeout(stand_in: StandIn, jobs: pathlib.Path, two: Job) -> None:
-    body = "for n in range(15): say('Progress', TotalBytesTransferred=n); time.sleep(0.1)\nend()"
-    assert carried(uploader(stand_in(body, timeout=0.8), jobs), two)[1] is None
+    body = "for n in range(60): say('Progress', TotalBytesTransferred=n); time.sleep(0.1)\nend()"
+    assert carried(uploader(stand_in(body, timeout=5.0), jobs), two)[1] is None
 
 
 def test_one_that_told_its_end_and_does_not_go_is_ended(

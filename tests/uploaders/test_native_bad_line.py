@@ -89,7 +89,8 @@ def test_retry_after_is_obeyed(wire: Wire, through: Settings, run: pathlib.Path)
 
     wire.act = act
     assert carried(native(through), job_of(run, {"file": b"1"}))[1] is None
-    assert 2.9 < times[1] - times[0] < 6
+    # Our own pauses are shorter than that.
+    assert times[1] - times[0] > 2.9
 
 
 def test_a_server_that_says_nothing_is_left_after_the_timeout(
@@ -107,7 +108,9 @@ def test_a_slow_line_is_not_taken_for_a_dead_one(
 ) -> None:
     """A block takes 9 s here, the timeout is 7 s, but something moves all the time. (What lies in the kernel's buffers
     at the end, some MiB, counts as silence: hence the large figures.)"""
-    through.timeout, through.retry_times = 7, 1
+    through.timeout = 7
+    # Each try takes as long, so that none could heal what is taken for dead.
+    through.retry_times = 4
     wire.bytes_a_second = 0.9 * MEBIBYTE
     contents = {"file": os.urandom(blocks.BLOCK)}
     assert carried(native(through), job_of(run, contents))[1] is None

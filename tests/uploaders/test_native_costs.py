@@ -10,6 +10,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from sync_to_azure.uploaders import blocks
+from tests.conftest import LONG
 from tests.uploaders.wire import MEBIBYTE, Wire, WireHandler
 
 CHILD = """
@@ -47,7 +48,7 @@ def test_memory_stays_flat_and_every_file_is_read_once(
             [sys.executable, "-c", CHILD, server.endpoint, "container", str(run)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LONG,
             check=True,
         )
     sent, error, read, peak = done.stdout.split()

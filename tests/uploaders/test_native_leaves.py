@@ -14,6 +14,7 @@ from azure.storage.blob import ContainerClient
 
 from sync_to_azure.errors import SourceUnavailable, UploadFailed
 from sync_to_azure.uploaders import Tick, blocks
+from tests.passes.scene import eventually
 from tests.uploaders.wire import (
     LARGE,
     MEBIBYTE,
@@ -100,12 +101,16 @@ def test_closed_in_the_middle_nothing_of_it_arrives_any_more(
     began = time.monotonic()
     with pytest.raises(Enough):
         carried(native(through), job, tick)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 40
     wire.bytes_a_second = None
-    time.sleep(0.5)
+    # The proxy's own two may stay, until they have seen that nobody listens.
+    assert eventually(lambda: not ours() and threading.active_count() <= before + 2)
+    time.sleep(0.5)  # for what would arrive all the same
     assert not list(container.list_blobs())
-    assert [t.name for t in threading.enumerate() if "_send" in t.name or "_read)" in t.name] == []
-    assert threading.active_count() <= before + 2  # the proxy's own
+
+
+def ours() -> list[str]:
+    return [each.name for each in threading.enumerate() if "_send" in each.name or "_read)" in each.name]
 
 
 def staged(container: ContainerClient, name: str, identity: str, content: bytes) -> None:
@@ -172,7 +177,7 @@ def test_the_cap_is_kept(through: Settings, run: pathlib.Path) -> None:
     job = job_of(run, {str(number): bytes(100_000) for number in range(60)})
     assert carried(native(through), job)[1] is None
     # 6 MB; bits taken for bytes, it would be 0.4 s, and 24 s the other way round.
-    assert 2.5 < time.monotonic() - began < 12
+    assert 2.5 < time.monotonic() - began < 22
 
 
 def test_the_tier(through: Settings, container: ContainerClient, run: pathlib.Path) -> None:

@@ -15,13 +15,14 @@ import pytest
 
 from embedded.tools import PROJECT
 from sync_to_azure.uploaders.process import Child, run_briefly
+from tests.passes.scene import eventually
 
 
 def child(script: str, folder: pathlib.Path) -> Child:
     return Child([sys.executable, "-uc", textwrap.dedent(script)], {"PATH": os.environ["PATH"]}, str(folder))
 
 
-def lines_of(process: Child, seconds: float = 20.0) -> list[str]:
+def lines_of(process: Child, seconds: float = 200.0) -> list[str]:
     lines, ends = [], time.monotonic() + seconds
     while not process.ended:
         assert time.monotonic() < ends, lines[-3:]
@@ -31,7 +32,7 @@ def lines_of(process: Child, seconds: float = 20.0) -> list[str]:
     return lines
 
 
-def gone(pid: int, seconds: float = 5.0) -> bool:
+def gone(pid: int, seconds: float = 60.0) -> bool:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:
@@ -90,10 +91,10 @@ def test_a_child_that_ends_in_order_on_the_first_signal(tmp_path: pathlib.Path) 
         import signal, sys, time
         signal.signal(signal.SIGINT, lambda *_: sys.exit(3))
         print("ready")
-        time.sleep(60)
+        time.sleep(600)
     """
     with child(script, tmp_path) as process:
-        assert process.line(10.0) == "ready"
+        assert process.line(100.0) == "ready"
         process.end()
         # Killed, it would be -9.
         assert process.exit_code() == 3
@@ -111,26 +112,27 @@ def test_a_child_that_ignores_us_and_floods_is_killed_and_leaves_nothing(
         while True:
             print("x" * 1000)
     """
-    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    others, descriptors = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
     with child(script, tmp_path) as process:
-        pid = int(process.line(10.0) or 0)
+        pid = int(process.line(100.0) or 0)
         began = time.monotonic()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert gone(pid)
     assert process.ended
-    assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    # What others before us left behind may end meanwhile.
+    assert eventually(lambda: not set(threading.enumerate()) - others)
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 def test_its_children_are_ended_with_it(tmp_path: pathlib.Path) -> None:
     script = """
         import subprocess, time
-        inner = subprocess.Popen(["sleep", "60"])
+        inner = subprocess.Popen(["sleep", "600"])
         print(inner.pid)
-        time.sleep(60)
+        time.sleep(600)
     """
     with child(script, tmp_path) as process:
-        inner = int(process.line(10.0) or 0)
+        inner = int(process.line(100.0) or 0)
     assert gone(inner)
 
 
@@ -140,10 +142,10 @@ def test_a_child_that_ended_is_not_waited_for_because_of_what_it_left_behind(
     monkeypatch.setattr("sync_to_azure.uploaders.process._GRACE", 0.3)
     script = """
         import subprocess
-        print(subprocess.Popen(["sleep", "60"]).pid)
+        print(subprocess.Popen(["sleep", "600"]).pid)
     """
     with child(script, tmp_path) as process:
-        (left,) = lines_of(process, 5.0)
+        (left,) = lines_of(process)
         assert process.exit_code() == 0
     os.kill(int(left), signal.SIGKILL)
 
@@ -151,12 +153,13 @@ def test_a_child_that_ended_is_not_waited_for_because_of_what_it_left_behind(
 def test_one_that_closes_its_output_and_lives_on_is_ended(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync_to_azure.uploaders.process._GRACE", 0.3)
+    # As long as a signal may take to arrive on a busy machine: then it is killed.
+    monkeypatch.setattr("sync_to_azure.uploaders.process._GRACE", 4.0)
     script = """
         import os, signal, time
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.close(1); os.close(2)
-        time.sleep(60)
+        time.sleep(600)
     """
     with child(script, tmp_path) as process:
         assert lines_of(process) == []
@@ -167,9 +170,9 @@ PARENT = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from sync_to_azure.uploaders.process import Child
-script = "import signal, os, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(os.getpid()); time.sleep(60)"
+script = "import signal, os, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(os.getpid()); time.sleep(600)"
 child = Child([sys.executable, "-uc", script], dict(os.environ), "/")
-print(child.line(10), flush=True)
+print(child.line(100), flush=True)
 sys.stdin.read()
 """
 
@@ -192,12 +195,12 @@ def test_a_program_that_is_not_there(tmp_path: pathlib.Path) -> None:
 
 def test_a_brief_run(tmp_path: pathlib.Path) -> None:
     assert run_briefly(
-        ["sh", "-c", "echo out; echo err >&2; exit 3"], {"PATH": os.environ["PATH"]}, 10.0
+        ["sh", "-c", "echo out; echo err >&2; exit 3"], {"PATH": os.environ["PATH"]}, 100.0
     ) == (
         3,
         "out\nerr\n",
     )
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        run_briefly(["sh", "-c", "sleep 30 & sleep 30"], {"PATH": os.environ["PATH"]}, 0.2)
-    assert time.monotonic() - began < 20
+        run_briefly(["sh", "-c", "sleep 300 & sleep 300"], {"PATH": os.environ["PATH"]}, 0.2)
+    assert time.monotonic() - began < 100

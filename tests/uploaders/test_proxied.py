@@ -22,7 +22,7 @@ from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import Proxied, lines_to
 from tests.bad_input.faults import assert_no_secret, blobs, told, write_run
 from tests.identity.conftest import CLIENT_SECRET
-from tests.server import Server
+from tests.server import Server, nobody_listens
 from tests.uploaders.wire import (
     CUT,
     MEBIBYTE,
@@ -143,12 +143,11 @@ def test_what_it_damages_or_cuts_is_sent_again(
 def test_a_proxy_that_is_not_there_is_a_failure_that_names_no_password(
     settings: Settings, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    monkeypatch.setenv("http_proxy", f"http://{LOGIN}@127.0.0.1:{port}")
     monkeypatch.delenv("no_proxy", raising=False)
     settings.retry_times = 1
-    _, error = carried(native(settings), job_of(tmp_path / "run", {"file": b"1"}))
+    with nobody_listens() as port:
+        monkeypatch.setenv("http_proxy", f"http://{LOGIN}@127.0.0.1:{port}")
+        _, error = carried(native(settings), job_of(tmp_path / "run", {"file": b"1"}))
     assert isinstance(error, UploadFailed)
     assert "pass" not in str(error)
 
