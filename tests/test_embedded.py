@@ -32,7 +32,7 @@ def is_running(process_id: int) -> bool:
     return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
-def wait_until_ended(process_id: int, seconds: float = 10) -> bool:
+def wait_until_ended(process_id: int, seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while is_running(process_id) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -75,7 +75,7 @@ def test_azurite_dies_with_its_parent(stop: signal.Signals) -> None:
         "from embedded.azurite import Azurite\n"
         "with Azurite() as server:\n"
         "    print(server.process_id, server._location, flush=True)\n"
-        "    time.sleep(100)\n"
+        "    time.sleep(1000)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],

@@ -82,7 +82,7 @@ def test_what_took_the_place_of_a_file_is_none(tmp_path: pathlib.Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for name in ("folder", "pipe", "link", "gone"):
         assert _take(os.fsencode(tmp_path / name), Wanted("*", 10), True) is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before, "of others before us, some may be closed meanwhile"
 
 
 def what(name: str) -> str:

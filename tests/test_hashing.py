@@ -12,6 +12,7 @@ import time
 
 from sync_to_azure.hashing import Hashed, Hasher, hash_file
 from sync_to_azure.model import FileToSend
+from tests.passes.scene import eventually
 
 
 def made(folder: pathlib.Path, name: str, content: bytes) -> FileToSend:
@@ -27,7 +28,12 @@ def file_at(folder: pathlib.Path, name: str) -> FileToSend:
 
 
 def descriptors() -> int:
+    """What others before us left behind may be closed meanwhile."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def readers(others: set[threading.Thread]) -> set[threading.Thread]:
+    return set(threading.enumerate()) - others
 
 
 def test_the_md5_of_files_of_all_sizes(tmp_path: pathlib.Path) -> None:
@@ -110,7 +116,7 @@ def test_times_beyond_64_bits_are_compared_as_the_walk_gave_them() -> None:
 
 def everything(hasher: Hasher) -> dict[str, Hashed]:
     results: dict[str, Hashed] = {}
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 120
     while not hasher.finished:
         assert time.monotonic() < ends, "the hasher hangs"
         for hashed in hasher.drain(0.1):
@@ -132,7 +138,7 @@ def test_a_hasher_returns_each_file_once(tmp_path: pathlib.Path) -> None:
         for number in range(700)
         if number != 5
     )
-    assert descriptors() == before
+    assert eventually(lambda: descriptors() <= before)
 
 
 def test_a_hasher_with_nothing_to_do_is_finished(tmp_path: pathlib.Path) -> None:
@@ -145,7 +151,7 @@ def test_a_file_that_cannot_even_be_asked_for_ends_no_reader(tmp_path: pathlib.P
     bad = FileToSend(b"a\0b", "bad", 1, 1)
     with Hasher(os.fsencode(tmp_path), iter([bad, bad, good]), 1) as hasher:
         found = []
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + 120
         while not hasher.finished:
             assert time.monotonic() < ends, "a reader died"
             found += list(hasher.drain(0.1))
@@ -163,32 +169,31 @@ def test_work_is_taken_only_as_it_is_done(tmp_path: pathlib.Path) -> None:
             yield file
 
     with Hasher(os.fsencode(tmp_path), endless(), 2) as hasher:
-        next(iter(hasher.drain(5.0)))
+        next(iter(hasher.drain(120.0)))
         # A run of a million files is never in memory.
         assert taken < 3000
 
 
 def test_more_readers_take_part_once_the_source_is_free(tmp_path: pathlib.Path) -> None:
     files = [made(tmp_path, f"{number}", b"%d" % number) for number in range(700)]
-    threads, open_before = threading.active_count(), descriptors()
+    others, open_before = set(threading.enumerate()), descriptors()
     with Hasher(os.fsencode(tmp_path), iter(files), 1) as hasher:
-        assert threading.active_count() == threads + 1
-        next(iter(hasher.drain(5.0)))
+        assert len(readers(others)) == 1
+        next(iter(hasher.drain(120.0)))
         hasher.grow(4)
         hasher.grow(2)
-        assert threading.active_count() == threads + 4
+        assert len(readers(others)) == 4
         assert len(everything(hasher)) == 699
-    assert (threading.active_count(), descriptors()) == (threads, open_before)
+    assert eventually(lambda: not readers(others) and descriptors() <= open_before)
 
 
 def test_leaving_in_the_middle_ends_the_readers(tmp_path: pathlib.Path) -> None:
     files = [made(tmp_path, f"{number}", b"x" * 100_000) for number in range(300)]
-    threads, open_before = threading.active_count(), descriptors()
+    others, open_before = set(threading.enumerate()), descriptors()
     for _ in range(3):
         with Hasher(os.fsencode(tmp_path), iter(files), 4) as hasher:
-            next(iter(hasher.drain(5.0)))
-    assert threading.active_count() == threads
-    assert descriptors() == open_before
+            next(iter(hasher.drain(120.0)))
+    assert eventually(lambda: not readers(others) and descriptors() <= open_before)
 
 
 def test_a_stop_ends_a_long_file(tmp_path: pathlib.Path) -> None:

@@ -20,7 +20,7 @@ import pathlib, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 from sync_to_azure.ledger import Lock
 with Lock(pathlib.Path(sys.argv[2])) as lock:
-    child = subprocess.Popen(["sleep", "30"], close_fds=False) if lock.take() else None
+    child = subprocess.Popen(["sleep", "600"], close_fds=False) if lock.take() else None
     print(child.pid if child else 0, flush=True)
     sys.stdin.read()
 """
@@ -50,7 +50,7 @@ def test_another_process_is_kept_out_until_the_first_is_killed_and_its_child_doe
         process.kill()
         process.wait()
         os.kill(child, 0)
-        ends = time.monotonic() + 5
+        ends = time.monotonic() + 60
         while not lock.take():
             assert time.monotonic() < ends
             time.sleep(0.01)
@@ -75,7 +75,7 @@ def test_it_is_free_again_after_a_release_and_leaks_nothing(tmp_path: pathlib.Pa
         assert second.take()
     assert first.take()
     first.release()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before, "of others before us, some may be closed meanwhile"
 
 
 def test_a_lock_that_cannot_be_made_is_a_matter_of_state(tmp_path: pathlib.Path) -> None:

@@ -40,6 +40,7 @@ class Postbox(Controller):
             port=0,
             authenticator=self._log_in,
             auth_require_tls=False,
+            ready_timeout=120,
         )
 
     def _log_in(

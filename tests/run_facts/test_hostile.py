@@ -49,10 +49,10 @@ BOMB = (
     ],
 )
 def test_xml_that_is_none_or_means_harm_is_a_problem(content: bytes, words: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(Problem, match=words):
         safe_xml.parse(content)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 10
     assert completion_status.read_status(content, "RunCompletionStatus.xml").end is End.UNKNOWN
 
 

@@ -150,6 +150,7 @@ def test_ordinary_lines_are_not_slow_or_starred() -> None:
         f"2026-11-22 10:00:00 INFO run{number}: sending 120 files, 4.0 MB to http://127.0.0.1:10000/devstoreaccount1\n"
         for number in range(2000)
     )
-    started = time.monotonic()
+    # Of this thread's own processor time: others may take the rest.
+    started = time.thread_time()
     assert redact(lines) == lines
-    assert time.monotonic() - started < 3
+    assert time.thread_time() - started < 6

@@ -17,6 +17,7 @@ from sync_to_azure.model import Summary, Trouble
 from sync_to_azure.settings import load
 from sync_to_azure.tell import ping
 from sync_to_azure.tell.redact import Redactor
+from tests.conftest import LONG
 from tests.passes.scene import FLAG, Scene, eventually
 from tests.server import Server
 
@@ -74,8 +75,8 @@ def watchdog() -> collections.abc.Iterator[Watchdog]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an answer comes, or none can; on a busy machine that may take a second."""
-    monkeypatch.setattr(ping, "LIMIT", 5.0)
+    """Where an answer comes, or none can; on a busy machine that may take some seconds."""
+    monkeypatch.setattr(ping, "LIMIT", 30.0)
     monkeypatch.setattr(ping, "PAUSE", 0.01)
 
 
@@ -94,15 +95,18 @@ def test_what_nobody_knows_is_not_tried_again(watchdog: Watchdog, quick: None) -
 def test_a_server_that_hangs_costs_its_time_and_no_more(
     watchdog: Watchdog, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ping, "LIMIT", 200.0)
+    watchdog.answers = [0] * 8
+    began = time.monotonic()
+    ping.Pings(watchdog.url).start()
+    assert time.monotonic() - began < 100, "a pass does not wait for it"
     monkeypatch.setattr(ping, "LIMIT", 1.0)
-    watchdog.answers = [0, 0, 0, 0]
     pings = ping.Pings(watchdog.url)
     began = time.monotonic()
     pings.start()
-    assert time.monotonic() - began < 0.9, "a pass does not wait for it"
     pings.end(0, "")
     # One start and three tries; without a limit, for ever.
-    assert 3.9 < time.monotonic() - began < 20
+    assert 3.9 < time.monotonic() - began < 100
 
 
 def test_nobody_there(quick: None) -> None:
@@ -172,7 +176,7 @@ def test_a_pass_that_is_stopped(scene: Scene, watchdog: Watchdog, proxy: typing.
     assert eventually(lambda: any(FLAG in path for method, path in proxy.seen if method == "PUT"))
     running.terminate()
     proxy.hold.set()
-    assert running.wait(timeout=60) == 143
+    assert running.wait(LONG) == 143
     assert watchdog.words() == ["/start", "/fail"] and "exit code 143" in watchdog.taken[1][1]
 
 

@@ -69,7 +69,7 @@ class Terminal:
     def drawn(self) -> str:
         """Everything written; ends the terminal."""
         self.stream.close()
-        self._reader.join(10)
+        self._reader.join()
         os.close(self._ours)
         return b"".join(self._pieces).decode()
 
