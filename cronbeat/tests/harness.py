@@ -17,6 +17,9 @@ import threading
 import time
 import typing
 
+LONG = 300.0
+"""Seconds that nothing takes, on no machine: what had not ended then hangs."""
+
 
 class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
@@ -76,7 +79,7 @@ class Receiver:
             handler.close_connection = True
             return
         if answer == "hang":
-            self.let_go.wait(60)
+            self.let_go.wait(LONG)
             handler.close_connection = True
             return
         if answer == "drip":
@@ -99,7 +102,7 @@ class Receiver:
         handler.end_headers()
         handler.wfile.write(data)
 
-    def wait_for(self, count: int, seconds: float = 20) -> None:
+    def wait_for(self, count: int, seconds: float = 120) -> None:
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.requests) >= count, seconds), self.requests
 
@@ -167,7 +170,7 @@ class Beat:
         return process
 
     def __call__(
-        self, *arguments: object, environment: dict[str, str | None] | None = None, timeout: float = 60
+        self, *arguments: object, environment: dict[str, str | None] | None = None, timeout: float = LONG
     ) -> Outcome:
         began = time.monotonic()
         process = self.start(*arguments, environment=environment)
@@ -209,7 +212,7 @@ class Beat:
         return {each["task"]: each for each in json.loads(ended.stdout)}
 
 
-def wait_until(condition: collections.abc.Callable[[], object], seconds: float = 20) -> None:
+def wait_until(condition: collections.abc.Callable[[], object], seconds: float = 120) -> None:
     """For what no event tells: other processes and what they write."""
     until = time.monotonic() + seconds
     while not condition():

@@ -7,7 +7,7 @@ import time
 import typing
 
 import pytest
-from harness import Beat, Receiver, kill_hard, sh, wait_until
+from harness import LONG, Beat, Receiver, kill_hard, sh, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -64,15 +64,17 @@ def test_nothing_is_taken_off_the_list_without_a_2xx(
     beat: Beat, receiver: Receiver, answer: typing.Any
 ) -> None:
     if answer in ("hang", "drip"):
-        beat.ini(webhook=receiver.url, http_timeout="0.5s")
+        beat.ini(webhook=receiver.url, http_timeout="1s")
     receiver.answers = [answer] * 3
     beat.run("good")
     ended = beat("emit")
     assert ended.code == 3 and "1 message not delivered, kept for the next time" in ended.stderr
-    assert ended.seconds < 15
+    assert ended.seconds < 100
     assert beat.sql("SELECT delivered FROM messages") == [(None,)]
     beat.ini(webhook=receiver.url)
     beat.run("bad")
+    if answer in ("hang", "drip"):
+        receiver.wait_for(3)  # what was sent before it was given up, and taken late by us
     receiver.answers = []
     seen = len(receiver.requests)
     assert beat("emit").code == 0
@@ -112,9 +114,9 @@ def test_a_long_retry_after_is_left_to_a_later_start(beat: Beat, receiver: Recei
     later = email.utils.formatdate(time.time() + 1800, usegmt=True)
     receiver.answers = [(429, {"Retry-After": later}, "")]
     beat.run("good")
-    ended = beat("emit", timeout=20)
+    ended = beat("emit")
     assert ended.code == 3 and len(receiver.requests) == 1
-    ended = beat("emit", timeout=20)
+    ended = beat("emit")
     assert ended.code == 3 and "left alone" in ended.stderr
     assert len(receiver.requests) == 1
     beat.sql("UPDATE notes SET value = ?", str(time.time() - 1))
@@ -163,7 +165,7 @@ def test_a_run_that_ends_during_an_emit_comes_with_the_next(beat: Beat, receiver
     assert beat("emit").code == 0
     assert counts(receiver) == {"good": 1}
     (beat.home / "go").touch()
-    slow.wait(20)
+    slow.wait(LONG)
     assert beat("emit").code == 0
     assert counts(receiver) == {"good": 1, "slow": 1}
 
@@ -173,7 +175,7 @@ def test_many_emits_and_runs_at_once_tell_each_run_once(beat: Beat, receiver: Re
     processes = []
     for _ in range(10):
         processes += [beat.start("run", beat.tasks, "good"), beat.start("emit")]
-    assert all(process.wait(60) in (0, 3) for process in processes)
+    assert all(process.wait(LONG) in (0, 3) for process in processes)
     wait_until(lambda: beat("emit").code == 0)
     assert counts(receiver) == {"good": 10}
     ids = [request.json["id"] for request in receiver.requests]

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from harness import Beat, is_alive, kill_hard, pids_in, sh, wait_until
+from harness import LONG, Beat, is_alive, kill_hard, pids_in, sh, wait_until
 
 
 def test_a_shared_lock_skips_the_second(beat: Beat) -> None:
@@ -24,7 +24,7 @@ def test_a_shared_lock_skips_the_second(beat: Beat) -> None:
     assert not (beat.home / "b-ran").exists()
     assert beat.run("c").code == 0
     process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    process.wait(LONG)
     assert beat.run("b").code == 0
     assert [each[1] for each in beat.runs()] == ["interrupted", "skipped", "ok", "ok"]
 
@@ -36,14 +36,14 @@ def test_who_wants_can_wait_for_the_lock(beat: Beat) -> None:
                 "commands": [sh("touch began; while [ ! -e go ]; do sleep 0.05; done; echo a >> order")],
                 "pid": "x",
             },
-            "b": {"commands": [sh("echo b >> order")], "pid": "x", "lock_wait": "30s"},
+            "b": {"commands": [sh("echo b >> order")], "pid": "x", "lock_wait": "300s"},
         }
     )
     first = beat.start("run", beat.tasks, "a")
     wait_until((beat.home / "began").exists)
     second = beat.start("run", beat.tasks, "b")
     (beat.home / "go").touch()
-    assert first.wait(20) == 0 and second.wait(20) == 0
+    assert first.wait(LONG) == 0 and second.wait(LONG) == 0
     assert (beat.home / "order").read_text() == "a\nb\n"
 
 
@@ -54,7 +54,7 @@ def test_a_task_that_starts_another_with_its_own_lock_does_not_hang(beat: Beat) 
     beat.write(
         {"a": {"commands": [inner], "pid": "x"}, "b": {"commands": [["true"]], "pid": "x", "lock_wait": "1s"}}
     )
-    ended = beat.run("a", timeout=30)
+    ended = beat.run("a")
     assert ended.code == 75
 
 
@@ -109,7 +109,7 @@ def test_what_a_killed_run_left_is_ended_when_its_time_is_over(beat: Beat) -> No
     assert beat.run("a").code == 75
     beat.age(3700)
     beat.write({"a": {"commands": [["true"]], "pid": "x", "timeout": "1h"}})
-    ended = beat.run("a", timeout=30)
+    ended = beat.run("a")
     assert ended.code == 0, ended.output
     assert "left by a killed run whose time is over" in ended.stderr
     assert not any(map(is_alive, pids))
@@ -136,7 +136,7 @@ def test_twenty_at_once_into_an_empty_folder(beat: Beat) -> None:
     }
     beat.write(tasks)
     processes = [beat.start("run", beat.tasks, name) for name in tasks]
-    codes = [process.wait(60) for process in processes]
+    codes = [process.wait(LONG) for process in processes]
     errors = [process.stderr.read() for process in processes if process.stderr]
     assert codes == [number % 3 for number in range(20)], errors
     assert not any("not recorded" in text or "Traceback" in text for text in errors)
@@ -147,9 +147,9 @@ def test_twenty_at_once_into_an_empty_folder(beat: Beat) -> None:
 
 def test_twenty_that_share_a_lock_never_overlap(beat: Beat) -> None:
     script = "mkdir inside || touch overlap; sleep 0.02; rmdir inside; echo x >> done"
-    beat.write({"a": {"commands": [sh(script)], "pid": "x", "lock_wait": "60s"}})
+    beat.write({"a": {"commands": [sh(script)], "pid": "x", "lock_wait": "300s"}})
     processes = [beat.start("run", beat.tasks, "a") for _ in range(20)]
-    assert [process.wait(90) for process in processes] == [0] * 20
+    assert [process.wait(LONG) for process in processes] == [0] * 20
     assert not (beat.home / "overlap").exists()
     assert (beat.home / "done").read_text() == "x\n" * 20
 

@@ -32,7 +32,7 @@ def test_no_ping_server_changes_how_a_task_ends(
     receiver.answers = answers
     beat.ini(http_timeout="0.5s")
     beat.write({"a": {"commands": [["touch", "ran"]], "ping": receiver.url}})
-    ended = beat.run("a", timeout=60)
+    ended = beat.run("a")
     assert ended.code == 0 and (beat.home / "ran").exists()
     assert "ping: not delivered" in ended.stderr and receiver.secret not in ended.output
     assert beat.runs() == [("a", "ok", 0)]

@@ -8,7 +8,7 @@ import signal
 import sys
 
 import pytest
-from harness import Beat, is_alive, pids_in, sh, wait_until
+from harness import LONG, Beat, is_alive, pids_in, sh, wait_until
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_is_kept_of_a_failure(beat: Beat) -> None:
     ended = beat.run("a")
     ((tail, duration, memory, log),) = beat.sql("SELECT tail, duration, memory, log FROM runs")
     assert tail == "line 5\nline 6\nline 7\nline 8\noops"
-    assert 0 < duration < 20 and 1000 < memory < 1_000_000
+    assert 0 < duration < LONG and 1000 < memory < 1_000_000
     assert (beat.cache / "logs" / log).read_text().startswith("line 1\nline 2\n")
     assert "| oops" in ended.stderr and log in ended.stderr
 
@@ -84,10 +84,10 @@ def test_verbose_shows_the_output(beat: Beat) -> None:
 def test_a_background_process_holds_nothing_up(beat: Beat) -> None:
     """It has our pipe open, and would write for ever; it is left alone, as cron would."""
     beat.write({"a": {"commands": [sh("sleep 300 & echo $! > pid; echo done")]}})
-    ended = beat.run("a", timeout=20)
+    ended = beat.run("a")
     (pid,) = pids_in(beat.home / "pid")
     try:
-        assert ended.code == 0 and ended.seconds < 15
+        assert ended.code == 0 and ended.seconds < 100
         assert is_alive(pid)
     finally:
         os.kill(pid, signal.SIGKILL)
@@ -110,13 +110,13 @@ while :; do sleep 0.1; done
 
 def test_the_time_is_over_for_all_of_them(beat: Beat) -> None:
     """Also for what ignores TERM, changed its session, was orphaned, or cleared its environment."""
-    beat.write({"a": {"commands": [sh(STUBBORN), ["touch", "after"]], "timeout": "1s", "kill_after": "0.5s"}})
-    ended = beat.run("a", timeout=30)
+    beat.write({"a": {"commands": [sh(STUBBORN), ["touch", "after"]], "timeout": "6s", "kill_after": "0.5s"}})
+    ended = beat.run("a")
     assert ended.code == 124, ended.output
-    assert "not done after 1 s" in ended.stderr
+    assert "not done after 6 s" in ended.stderr
     pids = pids_in(beat.home / "pids")
     assert len(pids) == 3
-    wait_until(lambda: not any(map(is_alive, pids)), 5)
+    wait_until(lambda: not any(map(is_alive, pids)))
     assert not (beat.home / "after").exists()
     assert beat.runs() == [("a", "timeout", 124)]
 
@@ -127,18 +127,19 @@ def test_a_process_that_hears_term_can_tidy_up(beat: Beat) -> None:
             "a": {
                 "commands": [sh("trap 'echo tidied > tidy; exit 0' TERM; sleep 60 & wait")],
                 # As long as a shell may take on a busy machine to come to its trap.
-                "timeout": "3s",
+                "timeout": "6s",
+                "kill_after": "200s",
             }
         }
     )
-    ended = beat.run("a", timeout=30)
-    assert ended.code == 124 and ended.seconds < 9
+    ended = beat.run("a")
+    assert ended.code == 124 and ended.seconds < 100
     assert (beat.home / "tidy").read_text() == "tidied\n"
 
 
 def test_the_timeout_is_for_all_commands_together(beat: Beat) -> None:
     beat.write({"a": {"commands": [["sleep", "0.4"]] * 5, "timeout": "1s"}})
-    assert beat.run("a", timeout=30).code == 124
+    assert beat.run("a").code == 124
 
 
 def test_term_ends_the_task_and_is_recorded(beat: Beat) -> None:
@@ -146,7 +147,7 @@ def test_term_ends_the_task_and_is_recorded(beat: Beat) -> None:
     process = beat.start("run", beat.tasks, "a")
     wait_until(lambda: pids_in(beat.home / "pid"))
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 143
+    assert process.wait(LONG) == 143
     assert not is_alive(pids_in(beat.home / "pid")[0])
     assert beat.runs() == [("a", "interrupted", 143)]
     assert not (beat.home / "after").exists()
