@@ -31,7 +31,7 @@ keys_missing() {
             if (!match(line, /^"?[A-Za-z_-]+"?[ \t]*[=:]/)) return ""
             line = substr(line, 1, RLENGTH); gsub(/[" \t=:]/, "", line); return tolower(line)
         }
-        FNR == NR { have[key($0)] = 1; next }
+        FILENAME == ARGV[1] { have[key($0)] = 1; next }
         { k = key($0); if (k != "" && !(k in have)) print "    + " $0 }
     ' "$1" "$2"
 }

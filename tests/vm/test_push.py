@@ -56,6 +56,7 @@ def test_a_second_push_keeps_what_was_edited(vm: typing.Any, sent: typing.Any) -
     theirs = json.loads(tasks.read_text())
     del theirs["proteomics"]
     vm.run("cat > config/tasks.json <<'END'\n" + json.dumps(theirs, indent=4) + "\nEND\n")
+    vm.run(": > config/cronbeat.ini")
     wrapper = vm.home / "utils" / "sync-miseq"
     vm.run("echo broken > utils/sync-miseq")
 
@@ -68,6 +69,7 @@ def test_a_second_push_keeps_what_was_edited(vm: typing.Any, sent: typing.Any) -
     assert "    + completion-delay = 3600" in again.stdout
     assert '"proteomics": {' in again.stdout
     assert "config/nextseq.cfg: kept as it is on the VM\n" in again.stdout
+    assert f"    + log-file = {vm.home}/logs/cronbeat.log" in again.stdout, "an empty file lacks all"
     assert "s3cr3t" not in again.stdout + again.stderr
 
 
