@@ -12,6 +12,7 @@ from sync_to_azure.model import Kind, State
 from sync_to_azure.names import ASIDE_PREFIX
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import (
+    adopt,
     ended,
     frozen,
     instruments,
@@ -46,7 +47,12 @@ def wanted(rooms: Rooms, work: Work) -> bool:
         # Not at rest: files that came later are not carried yet.
         return False
     if rooms.settings.dry_run:
-        removal_preview.show(rooms, work, problem=_unwritable(rooms)[1] or instruments.goes_on(rooms, work))
+        problem = _unwritable(rooms)[1] or instruments.goes_on(rooms, work)
+        if not problem and adopt.lacks_documents(rooms, work):
+            problem = (
+                "what its manifest, receipt or checksums were is written anew first; a later pass removes it"
+            )
+        removal_preview.show(rooms, work, problem=problem)
         return False
     return _is_time(rooms, work)
 

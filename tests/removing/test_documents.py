@@ -22,6 +22,11 @@ def test_a_manifest_that_was_damaged_is_written_anew_before_the_source_goes(
     else:
         scene.put(f"R{end}", b"{}\n")
     scene.config["remove-source"] = "yes"
+    planned = scene.run("--dry-run").stderr
+    assert (
+        "R: would not be removed: what its manifest, receipt or checksums were is written anew first"
+        in planned
+    )
     first = scene.run()
     assert (scene.main / "R").exists(), "the next pass removes it"
     assert "what its manifest, receipt or checksums were is written anew" in first.stderr
