@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import re
 import shlex
 from collections import defaultdict
@@ -124,14 +125,19 @@ def at_most(audited: Audited | None) -> Evidence:
     return Evidence.LISTED if wrong == {"rewritten"} else Evidence.NONE
 
 
+def option_for(run: str) -> str:
+    """The value of an option that takes a pattern, so that it means this run alone, whatever its name is."""
+    return f"{'=' if run.startswith('-') else ' '}{shlex.quote(glob.escape(run))}"
+
+
 def advice(run: str, kinds: Collection[str]) -> str:
     """How a person has it healed. ``kinds`` of its findings."""
-    name = shlex.quote(run)
+    name = option_for(run)
     if set(kinds) == {"rewritten"}:
-        return f"audit --read-back --run {name} tells whether its bytes are the published ones; docs/operations.md"
+        return f"audit --read-back --run{name} tells whether its bytes are the published ones; docs/operations.md"
     deep = not {"bytes", "unreadable", "rewritten"}.isdisjoint(kinds)
     how = "--thorough --verify read-back" if deep else "--thorough"
     return (
-        f"if its source is still there, a pass with {how} --only-run {name} heals it; otherwise soft delete or"
+        f"if its source is still there, a pass with {how} --only-run{name} heals it; otherwise soft delete or"
         " versions of the container may; docs/operations.md"
     )

@@ -28,7 +28,7 @@ from sync_to_azure.source import RunFolder, find_runs, find_sheets, sheets_for, 
 from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
 from sync_to_azure.steps.placing import age_of, as_units, key_of
-from sync_to_azure.steps.words import command
+from sync_to_azure.steps.words import command, config_option
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
 
@@ -323,7 +323,8 @@ def _published(settings: Settings, run: Run) -> Iterator[str]:
 def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | None) -> Iterator[str]:
     """What audits found: whether it still stands as it was published, and if not, what a person does."""
     if audited is None or audited.listed_at is None:
-        yield f"Not yet; {command(settings, 'audit --run', key)} compares it with its manifest."
+        how = f"sync_to_azure audit --run{audit_words.option_for(key)}{config_option(settings)}"
+        yield f"Not yet; {how} compares it with its manifest."
         return
     if audited.outcome == NO_MANIFEST:
         yield f"Cannot be: it has no manifest (looked for {zoned(audited.listed_at)})."

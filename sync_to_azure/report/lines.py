@@ -42,7 +42,7 @@ def line(record: Record, page: str, names: bool) -> Line:
     told += [f"next: {coming}"] if coming and coming not in why else []
     return Line(
         name=plain(run.key),
-        quoted=shlex.quote(plain(run.key)),
+        quoted=f"{'-- ' if run.key.startswith('-') else ''}{shlex.quote(plain(run.key))}",
         page=page,
         standing=str(record.standing),
         since=zoned(record.since),

@@ -25,8 +25,14 @@ class Spoken(Exception):
 
 def command(settings: Settings, verb: str, run: str) -> str:
     """The words that a person types about a run, with the config file of this flow."""
-    config = f" --config-file {shlex.quote(str(settings.config_file))}" if settings.config_file else ""
-    return f"sync_to_azure {verb} {shlex.quote(run)}{config}"
+    if run.startswith("-"):
+        # Else it would be taken for an option.
+        return f"sync_to_azure {verb}{config_option(settings)} -- {shlex.quote(run)}"
+    return f"sync_to_azure {verb} {shlex.quote(run)}{config_option(settings)}"
+
+
+def config_option(settings: Settings) -> str:
+    return f" --config-file {shlex.quote(str(settings.config_file))}" if settings.config_file else ""
 
 
 def stops(rooms: Rooms, work: Work) -> bool:

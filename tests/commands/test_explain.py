@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
+import shlex
 import typing
 
 import pytest
@@ -15,8 +18,8 @@ def native(scene: Scene) -> None:
     scene.config["uploader"] = "native"
 
 
-def explain(scene: Scene, run: str, expect: int = 0, **options: typing.Any) -> str:
-    outcome = scene.run("explain", run, expect=expect, **options)
+def explain(scene: Scene, *run: str, expect: int = 0, **options: typing.Any) -> str:
+    outcome = scene.run("explain", *run, expect=expect, **options)
     assert "Traceback" not in outcome.output
     return " ".join(outcome.output.split())
 
@@ -120,6 +123,43 @@ def test_runs_that_are_not_on_record(scene: Scene) -> None:
     assert "did you mean 260101_M1_R?" in explain(scene, "m1_r", expect=2), "a part of its name is enough"
     scene.run("hold", "260102_M1_S", "--expected", "--reason", "to come")
     assert "to come" in explain(scene, "260102_M1_S")
+
+
+@pytest.mark.parametrize("name", ["-rf", "--help", "[a-z]", "a*b c", "it's $HOME"])
+def test_the_commands_that_are_advised_can_be_typed(scene: Scene, name: str) -> None:
+    """As they are told, by a shell: of this run, and of no other that a pattern or an option could mean."""
+    run = scene.make_run(name)
+    for other in ("x", "a-b c"):
+        scene.make_run(other)
+    scene.run()
+
+    def typed(told: str, begin: str, end: str) -> typing.Any:
+        """What is told from ``begin`` to before ``end``, as a shell takes it. (It may be folded, here within the long
+        path of the config, which ``run_command`` gives as well.)"""
+        told = re.sub(r" --config-file .*?\.cfg", "", " ".join(told.split()))
+        words = shlex.split(told[told.index(begin) :].partition(end)[0])
+        return scene.run_command(*words[words[0] == "sync_to_azure" :], config=scene.config)
+
+    def line(outcome: typing.Any) -> str:
+        [error] = [each for each in outcome.stderr.splitlines() if " ERROR " in each]
+        return f"{error} END"
+
+    audited = typed(explain(scene, "--", name), "sync_to_azure audit", " compares it")
+    assert audited.returncode == 0 and "1 run audited, 3 files" in audited.stdout
+    assert "Not yet" not in explain(scene, "--", name)
+    for each in (name, "x"):
+        scene.container.delete_blob(f"{each}/RunInfo.xml")
+    wrong = scene.run("audit", f"--run={glob.escape(name)}", expect=1)
+    healed = typed(line(wrong), "--thorough --only-run", " heals it")
+    assert healed.returncode == 0, healed.output
+    assert f"{name}/RunInfo.xml" in scene.etags() and "x/RunInfo.xml" not in scene.etags()
+    (run / "RunInfo.xml").write_text("<changed/>")
+    touch_later(run)
+    flagged = scene.run("--only-run", glob.escape(name), expect=1)
+    told = typed(line(flagged), "sync_to_azure explain", " END")
+    assert told.returncode == 0 and "RunInfo.xml: 6 B published, 10 B now" in told.stdout, told.output
+    asked = typed(told.stdout, "sync_to_azure accept", " RunInfo.xml: ")
+    assert asked.returncode == 2 and "1 of 3 files of " in asked.output, asked.output
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../main", "a/b", "\x1b[31m"])

@@ -174,6 +174,7 @@ def test_odd_names_of_runs(lab: Lab) -> None:
     )
     text = lab.overview()
     assert "&lt;b&gt;&amp;" in text and "<b>" not in text and "bell\\x07\\u202e" in text
+    assert "sync_to_azure explain -- -rf<" in lab.page("rf"), "else it would be taken for an option"
 
 
 def test_where_it_may_be_written(lab: Lab, tmp_path: pathlib.Path) -> None:
