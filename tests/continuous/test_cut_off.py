@@ -8,6 +8,7 @@ import os
 import pytest
 
 from embedded.spectra import thermo_raw
+from tests.conftest import LONG
 from tests.continuous.projects import DAY, HOUR, Projects
 from tests.continuous.test_passes import RAW, a_project
 from tests.passes.cut import killed_at
@@ -209,11 +210,11 @@ def test_what_we_sent_is_ours_also_after_a_kill(proteomics: Projects, proxy: Pro
     def kill(method: str, path: str) -> None:
         if method == "PUT" and path.split("?")[0].endswith("samples/a.raw"):
             process.kill()
-            process.wait(60)
+            process.wait(LONG)
 
     proxy.after = kill
     process = scene.start()
-    process.wait(60)
+    process.wait(LONG)
     proxy.reset()
     assert process.returncode == -9 and proteomics.lake("PROT1") == {"samples/a.raw": RAW}
     proteomics.write("Prot1/a.raw", RAW + b"more")

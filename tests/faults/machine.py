@@ -13,7 +13,7 @@ import time
 
 from tests.faults.fault import Fault, Some, acting, at_end, is_data
 from tests.faults.points import COUNTED
-from tests.faults.world import Outcome, World
+from tests.faults.world import HUNG_AFTER, Outcome, World
 from tests.line import Request
 
 Armed = collections.abc.Iterator[None]
@@ -222,7 +222,7 @@ def second_pass(
             if some(request):
                 began = time.monotonic()
                 other = world.start(state=state)
-                output, _ = other.communicate(timeout=100)
+                output, _ = other.communicate(timeout=HUNG_AFTER)
                 own = state == LEDGER
                 if own and "another pass" in output and other.returncode == 0:
                     world.strike(fault.name)

@@ -8,7 +8,7 @@ import threading
 import time
 
 from tests.faults.fault import ALWAYS, Fault, Some, acting, at_end, is_data, is_document, is_write
-from tests.faults.world import Outcome, World
+from tests.faults.world import HUNG_AFTER, Outcome, World
 from tests.line import CUT, HALF, HALF_BODY, LOSE, RESET, TWICE, Answer, Request, forward
 
 UNREACHED = "cannot be reached|answers|not verified after|nothing moved|no progress|not sent|could be had"
@@ -52,18 +52,21 @@ def reset(world: World, fault: Fault) -> Armed:
 def stalled(world: World, fault: Fault) -> Armed:
     """Some requests are never answered."""
     lifted = threading.Event()
+    patient = world.config["timeout"]
+    world.config["timeout"] = 3 if world.plan.uploader == "native" else 8
     some = Some(world, first=world.chance.randint(1, 12), most=world.chance.randint(1, 4))
 
     def act(request: Request) -> str | None:
         if some(request):
             world.strike(fault.name)
-            lifted.wait(180)
+            lifted.wait(HUNG_AFTER)
             return CUT
         return None
 
     with acting(world, act):
         yield
     lifted.set()
+    world.config["timeout"] = patient
 
 
 @contextlib.contextmanager

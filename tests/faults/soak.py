@@ -120,7 +120,7 @@ class Soak:
             self.instrument.work()
             azcopy = number % _AZCOPY_EVERY == _AZCOPY_EVERY - 1
             self.world.config |= (
-                {"uploader": "azcopy", "timeout": 8} if azcopy else {"uploader": "native", "timeout": 3}
+                {"uploader": "azcopy", "timeout": 20} if azcopy else {"uploader": "native", "timeout": 100}
             )
             fault = self.world.chance.choice(FAULTS) if self.world.chance.random() < _FAULTY else None
             self._pass(number, fault)

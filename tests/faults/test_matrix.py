@@ -17,6 +17,7 @@ TRIES = 5
 """A random instant may fall where nothing happens: then the next seed."""
 
 
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("fault", TABLE, ids=lambda fault: fault.name)
 def test_one_fault(fault: Fault, azurite: Azurite, tmp_path: pathlib.Path) -> None:
     for number in range(TRIES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene
 
@@ -13,11 +14,11 @@ def killed_at(scene: Scene, proxy: Proxy, end: str) -> None:
         if method != "PUT" or not path.split("?")[0].endswith(end):
             return None
         process.kill()
-        process.wait(60)
+        process.wait(LONG)
         return 503
 
     proxy.before = kill
     process = scene.start()
-    process.wait(60)
+    process.wait(LONG)
     assert process.returncode == -9
     proxy.reset()
