@@ -45,8 +45,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
     count, size = rooms.files.weaker(work.run, Evidence.VALIDATED)
     if count:
         _log.info("%s: of its blobs %d, %s, would be read back first", work.key, count, human_size(size))
-    if removal_proof.must_rehash(rooms, work):
-        _log.info("%s: its files would be read once more first", work.key)
+    _tell_of_rehashing(rooms, work)
     _show_each(work, rules, _read_back(removal_proof.seen_again(rooms, work)))
 
 
@@ -92,7 +91,13 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     days = rooms.settings.remove_after
     when = f"{days:g} days after that" if days else "after that"
     _log.info("%s: would be removed %s: %s", work.key, when, _how_much(decision))
+    _tell_of_rehashing(rooms, work)
     _show_each(work, rules, _arrived(removal_proof.seen_again(rooms, work)))
+
+
+def _tell_of_rehashing(rooms: Rooms, work: Work) -> None:
+    if removal_proof.must_rehash(rooms, work):
+        _log.info("%s: its files would be read once more first", work.key)
 
 
 def _how_much(decision: removal_gate.Decision) -> str:

@@ -281,10 +281,11 @@ def test_a_dry_run_tells_what_goes_of_runs_that_this_very_pass_would_carry_first
 
     # With these nothing goes in the same pass, or what else would go.
     (scene.main / "LINK" / "out").unlink()
-    scene.config |= {"remove-excluded": "true", "remove-after": "2"}
+    scene.config |= {"remove-excluded": "true", "remove-after": "2", "remove-rehash": "true"}
     said = dry(scene)
     assert "EXCLUDED: would be removed from " in said and "EXCLUDED: would go: log.tmp" in said
     assert "LINK: would be removed 2 days after that: 3 files" in said
+    assert "LINK: its files would be read once more first" in said
     scene.run(expect=0)
     assert {path.name for path in scene.main.iterdir()} == stays
     scene.sheets()
