@@ -141,7 +141,8 @@ def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: flo
         yield from _sheet(settings, run.key)
     delay = settings.completion_delay
     if run.is_published:
-        yield "[yes] it was published, so it was complete then; what comes later is added when it is quiet"
+        # Not "so it was complete": a person may have accepted it as it was.
+        yield "      it is published; what comes later is added when it is quiet"
     if run.quiet_since is None:
         yield f"[no]  quiet for {human_time(delay)}: the quiet time has not begun"
         return

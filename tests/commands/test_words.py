@@ -187,6 +187,9 @@ def test_an_unfinished_run_is_accepted(scene: Scene) -> None:
     scene.run()
     _, _, receipt, _ = scene.documents("R")
     assert receipt["outcome"] == "accepted unfinished"
+    explained = " ".join(scene.run("explain", "R").stdout.split())
+    assert f"[no] {FLAG} is missing" in explained and "was complete" not in explained
+    assert "it is published; what comes later is added when it is quiet" in explained
     [said] = receipt["words"]
     assert said["accepted"] == "unfinished" and said["flags"] == [FLAG] and "cycle 80" in said["reason"]
     assert word(scene, "R") is None
