@@ -122,7 +122,7 @@ def text(
 def sentence(all_runs: Sequence[Record], chosen: Sequence[Record], filtered: bool) -> str:
     """The answer for whoever reads no further."""
     if not all_runs:
-        return "No run is on record yet: no pass has looked at this main folder."
+        return "No run is on record yet: no pass has looked at this main folder for this destination."
     if not chosen:
         return "No run matches."
     counts = Counter(record.standing for record in chosen)

@@ -254,6 +254,17 @@ def test_nothing_is_on_record(
     assert json.loads(run_command("status", "--json", config=config).stdout)["runs"] == []
 
 
+def test_another_destination_is_another_record(
+    run_command: typing.Any, config: dict[str, object], ledger: Ledger
+) -> None:
+    """A slip in destination or container-name must not read as if nobody had ever looked at the main folder."""
+    fill(ledger)
+    said = run_command("status", config=config | {"container-name": "other"})
+    assert said.returncode == 0 and said.stdout.startswith(
+        "No run is on record yet: no pass has looked at this main folder for this destination."
+    )
+
+
 @pytest.mark.parametrize(
     "break_it, told",
     [
