@@ -15,6 +15,8 @@ WIDTH, HEIGHT = 400, 230
 """Of a phone's width: wider screens draw it larger, none much smaller."""
 _FONT = 13
 _LABELS = 5
+_HALF_A_LABEL = 26
+"""The last label may stand below the very edge of what is drawn: half of "22 Nov" (or a week, a month)."""
 _MOST_SERIES = 8
 """Lanes of the largest flow cell; the style sheet has so many colours and dashes."""
 
@@ -92,6 +94,7 @@ def _chart(
         js=(),
         show_legend=False,
         margin=6,
+        margin_right=_HALF_A_LABEL,
         spacing=6,
         show_minor_x_labels=False,
         truncate_label=-1,

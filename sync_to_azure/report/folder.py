@@ -59,6 +59,10 @@ class Folder:
             folder.write(MARKER, f"{flow_key}\nThis folder is written by sync_to_azure report.\n")
             for name in (RUNS, KEPT):
                 (path / name).mkdir(exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise CannotWrite(
+                f"--output {path}: there is a file where a folder should be", "name an empty or a new folder"
+            ) from error
         except OSError as error:
             raise cannot(path, error) from error
         return folder

@@ -53,6 +53,23 @@ def test_opened_from_a_mail(month: Lab, chromium: Browser, tmp_path: pathlib.Pat
     assert shown > 0
 
 
+@pytest.mark.parametrize("days", [7, 45, 400])
+def test_labels_of_charts_are_not_cut_off(lab: Lab, chromium: Browser, days: int) -> None:
+    """The last one stands below the last point, at the very edge of what is drawn."""
+    lab.report("--days", days)
+    for width in (WIDE, PHONE):
+        chromium.open(lab.output / "index.html", width)
+        assert chromium.script("return document.querySelectorAll('svg.chart').length") >= 3
+        assert chromium.script(CUT_OFF) == []
+
+
+CUT_OFF = """
+return [...document.querySelectorAll('svg.chart text')].filter(text => {
+    const [all, own] = [text.ownerSVGElement.getBoundingClientRect(), text.getBoundingClientRect()];
+    return own.width && (own.left < all.left - 0.5 || own.right > all.right + 0.5);
+}).map(text => text.textContent);
+"""
+
 PARTS = """
 const named = element => (element.getAttribute('aria-label') || (element.getAttribute('aria-labelledby') || '')
     .split(' ').map(id => (document.getElementById(id) || {}).textContent || '').join(' ')).trim();

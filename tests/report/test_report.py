@@ -44,6 +44,26 @@ def test_nothing_is_on_record(lab: Lab, tmp_path: pathlib.Path) -> None:
     assert "No run is on record yet" in lab.overview() and os.listdir(lab.output / "runs") == []
 
 
+def test_why_a_folder_of_no_family_waits_names_nothing(lab: Lab) -> None:
+    problem = "no family of instruments writes such a folder"
+    lab.ledger.set_state(
+        lab.ledger.runs()[lab.names[-1]],
+        State.WAITING,
+        Reason("no-profile", {"problem": problem}),
+        time.time(),
+    )
+    lab.report()
+    assert f"no completion-flag is given, and {problem}" in lab.overview()
+
+
+def test_a_file_is_no_folder_for_pages(lab: Lab, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "page").write_text("x")
+    for output in (tmp_path / "page", tmp_path / "page" / "below"):
+        told = lab.report("--output", output, expect=3).stderr
+        assert f"--output {output}: there is a file where a folder should be" in told
+        assert "name an empty or a new folder" in told
+
+
 def test_no_names_of_samples_unless_asked_for(lab: Lab) -> None:
     """They stand in names of files, in what went wrong, in what a person wrote, and in the sheet."""
     run = write_miseq(lab.main_folder, lab.names[-1], files=8, size=8000).folder
