@@ -230,5 +230,5 @@ _WORDS = {
     "unlink-refused": "being removed; it stopped, and goes on in the next pass: {problem}",
     "audit-wrong": "audit: not as it was published ({found})",
     "audit-solved": "audit: what was found is solved",
-    "dry-run": "would be carried: {files} files",
+    "dry-run": "would be carried: {files} files, {size}",
 }

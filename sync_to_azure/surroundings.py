@@ -22,7 +22,7 @@ from sync_to_azure.steps.rooms import Rooms
 from sync_to_azure.tell import log as tell_log
 from sync_to_azure.tell import metrics, ping
 from sync_to_azure.tell.redact import Redactor
-from sync_to_azure.tell.terminal import ProgressLine, table, terminal_width
+from sync_to_azure.tell.terminal import ProgressLine, how_many, table, terminal_width
 
 _log = logging.getLogger(__name__)
 
@@ -244,11 +244,12 @@ class Surroundings:
         """Table, mail, metrics, ping; the exit code of the pass."""
         self.print_runs(summary)
         _log.info(
-            "pass ended: %d published, %d waiting, %d with nothing to do, %d troubles",
+            "%s ended: %d published, %d waiting, %d with nothing to do, %s",
+            "dry run" if self.settings.dry_run else "pass",
             summary.published,
             summary.waiting,
             summary.idle,
-            len(summary.troubles),
+            how_many(len(summary.troubles), "trouble"),
         )
         self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
         codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]

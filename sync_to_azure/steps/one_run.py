@@ -27,6 +27,7 @@ from sync_to_azure.steps import (
     words,
 )
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.terminal import human_size
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ def _what_lacks(
         if run.is_published and needs_the_lake(rooms, work, sheet, changed):
             frozen.mark_what_to_heal(rooms, work)
         count, size = files.to_send(run)
-        rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "bytes": size}))
+        rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "size": human_size(size)}))
         if count or not run.is_published:
             remove.preview_after_carrying(rooms, work, sheet, sheet_problem, changed)
         return

@@ -157,8 +157,9 @@ def test_source_is_not_touched(scene: Scene, destination: str) -> None:
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(scene: Scene) -> None:
     run = scene.make_run("R", {"SampleSheet.csv": "own"})
-    told = scene.run("--dry-run").output
-    assert "would be carried: 4 files" in told
+    outcome = scene.run("--dry-run")
+    assert re.search(r"would be carried: 4 files, \d+ B", outcome.stdout)
+    assert "dry run ended: 0 published" in outcome.stderr and "pass ended" not in outcome.stderr
     assert scene.etags() == {} and scene.azcopy_jobs() == 0
     scene.run()
     scene.config["remove-source"] = "true"
