@@ -99,6 +99,7 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     yield from _tried("state file", lambda: _state(settings, around))
     yield from _tried("log file", lambda: _log_file(settings))
     destination = Destination(quick, around.clock, around.state_folder)
+    yield from _tried("metrics file", lambda: _metrics_file(settings))
     yield from _tried("login", lambda: _login(settings, destination, around.clock.now()))
     yield from _tried("container", lambda: _container(settings, destination))
     yield from _tried("clock", lambda: _clock(destination))
@@ -255,6 +256,23 @@ def _log_file(settings: "Settings") -> Found:
 
 def _uploader(destination: "Destination") -> Found:
     yield OK, destination.prepare_uploader(), ""
+
+
+def _metrics_file(settings: "Settings") -> Found:
+    """A word only where it is wanted; whatever is wrong with it, no pass fails for it."""
+    path = settings.metrics_file
+    if path is None:
+        return
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+        yield NOTE, f"{path.parent} is no folder that {_me()} may write into: a pass is well without it", (
+            "make the folder, or name another metrics-file"
+        )
+    elif path.suffix != ".prom":
+        yield NOTE, f"{path}: node_exporter's textfile collector reads only files that end in .prom", (
+            "name it so, if that is who shall read it"
+        )
+    else:
+        yield OK, f"{path}: can be written", ""
 
 
 def _login(settings: "Settings", destination: "Destination", now: float) -> Found:

@@ -71,6 +71,20 @@ def test_a_good_set_up_is_all_well(scene: Scene) -> None:
     assert "can be read and written" in check(scene)
 
 
+def test_a_metrics_file(native: Scene) -> None:
+    """Only a word where it is named: no pass fails for it."""
+    for name, kind, text in (
+        ("runs.prom", "ok", "runs.prom: can be written"),
+        ("runs.txt", "note", "reads only files that end in .prom"),
+        ("absent/runs.prom", "note", "absent is no folder that"),
+    ):
+        native.config["metrics-file"] = native.folder / name
+        outcome = native.run_command("check", config=native.config)
+        assert outcome.returncode == 0, outcome.output
+        [found] = [line for line in lines(outcome.stdout) if line[1] == "metrics file"]
+        assert found[0] == kind and text in found[2]
+
+
 def test_the_native_uploader_and_no_destination_folder(scene: Scene) -> None:
     scene.make_run("R")
     scene.config["uploader"] = "native"
