@@ -25,7 +25,7 @@ EXIT_CODES = (
     ("1", "a run failed in this pass or was newly flagged"),
     ("2", "wrong usage or configuration"),
     ("3", "the surroundings are unavailable: source, storage, credentials, state, a hung pass"),
-    ("130, 143", "interrupted (Ctrl-C, SIGTERM)"),
+    ("129, 130, 143", "interrupted (its terminal is gone, Ctrl-C, SIGTERM)"),
 )
 COMPLETION = "_SYNC_TO_AZURE_COMPLETE"
 READER_GONE = 141

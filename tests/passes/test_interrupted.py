@@ -110,7 +110,10 @@ def test_killed_while_the_manifest_grows(scene: Scene, with_ledger: bool) -> Non
     assert scene.azcopy_jobs() == 2, "nothing identical is sent again"
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    "number, code",
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+)
 def test_a_signal_while_azcopy_runs(
     scene: Scene, proxy: Proxy, number: signal.Signals, code: int, tmp_path: pathlib.Path
 ) -> None:
