@@ -135,7 +135,7 @@ class Option:
             return ", ".join(self.choices[:-1]) + " or " + self.choices[-1]
         words = "a whole number" if self.type is Type.INTEGER else "a number"
         if self.above is not None:
-            words += f" above {self.above:g}"
+            words += f" above {self.above:g}" + (f", at most {self.most:,}" if self.most is not None else "")
         if self.least is not None:
             words += f" from {self.least:g}" + (f" to {self.most:g}" if self.most is not None else " up")
         return words
@@ -419,6 +419,7 @@ OPTIONS: tuple[Option, ...] = (
         "Send at most so many megabits a second; without it there is no limit.",
         placeholder="NUMBER",
         above=0,
+        most=1_000_000,
     ),
     Option(
         "retry-times",
@@ -437,6 +438,7 @@ OPTIONS: tuple[Option, ...] = (
         "300",
         "SECONDS",
         above=0,
+        most=1_000_000_000,
     ),
     Option(
         "source-readers",
@@ -446,6 +448,7 @@ OPTIONS: tuple[Option, ...] = (
         "4",
         "FILES",
         least=1,
+        most=256,
     ),
     _flag("dry-run", "pass", "Say what would be done, and do nothing."),
     _flag(

@@ -129,7 +129,8 @@ def test_a_pass_tells_all_problems_each_on_its_line(run_command: Run, tmp_path: 
     assert outcome.stderr.splitlines() == [
         "sync_to_azure: nextseq.cfg line 4: unknown key 'main-foldr'; did you mean 'main-folder'?",
         "sync_to_azure: command line: retry-times 'x' is not accepted: give a whole number from 1 up",
-        "sync_to_azure: nextseq.cfg line 5: timeout 'soon' is not accepted: give a number above 0",
+        "sync_to_azure: nextseq.cfg line 5: timeout 'soon' is not accepted:"
+        " give a number above 0, at most 1,000,000,000",
         "sync_to_azure: main-folder is not given: the folder that holds the runs",
         "sync_to_azure: container-name is not given: the container that runs are carried to",
         "sync_to_azure: storage-account is not given (or blob-endpoint, for another cloud)",

@@ -179,7 +179,8 @@ def test_all_problems_at_once_each_with_its_source(load_with: Load) -> None:
         "azsync.cfg line 5: completion-delay 'soon' is not accepted: give a number from 0 up",
         "azsync.cfg line 6: remove-source 'maybe' is neither yes nor no: give true/yes/on/1 or false/no/off/0",
         "command line: retry-times '0' is not accepted: give a whole number from 1 up",
-        "environment SYNC_TO_AZURE_TIMEOUT: timeout 'nan' is not accepted: give a number above 0",
+        "environment SYNC_TO_AZURE_TIMEOUT: timeout 'nan' is not accepted:"
+        " give a number above 0, at most 1,000,000,000",
         "command line: smtp-port '70000' is not accepted: give a whole number from 0 to 65535",
         "container-name is not given: the container that runs are carried to",
         "storage-account is not given (or blob-endpoint, for another cloud)",
@@ -212,6 +213,22 @@ def test_numbers(load_with: Load) -> None:
         465,
     )
     assert len(problems(load_with, {"cap-mbps": "0", "timeout": "0", "source-readers": "9" * 5000})) == 3
+
+
+@pytest.mark.parametrize(
+    ("key", "largest", "above", "told"),
+    [
+        ("timeout", "1e9", "1e10", "above 0, at most 1,000,000,000"),
+        ("cap-mbps", "1e6", "1e300", "above 0, at most 1,000,000"),
+        ("source-readers", "256", "100000", "from 1 to 256"),
+    ],
+)
+def test_numbers_that_a_socket_azcopy_or_the_system_would_not_take(
+    load_with: Load, key: str, largest: str, above: str, told: str
+) -> None:
+    load_with({key: largest})
+    [problem] = problems(load_with, {key: above})
+    assert key in problem and told in problem
 
 
 @pytest.mark.parametrize("word", ["true", "YES", "on", "1"])
