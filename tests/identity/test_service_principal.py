@@ -66,7 +66,7 @@ def test_a_certificate_that_nobody_vouches_for(principal: Login) -> None:
     principal.config["retry-times"] = 1
     principal.environment = {}
     unreached = f"{principal.config['authority-host']} cannot be reached"
-    principal.run(3, unreached, "CERTIFICATE_VERIFY_FAILED", timeout=100)
+    principal.run(3, unreached, "CERTIFICATE_VERIFY_FAILED")
 
 
 def test_the_token_endpoint_is_not_there(principal: Login) -> None:

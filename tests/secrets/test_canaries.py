@@ -20,6 +20,7 @@ import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from embedded.azurite import Azurite
+from tests.conftest import LONG
 from tests.bad_input.faults import stand_in, write_run
 from tests.identity import conftest as identity
 from tests.passes.test_mail import PASSWORD, Postbox
@@ -104,7 +105,7 @@ def ground(
         "log-file": tmp_path / "pass.log",
         "log-level": "DEBUG",
         "retry-times": 1,
-        "timeout": 5,
+        "timeout": 60,
     }
     return Ground(config, tmp_path, start_command, container)
 
@@ -420,7 +421,7 @@ def test_a_fault_of_ours_tells_its_traceback_without_them(
         text=True,
         env=start_command.clean_environment(),
         cwd=start_command.home,
-        timeout=60,
+        timeout=LONG,
     )
     output = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" in output and "a fault of ours with ***" in output, output

@@ -36,7 +36,7 @@ def ground(
         "log-level": "DEBUG",
         "metrics-file": tmp_path / "flow.prom",
         "retry-times": 1,
-        "timeout": 5,
+        "timeout": 60,
     }
     ground = Ground(config, tmp_path, start_command, container)
     ground.given.add(pathlib.Path(str(config["credentials"])))

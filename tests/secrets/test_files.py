@@ -11,6 +11,7 @@ import typing
 
 import pytest
 
+from tests.conftest import LONG
 from tests.bad_input.faults import stand_in, told, write_run
 
 Run = typing.Any
@@ -58,7 +59,7 @@ def test_all_that_a_pass_writes_is_for_its_owner_only(
             text=True,
             env=start_command.clean_environment(),
             cwd=start_command.home,
-            timeout=60,
+            timeout=LONG,
         )
         assert done.returncode == expected, done.stdout + done.stderr
     lines = seen.read_text("utf-8").splitlines() if seen.exists() else []
