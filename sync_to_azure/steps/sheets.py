@@ -165,7 +165,8 @@ def carry(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
         return
     if row is not None and row.md5 == sheet.md5 and row.evidence > Evidence.NONE:
         return
-    if work.renamed and rooms.ledger.tell_once(f"own-sheet:{work.key}", rooms.clock.now()):
+    kept = work.renamed and rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB) is not None
+    if kept and rooms.ledger.tell_once(f"own-sheet:{work.key}", rooms.clock.now()):
         _log.warning(
             "%s: its own %s differs from the sample sheet folder's and is kept as %s",
             work.key,

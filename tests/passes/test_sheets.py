@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, touch_later
 
@@ -46,7 +47,7 @@ def test_data_is_carried_and_the_marker_waits_for_the_sheet(scene: Scene) -> Non
     assert scene.etags() == before, "only touched: nothing is written"
 
     give_sheet(sheets, b"another", "r.CSV")
-    scene.run()
+    assert "SampleSheet.instrument.csv" not in scene.run().stderr, "the run has none of its own"
     assert scene.get(SHEET) == b"another" and scene.documents("R")[2]["generation"] == 2
     scene.check_sums("R")
 
@@ -124,7 +125,7 @@ def test_cut_off_between_keeping_aside_and_replacing(scene: Scene, proxy: Proxy)
 
     proxy.after = kill
     process = scene.start()
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG)
     assert process.returncode == -9
     assert (scene.get(SHEET), scene.get(KEPT)) == (OUTSIDE, OWN)
     proxy.reset()
@@ -147,7 +148,7 @@ def test_own_sheet_is_not_lost_when_the_outside_one_is_withdrawn(scene: Scene, p
 
     proxy.before = kill
     process = scene.start()
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG)
     proxy.reset()
     (sheets / "R.csv").unlink()
     scene.run()
