@@ -36,11 +36,38 @@ keys_missing() {
     ' "$1" "$2"
 }
 
+# Of JSON, key by key of each task: a key that another task has is none of this one's.
+tasks_missing() {
+    python3 - "$1" "$2" <<'END'
+import json, sys
+
+def missing(template, theirs, at):
+    for key, value in template.items():
+        if key not in theirs:
+            print(f"    + {' '.join([*at, json.dumps(key)])}: {json.dumps(value)}")
+        elif isinstance(value, dict) and isinstance(theirs[key], dict):
+            missing(value, theirs[key], [*at, json.dumps(key)])
+
+try:
+    with open(sys.argv[1], encoding="utf-8") as file:
+        theirs = json.load(file)
+except ValueError as error:
+    theirs = None
+    print(f"    it is no JSON: {error}")
+if isinstance(theirs, dict):
+    with open(sys.argv[2], encoding="utf-8") as file:
+        missing(json.load(file), theirs, [])
+END
+}
+
 while read -r name; do
     if [ ! -e "$theirs/config/$name" ]; then
         echo "config/$name: new, from the template"
     else
-        missing=$(keys_missing "$theirs/config/$name" "$built/config/$name")
+        case $name in
+            *.json) missing=$(tasks_missing "$theirs/config/$name" "$built/config/$name") ;;
+            *) missing=$(keys_missing "$theirs/config/$name" "$built/config/$name") ;;
+        esac
         echo "config/$name: kept as it is on the VM${missing:+; the template has keys that it lacks:}"
         [ -z "$missing" ] || printf '%s\n' "$missing"
     fi

@@ -54,7 +54,7 @@ def test_a_second_push_keeps_what_was_edited(vm: typing.Any, sent: typing.Any) -
     vm.run("cat > config/miseq.cfg <<'END'\n" + edited + "\nEND\n")
     tasks = vm.home / "config" / "tasks.json"
     theirs = json.loads(tasks.read_text())
-    del theirs["proteomics"]
+    del theirs["proteomics"], theirs["miseq"]["expected_every"]
     vm.run("cat > config/tasks.json <<'END'\n" + json.dumps(theirs, indent=4) + "\nEND\n")
     vm.run(": > config/cronbeat.ini")
     wrapper = vm.home / "utils" / "sync-miseq"
@@ -67,7 +67,10 @@ def test_a_second_push_keeps_what_was_edited(vm: typing.Any, sent: typing.Any) -
     assert "image=127.0.0.1:1/sync_to_azure:second\n" in wrapper.read_text()
     assert "config/miseq.cfg: kept as it is on the VM; the template has keys that it lacks" in again.stdout
     assert "    + completion-delay = 3600" in again.stdout
-    assert '"proteomics": {' in again.stdout
+    lines = again.stdout.splitlines()
+    assert '    + "miseq" "expected_every": "24h"' in lines, "although other tasks have that key"
+    [task] = [each for each in lines if each.startswith('    + "proteomics": {')]
+    assert '"timeout": "20h"' in task, "the whole of it"
     assert "config/nextseq.cfg: kept as it is on the VM\n" in again.stdout
     assert f"    + log-file = {vm.home}/logs/cronbeat.log" in again.stdout, "an empty file lacks all"
     assert "s3cr3t" not in again.stdout + again.stderr
