@@ -103,6 +103,12 @@ STATES = {
 
 DAMAGED = "what stands at the destination is not what was published"
 """In place of them, after an audit found it."""
+EVENTS = {
+    "adopted": "its published manifest was read from the container",
+    "published-again": "published again",
+    "put-back": "put back at the source",
+}
+"""What a run's history notes beside states."""
 _NEXT_BY_STATE = {
     State.EXPECTED: "carried when its folder comes",
     State.SEEN: "looked at in the next pass",

@@ -22,7 +22,7 @@ from sync_to_azure.ledger.words import ACCEPT, Word
 from sync_to_azure.model import Evidence, State
 from sync_to_azure.names import PUBLISHED_SUFFIXES
 from sync_to_azure.profiles.continuous import Continuous
-from sync_to_azure.reasons import Reason
+from sync_to_azure.reasons import EVENTS, Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.source import RunFolder, find_runs, find_sheets, sheets_for, top_level_files
 from sync_to_azure.steps import removal_gate
@@ -417,6 +417,7 @@ def _happened(event: Event) -> str:
     text = Reason(code, event.parameters).text if code else ""
     if text.startswith(state):
         return plain(text)
+    state = EVENTS.get(state, state)
     return f"{state}: {plain(text)}" if text else state
 
 

@@ -8,7 +8,7 @@ import shlex
 from sync_to_azure.commands.records import Record
 from sync_to_azure.commands.status import progress, zoned
 from sync_to_azure.ledger.reading import Event
-from sync_to_azure.reasons import Reason, Standing
+from sync_to_azure.reasons import EVENTS, Reason, Standing
 from sync_to_azure.report import privacy
 from sync_to_azure.tell.redact import plain
 from sync_to_azure.tell.terminal import human_size
@@ -78,6 +78,7 @@ def happened(event: Event, names: bool) -> str:
     text = privacy.reason(Reason(code, event.parameters), names).text if code else ""
     if text.startswith(state):
         return plain(text)
+    state = EVENTS.get(state, state)
     return plain(f"{state}: {text}" if text else state)
 
 

@@ -10,6 +10,9 @@ import typing
 
 import pytest
 
+from sync_to_azure.ledger.reading import Event
+from sync_to_azure.reasons import EVENTS
+from sync_to_azure.report.lines import happened
 from tests.passes.scene import FLAG, Scene, touch_later
 
 
@@ -85,6 +88,20 @@ def test_a_published_run(scene: Scene) -> None:
     told = explain(scene, "R")
     assert "safe: removed" in told and "their rows are kept in the published manifest only" in told
     assert "Done." in told
+
+
+def test_a_history_in_words(scene: Scene) -> None:
+    """Of a manifest that was read anew, and of a second publishing."""
+    run = scene.make_run("R")
+    scene.run()
+    scene.run("retry", "R")
+    (run / "late.txt").write_text("late")
+    scene.run()
+    history = explain(scene, "R").partition("History")[2]
+    assert "UTC its published manifest was read from the container" in history and "adopted" not in history
+    assert history.endswith("UTC published again")
+    for code, words in EVENTS.items():
+        assert happened(Event(0.0, code, {}), names=True) == words
 
 
 def test_a_flagged_run_and_what_a_person_can_do(scene: Scene) -> None:
