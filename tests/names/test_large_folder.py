@@ -14,8 +14,8 @@ from benchmarks.discarding import Discarding
 from tests.passes.scene import FLAG, Scene
 
 FILES = 100_000
-LONG = 250
-"""Seconds, on a busy machine; alone it takes a tenth."""
+LONG = 1200
+"""Seconds, on a busy machine; alone it takes a fiftieth."""
 MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_http_lua_module.so")
 
 
@@ -30,17 +30,25 @@ def run(scene: Scene) -> pathlib.Path:
     return run
 
 
-@pytest.mark.timeout(600)
-def test_a_hundred_thousand_files_in_one_folder(scene: Scene, run: pathlib.Path) -> None:
+@pytest.mark.timeout(3000)
+def test_a_hundred_thousand_files_in_one_folder_are_planned(scene: Scene, run: pathlib.Path) -> None:
     scene.config["uploader"] = "native"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     planned = scene.run("--dry-run", timeout=LONG)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert f"would be carried: {FILES + 3} files" in planned.stdout
-    # Processor time, which a busy machine stretches less than time.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
-    if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None or not MODULE.exists():
-        return  # only the benchmarks need nginx; what it adds here is the carrying, which they measure
+    # Processor time, which a busy machine stretches less than time. Each name compared with each would take hours.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 120
+
+
+@pytest.mark.skipif(
+    shutil.which("nginx", path="/usr/sbin:/usr/bin") is None or not MODULE.exists(),
+    reason="the server that discards is not there: embedded/bootstrap bench installs it",
+)
+@pytest.mark.timeout(3000)
+def test_they_are_carried(scene: Scene, run: pathlib.Path) -> None:
+    """Azurite would take minutes."""
+    scene.config["uploader"] = "native"
     with Discarding() as server:
         scene.config["blob-endpoint"] = server.endpoint
         outcome = scene.run(timeout=LONG)
