@@ -11,6 +11,7 @@ import shutil
 
 import pytest
 
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import DOCUMENTS, FLAG, Scene, eventually, tree, write
 
@@ -193,7 +194,7 @@ def test_nobody_waits_for_a_dry_run(scene: Scene, proxy: Proxy, how: str) -> Non
     if how == "killed":
         dry.kill()
     proxy.hold.set()
-    said = dry.communicate(timeout=60)[0]
+    said = dry.communicate(timeout=LONG)[0]
     assert how == "killed" or "would be carried: 0 files" in said, "by now it is there"
     left = {path.name for path in folder.iterdir()} - there
     assert not [name for name in left if "dry-run" in name or name.endswith(".work")]

@@ -16,6 +16,7 @@ import pytest
 
 from embedded.instrument import Instrument
 from embedded.runs import write_nextseq
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
 from tests.passes.test_incremental import early, going_on
@@ -204,7 +205,7 @@ def test_a_long_walk_is_no_time_between_two_looks(early: Scene) -> None:
     def walks_long(late: int) -> None:
         command = [sys.executable, "-c", SLOW, str(late), "--config-file", str(config)]
         environment = early.start_command.clean_environment()
-        subprocess.run(command, cwd=early.folder, env=environment, check=True, timeout=60)
+        subprocess.run(command, cwd=early.folder, env=environment, check=True, timeout=LONG)
 
     walks_long(0)
     walks_long(1000)
@@ -348,9 +349,10 @@ def test_a_pass_that_is_asked_to_stop(early: Scene, proxy: Proxy) -> None:
 
     proxy.before = first
     process = early.start()
-    assert began.wait(30)
+    assert began.wait(LONG)
     process.terminate()
-    process.communicate(timeout=60)
+    # Before the request that is held back would be given up.
+    process.communicate(timeout=80)
     assert process.returncode == 143
     assert early.state("A") == ("waiting", "flag-missing")
     proxy.hold.set()

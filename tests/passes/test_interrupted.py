@@ -8,6 +8,7 @@ import typing
 
 import pytest
 
+from tests.conftest import LONG
 from tests.passes import kill_points
 from tests.passes.proxy import Proxy
 from tests.passes.scene import DOCUMENTS, FLAG, Scene, eventually, tree
@@ -64,9 +65,9 @@ def ended_well(scene: Scene, content: dict[str, bytes]) -> None:
 def kill(scene: Scene, step: str, event: str, fragment: str, number: int) -> None:
     fragment = fragment.format(container=scene.container.container_name)
     killed = scene.start(environment=kill_points.environment(scene.folder, event, fragment, number))
-    output = "".join(killed.communicate(timeout=60))
+    output = "".join(killed.communicate(timeout=LONG))
     assert killed.returncode == -signal.SIGKILL, f"never came to this point: {step}\n{output}"
-    assert eventually(lambda: not scene.azcopy_runs(), 5), f"AzCopy lives on: {step}"
+    assert eventually(lambda: not scene.azcopy_runs(), 60), f"AzCopy lives on: {step}"
     if scene.is_published("R"):
         scene.check_sums("R")
 
@@ -98,7 +99,7 @@ def test_killed_while_the_manifest_grows(scene: Scene, with_ledger: bool) -> Non
     for suffix in DOCUMENTS:
         point = kill_points.environment(scene.folder, "http.client.send", put + suffix)
         killed = scene.start(environment=point)
-        killed.communicate(timeout=60)
+        killed.communicate(timeout=LONG)
         assert killed.returncode == -signal.SIGKILL, suffix
         if not with_ledger:
             scene.lose_ledger()
@@ -130,9 +131,9 @@ def test_a_signal_while_azcopy_runs(
     assert eventually(scene.azcopy_runs)
     assert eventually(lambda: any(f"/R/{FLAG}" in path for _, path in proxy.seen))
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=15)
+    _, stderr = process.communicate(timeout=80)
     assert process.returncode == code, stderr
-    assert eventually(lambda: not scene.azcopy_runs(), 5), "AzCopy lives on"
+    assert eventually(lambda: not scene.azcopy_runs(), 60), "AzCopy lives on"
     assert "Traceback" not in stderr
     if number != signal.SIGKILL:
         assert "the next pass goes on from here" in stderr

@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 
 def test_a_stall_is_ended_and_stops_no_other_run(scene: Scene, proxy: Proxy) -> None:
-    scene.through(proxy).config |= {"timeout": 3, "retry-times": 2}
+    scene.through(proxy).config |= {"timeout": 12, "retry-times": 2}
     scene.make_run("STALLS")
     scene.make_run("WORKS")
 
@@ -25,9 +25,9 @@ def test_a_stall_is_ended_and_stops_no_other_run(scene: Scene, proxy: Proxy) -> 
     proxy.before = stall
     outcome = scene.run(expect=1)
     assert (
-        "STALLS: not verified after 2 tries: AzCopy made no progress for 3 s and was ended" in outcome.stderr
+        "STALLS: not verified after 2 tries: AzCopy made no progress for 12 s and was ended" in outcome.stderr
     )
-    assert outcome.seconds < 45
+    assert outcome.seconds < 200, "and not as long as the proxy holds it"
     assert not scene.azcopy_runs()
     assert scene.azcopy_jobs() == 3
     assert scene.is_published("WORKS") and not scene.is_published("STALLS")
@@ -58,7 +58,7 @@ def test_a_flapping_network_heals_within_the_tries(scene: Scene, proxy: Proxy) -
 def test_storage_that_fails_for_good_is_told_with_waiting_runs_still_named(
     scene: Scene, proxy: Proxy
 ) -> None:
-    scene.through(proxy).config |= {"timeout": 3, "retry-times": 1}
+    scene.through(proxy).config["retry-times"] = 1
     scene.make_run("R")
     waiting = scene.main / "WAITING"
     write(waiting, {"RunInfo.xml": "x"})

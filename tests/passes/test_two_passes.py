@@ -6,6 +6,7 @@ import shlex
 import shutil
 import typing
 
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, eventually
 
@@ -34,7 +35,7 @@ def test_a_second_pass_while_one_runs_and_one_that_hangs(scene: Scene, proxy: Pr
     assert "no sign of life for 25 h" in scene.run(expect=3).stderr
     assert scene.etags() == before
     proxy.hold.set()
-    _, stderr = first.communicate(timeout=60)
+    _, stderr = first.communicate(timeout=LONG)
     assert first.returncode == 0, stderr
     assert scene.is_published("R")
     scene.run()
@@ -50,7 +51,7 @@ def test_a_lock_that_a_killed_pass_leaves_does_not_stop_the_next(scene: Scene, p
 
     proxy.before = kill
     process = scene.start()
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG)
     proxy.reset()
     scene.sql("UPDATE flow SET heartbeat = heartbeat - 25 * 3600")
     scene.run()
@@ -66,7 +67,7 @@ def test_two_flows_into_one_container_do_not_wait_for_each_other(scene: Scene, p
     scene.run()
     scene.check_sums("elsewhere/R")
     proxy.hold.set()
-    first.communicate(timeout=60)
+    first.communicate(timeout=LONG)
     assert first.returncode == 0 and scene.is_published("R")
 
 
