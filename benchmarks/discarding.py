@@ -71,22 +71,26 @@ class Discarding:
                 "the discarding server is nginx: apt-get install nginx-light libnginx-mod-http-lua"
             )
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="discarding-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        # Bound, but nobody listens: until nginx does, no other can take this port.
+        ours = socket.socket()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ours.bind(("127.0.0.1", 0))
+        self.port = int(ours.getsockname()[1])
         configuration = self._folder / "nginx.conf"
         lua = pathlib.Path(__file__).with_suffix(".lua")
         configuration.write_text(_CONFIGURATION.format(folder=self._folder, port=self.port, lua=lua))
         # TERM ends its worker processes as well.
         argv = ["setpriv", "--pdeathsig", "TERM", nginx, "-c", str(configuration), "-p", str(self._folder)]
         self._process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.received()
+                ours.close()
                 return self
             except OSError as error:
                 if time.monotonic() > deadline or self._process.poll() is not None:
+                    ours.close()
                     self.__exit__(None, None, None)
                     raise SystemExit(f"nginx does not answer: {error}") from error
                 time.sleep(0.02)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -48,7 +50,7 @@ class Azurite:
         certificate_key: pathlib.Path | None = None,
         oauth: bool = False,
         loose: bool = False,
-        start_timeout: float = 60.0,
+        start_timeout: float = 200.0,
     ) -> None:
         if (certificate is None) != (certificate_key is None):
             raise ValueError("certificate and certificate_key come together")
@@ -63,6 +65,7 @@ class Azurite:
         self._loose = loose
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[bytes] | None = None
+        self._held: socket.socket | None = None
 
     def __enter__(self) -> Azurite:
         try:
@@ -79,6 +82,7 @@ class Azurite:
         trace: types.TracebackType | None,
     ) -> None:
         self.stop()
+        self._let_go()
         if self._given is None and self._location is not None:
             shutil.rmtree(self._location, ignore_errors=True)
             self._location = None
@@ -127,6 +131,7 @@ class Azurite:
             text = printed.read_text(encoding="utf-8", errors="replace")
             if found := _LISTENS.search(text):
                 self.port = int(found.group(1))
+                self._let_go()
                 return
             if ended is not None:
                 self._process = None
@@ -143,10 +148,25 @@ class Azurite:
             return
         process.terminate()
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._hold()
+
+    def _hold(self) -> None:
+        """The port stays ours until the next start: bound, but nobody listens."""
+        if self.port:
+            self._held = socket.socket()
+            self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Where somebody was quicker, the next start will say so.
+            with contextlib.suppress(OSError):
+                self._held.bind(("127.0.0.1", self.port))
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def _credential(self) -> dict[str, str]:
         return {"account_name": self.account, "account_key": self.key}
