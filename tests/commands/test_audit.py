@@ -11,6 +11,7 @@ import pytest
 from embedded.azurite import Azurite
 from sync_to_azure.commands.audit_words import bytes_of
 from sync_to_azure.errors import ConfigurationError
+from tests.conftest import LONG
 from tests.bad_input.faults import told
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene, eventually
@@ -185,7 +186,7 @@ def test_an_audit_that_was_stopped_goes_on(native: Scene, proxy: Proxy) -> None:
     process = native.start("audit", "--read-back")
     assert eventually(lambda: native.sql("SELECT 1 FROM audit WHERE cursor >= '199'"))
     process.terminate()
-    output = process.communicate(timeout=20)[1]
+    output = process.communicate(timeout=50)[1]
     assert process.returncode == 143 and "the next audit goes on from here" in output, output
     proxy.reset()
     audit(native, "--read-back")
@@ -212,7 +213,7 @@ def test_beside_a_pass_a_run_in_the_middle_of_being_published_is_no_finding(
     said = audit(native)
     assert "1 being published" in said and "0 wrong" in said
     proxy.hold.set()
-    assert process.wait(30) == 0
+    assert process.wait(LONG) == 0
     assert "1 well" in audit(native)
 
 
@@ -245,7 +246,7 @@ def test_two_audits_do_not_meet(native: Scene, proxy: Proxy) -> None:
     assert eventually(lambda: proxy.seen)
     told(native.run_command("audit", config=native.config), 0, "another audit of", "nothing done")
     process.terminate()
-    process.communicate(timeout=20)
+    process.communicate(timeout=50)
 
 
 def test_the_storage_is_not_there(native: Scene) -> None:

@@ -153,7 +153,7 @@ def test_stopped_and_started_again(native: Scene, proxy: Proxy, tmp_path: pathli
     process = native.start_command("restore", "R", "--to", back, config=config)
     assert eventually(lambda: (back / "R" / "29").exists())
     process.send_signal(signal.SIGINT)
-    _, told_then = process.communicate(timeout=20)
+    _, told_then = process.communicate(timeout=50)
     assert process.returncode == 130 and "start again" in told_then, told_then
     proxy.reset()
     assert not (back / "R" / "30").exists()

@@ -18,6 +18,7 @@ from sync_to_azure.ledger import Flow, Ledger, words
 from sync_to_azure.ledger.audits import WELL, Audited, Audits, Finding
 from sync_to_azure.model import Progress, State
 from sync_to_azure.reasons import STATES, Reason, Standing, standing, what_next
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, eventually, touch_later
 
@@ -222,7 +223,7 @@ def on_a_terminal(command: list[str], environment: dict[str, str], columns: int)
             output += block
     except OSError:  # the terminal's end, as Linux tells it
         pass
-    process.wait(timeout=60)
+    process.wait(LONG)
     os.close(leader)
     return output.decode().replace("\r\n", "\n")
 
@@ -344,7 +345,7 @@ def test_while_a_pass_works(scene: Scene, proxy: Proxy) -> None:
     assert states["R"] == "uploading"
     assert "A pass is at work" in scene.run("status").stdout
     proxy.hold.set()
-    assert running.wait(timeout=60) == 0
+    assert running.wait(LONG) == 0
     document = json.loads(scene.run("status", "--json").stdout)
     assert document["pass"]["running"] is False and {run["progress"] for run in document["runs"]} == {None}
     assert scene.run("status").stdout.startswith("All 2 runs are safe.")
@@ -378,7 +379,7 @@ def test_the_rows_of_files_are_not_read(
 
 
 def _without_times(text: str) -> str:
-    return re.sub(r"\d+ s ago|\"(now|written|at)\": \"[^\"]+\"", "", text)
+    return re.sub(r"(\d+ \w+ )+ago|\"(now|written|at)\": \"[^\"]+\"", "", text)
 
 
 def test_completion_offers_commands_and_runs(
@@ -399,7 +400,7 @@ def test_completion_offers_commands_and_runs(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LONG,
             check=True,
         )
         assert done.stderr == ""
@@ -412,4 +413,4 @@ def test_completion_offers_commands_and_runs(
     ), "without a config nothing is known, and nothing is said"
     began = time.monotonic()
     assert offered(f"sync_to_azure --config-file {path} hold Z", 4) == []
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 100

@@ -11,6 +11,7 @@ import typing
 
 import pytest
 
+from tests.conftest import LONG
 from tests.passes import kill_points
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, eventually, touch_later, tree
@@ -137,7 +138,7 @@ def test_a_word_given_while_the_run_is_carried(scene: Scene, proxy: Proxy) -> No
     assert eventually(lambda: any(f"/R/{FLAG}" in path for _, path in proxy.seen))
     assert "R is held" in say(scene, "hold", "R", "--reason", "wait")
     proxy.hold.set()
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=LONG)
     assert running.returncode == 0, stderr
     assert "a person's word came" in stderr and not scene.is_published("R")
     proxy.reset()
@@ -341,7 +342,7 @@ def kill(scene: Scene, step: str, fragment: str, number: int) -> None:
     killed = scene.start(
         environment=kill_points.environment(scene.folder, "http.client.send", fragment, number)
     )
-    output = "".join(killed.communicate(timeout=60))
+    output = "".join(killed.communicate(timeout=LONG))
     assert killed.returncode == -signal.SIGKILL, f"never came to this point: {step}\n{output}"
     nothing_is_claimed_or_lost(scene)
 
@@ -489,7 +490,7 @@ def test_killed_while_another_tools_blobs_are_replaced(scene: Scene, step: str) 
         number,
     )
     killed = scene.start(environment=point)
-    assert killed.communicate(timeout=60) and killed.returncode == -signal.SIGKILL, step
+    assert killed.communicate(timeout=LONG) and killed.returncode == -signal.SIGKILL, step
     assert scene.get("R/RunInfo.xml") == b"<other/>" or b"<other/>" in snapshots(scene, "R/RunInfo.xml")
     scene.run()
     assert tree(scene.download("R/") / "R") == tree(run)
@@ -541,7 +542,7 @@ def test_a_hold_while_a_run_is_being_removed(scene: Scene) -> None:
     run = scene.make_run("R")
     scene.config["remove-source"] = "true"
     killed = scene.start(environment=kill_points.environment(scene.folder, "os.remove", "RunInfo.xml", 1))
-    killed.communicate(timeout=60)
+    killed.communicate(timeout=LONG)
     assert killed.returncode == -signal.SIGKILL
     say(scene, "hold", "R", "--reason", "wait")
     [aside] = scene.main.iterdir()

@@ -179,7 +179,7 @@ def test_what_means_harm_stops_nothing_else(scene: Scene, kind: str) -> None:
             path.mkdir()
     other = write_miseq(scene.main)
     carried = kind not in ("symlink", "fifo")
-    outcome = scene.run(expect=0 if carried else 1, timeout=60)
+    outcome = scene.run(expect=0 if carried else 1)
     assert "Traceback" not in outcome.output and scene.is_published(other.name)
     assert scene.is_published(NOVASEQ) == carried
     if carried and kind in ("cycles", "folder"):

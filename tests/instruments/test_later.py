@@ -14,6 +14,7 @@ import pytest
 from embedded import layouts
 from embedded.azurite import Azurite
 from embedded.runs import write_miseq
+from tests.conftest import LONG
 from tests.instruments.test_passes import NANOPORE, NOVASEQ, PACBIO, failed_novaseq, instrument, receipt
 from tests.passes.scene import Scene
 from tests.secrets.hunt import Hunt
@@ -143,7 +144,7 @@ def test_what_is_told_of_its_end_is_of_the_files_that_are_published(scene: Scene
         env=scene.start_command.clean_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
     )
     assert "files changed while they were carried" in done.stderr, done.stderr
     assert run.is_dir() and not scene.is_published(NOVASEQ)

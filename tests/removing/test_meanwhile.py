@@ -10,6 +10,7 @@ import typing
 
 import pytest
 
+from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
 from tests.removing import meanwhile
@@ -119,7 +120,7 @@ def namespace(
         env=scene.start_command.clean_environment() | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LONG,
         check=False,
     )
 
@@ -276,7 +277,7 @@ def test_two_machines(scene: Scene, contents: Contents, other: str) -> None:
     for _ in range(3):
         both = [scene.start_command(config=config) for config in (mine, theirs)]
         for process in both:
-            _, stderr = process.communicate(timeout=100)
+            _, stderr = process.communicate(timeout=LONG)
             assert "Traceback" not in stderr and "internal error" not in stderr
         contents.check()
     for config in (mine, theirs, mine):

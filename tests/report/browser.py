@@ -11,6 +11,7 @@ import shutil
 import typing
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
@@ -65,6 +66,15 @@ class Browser:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
 
+def _started(options: Options) -> webdriver.Chrome:
+    """Selenium looks for a free port and lets it go before chromedriver takes it: another may come in between."""
+    program = shutil.which("chromedriver") or "/usr/bin/chromedriver"
+    for _ in range(2):
+        with contextlib.suppress(WebDriverException):
+            return webdriver.Chrome(options, Service(program))
+    return webdriver.Chrome(options, Service(program))
+
+
 @contextlib.contextmanager
 def browser(folder: pathlib.Path) -> collections.abc.Iterator[Browser]:
     """``folder``: for the browser's own files. Everything that it started ends with it."""
@@ -83,9 +93,9 @@ def browser(folder: pathlib.Path) -> collections.abc.Iterator[Browser]:
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    driver = webdriver.Chrome(options, Service(shutil.which("chromedriver") or "/usr/bin/chromedriver"))
+    driver = _started(options)
     try:
-        driver.set_page_load_timeout(60)
+        driver.set_page_load_timeout(240)
         driver.get("about:blank")
         for log in ("performance", "browser"):
             driver.get_log(log)  # of Chromium's own first page

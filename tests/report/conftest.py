@@ -13,6 +13,7 @@ import pytest
 
 from embedded.tools import PROJECT
 from sync_to_azure.ledger import Ledger
+from tests.conftest import LONG
 from tests.report import lively
 from tests.report.browser import Browser, browser
 
@@ -46,7 +47,7 @@ class Lab:
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LONG,
             check=False,
         )
         assert done.returncode == expect, done.stdout + done.stderr
