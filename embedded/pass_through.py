@@ -56,12 +56,12 @@ class PassThrough(pyfuse3.Operations):
             self._next += 1
         return self._inodes[path]
 
-    def forget(self, path: str) -> None:
+    def forget_path(self, path: str) -> None:
         """Its inode may still be asked for; a new entry of that name gets another."""
         self._inodes.pop(path, None)
 
     def _moved(self, old: str, new: str) -> None:
-        self.forget(new)
+        self.forget_path(new)
         for path in [each for each in self._inodes if each == old or each.startswith(old + "/")]:
             inode, to = self._inodes.pop(path), new + path.removeprefix(old)
             self._inodes[to], self._paths[inode] = inode, to
@@ -155,7 +155,7 @@ class PassThrough(pyfuse3.Operations):
 
     def remove(self, how: Callable[[str], None], path: str) -> None:
         really(how, self.real(path))
-        self.forget(path)
+        self.forget_path(path)
 
     async def rename(
         self, old_parent: int, old_name: bytes, new_parent: int, new_name: bytes, flags: int, ctx: Any

@@ -285,7 +285,14 @@ def somebody_else(
 
         def act(request: Request) -> None:
             if some(request):
-                path = world.chance.choice([each for each in world.truth.now["R"] if "Sheet" not in each])
+                # Of a published file that was changed at the source the blob is the only copy.
+                lines = world.watch.standing("R").lines or {}
+                twice = [
+                    each
+                    for each, now in world.truth.now["R"].items()
+                    if "Sheet" not in each and lines.get(each, now) == now
+                ]
+                path = world.chance.choice(twice)
                 world.spoil(f"R/{path}", world.chance.randbytes(50) if overwrites else None)
                 world.strike(fault.name)
 

@@ -135,6 +135,7 @@ def one_file(
             path = world.path("R", name)
             if not kept and path.is_file() and not path.is_symlink():
                 kept.append(path.read_bytes())
+                world.once.setdefault(name, []).append(kept[0])
 
                 def how(path: pathlib.Path) -> bytes | None:
                     return change(world, path)
@@ -152,7 +153,8 @@ def one_file(
 
 
 def _mend(world: World, name: str, content: bytes) -> None:
-    """What a person would do: what is no plain file is put back; a published file that changed is brought back."""
+    """What a person would do: what is no plain file is put back; a published file that changed is brought back, as it
+    was published: another fault of the pair may have changed it before or after."""
     path = world.path("R", name)
     if not path.parent.is_dir():
         return
@@ -167,9 +169,10 @@ def _mend(world: World, name: str, content: bytes) -> None:
         standing = world.watch.standing("R")
         published = (standing.lines or {}).get(name) if standing.marker is not None else None
         if published is not None and published != digest(path.read_bytes()):
-            assert published == digest(content), "the manifest has what never was"
+            good = [each for each in world.once[name] if digest(each) == published]
+            assert good, "the manifest has what never was"
             world.truth.destroyed("R", name, digest(path.read_bytes()), "brought back")
-            world.write("R", {name: content})
+            world.write("R", {name: good[0]})
 
 
 @contextlib.contextmanager

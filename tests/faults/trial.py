@@ -133,8 +133,8 @@ class Trial:
         if untold - told and not self.violations:
             # A run that changes while it is carried is not looked at any further in that pass.
             self._stand(told)
-        if all(code < 0 or code == 143 for code in self.codes):
-            # Whoever is killed says nothing.
+        if all(code < 0 or code in (3, 143) for code in self.codes):
+            # Whoever is killed says nothing, and without share or storage nothing of a single run.
             return
         for name in untold - told:
             self.violated(f"{name}: no pass said {BY_NAME[name].words!r}")

@@ -82,6 +82,8 @@ class World:
         self.watch = Watch(container, self.truth)
         self.struck: set[str] = set()
         self.found_by_thorough = False
+        self.once: dict[str, list[bytes]] = {}
+        """By path: what files held before each fault that changed them."""
         self.acts: list[Act] = []
         self.heads: list[Act] = []
         self.changes: list[collections.abc.Callable[[Request, bytes], bytes]] = []
@@ -219,7 +221,8 @@ class World:
         """``change`` returns what the file holds then, None where none stands there any more."""
         path = self.path(run, name)
         was = digest(path.read_bytes())
-        kept = self.watch.is_published(run, name, was)
+        # Whose blob the harness spoilt, of that the source held the only copy.
+        kept = self.watch.is_published(run, name, was) and not self.is_spoilt(f"{run}/{name}")
         content = change(path)
         why = getattr(change, "__name__", "altered")
         self.truth.note(f"{run}/{name}: {why}{', published before' if kept else ''}")
@@ -249,6 +252,10 @@ class World:
         else:
             self.truth.spoilt[blob] = str(client.upload_blob(content, overwrite=True)["etag"]).strip('"')
         self.truth.note(f"blob {blob} {'deleted' if content is None else 'overwritten'} by somebody else")
+
+    def is_spoilt(self, blob: str) -> bool:
+        """Does it stand as somebody else left it?"""
+        return blob in self.truth.spoilt and self.watch.etags().get(blob) == self.truth.spoilt[blob]
 
     # The line
 

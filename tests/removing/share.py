@@ -119,7 +119,7 @@ class Share(PassThrough):
             return
         elif not number or act == "done":
             self.remove(os.unlink, path)
-        self.forget(path)
+        self.forget_path(path)
         if number and act != "silly":
             raise pyfuse3.FUSEError(number)
 
