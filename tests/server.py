@@ -19,7 +19,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def nobody_listens() -> collections.abc.Iterator[int]:
-    """A port at which connections are refused. It stays ours, so that no other test's server can get it."""
+    """A port at which connections are refused. It stays ours, so that no other test's server can get it; but one that
+    is started within may take it (it sets SO_REUSEADDR, as all servers do)."""
     with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

@@ -13,7 +13,6 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ import urllib.request
 import pytest
 
 from embedded.tools import PROJECT
+from tests.server import nobody_listens
 
 TAG = "tried"
 SIZE = "the image"
@@ -92,31 +92,31 @@ def engine() -> collections.abc.Iterator[Engine]:
 
 @contextlib.contextmanager
 def _registry(folder: pathlib.Path) -> collections.abc.Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     config = folder / "registry.yml"
-    config.write_text(
-        "version: 0.1\nlog: {level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    server = subprocess.Popen(
-        ["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with nobody_listens() as port:
+        config.write_text(
+            "version: 0.1\nlog: {level: error}\n"
+            f"storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
+        )
+        server = subprocess.Popen(
+            ["docker-registry", "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 120
+        while not _answers(port):
+            assert server.poll() is None and time.monotonic() < deadline, "docker-registry does not answer"
+            time.sleep(0.05)
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5):
-                    break
-            except OSError:
-                assert (
-                    server.poll() is None and time.monotonic() < deadline
-                ), "docker-registry does not answer"
-                time.sleep(0.05)
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5):
+            return True
+    return False
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import uuid
 import pytest
 
 from embedded.tools import PROJECT
+from tests.server import nobody_listens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,25 +97,24 @@ def vm() -> collections.abc.Iterator[Vm]:
         authorized = folder / "authorized"
         authorized.write_bytes((folder / "key.pub").read_bytes())
         authorized.chmod(0o644)
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        (folder / "sshd_config").write_text(
-            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
-            f"PasswordAuthentication no\nStrictModes no\nAuthorizedKeysFile {authorized}\n"
-        )
         pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         sshd = shutil.which("sshd", path=path)
-        server = subprocess.Popen(
-            [str(sshd), "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=5).close()
-                break
-            except OSError:
-                assert server.poll() is None and time.monotonic() < deadline, "sshd does not listen"
-                time.sleep(0.05)
+        with nobody_listens() as port:
+            (folder / "sshd_config").write_text(
+                f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile none\nUsePAM no\n"
+                f"PasswordAuthentication no\nStrictModes no\nAuthorizedKeysFile {authorized}\n"
+            )
+            server = subprocess.Popen(
+                [str(sshd), "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL
+            )
+            deadline = time.monotonic() + 120
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                    break
+                except OSError:
+                    assert server.poll() is None and time.monotonic() < deadline, "sshd does not listen"
+                    time.sleep(0.05)
         options = (
             "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o BatchMode=yes"
         )
@@ -122,7 +122,7 @@ def vm() -> collections.abc.Iterator[Vm]:
     finally:
         if server is not None:
             server.terminate()
-            server.wait(10)
+            server.wait(60)
         subprocess.run(["crontab", "-r", "-u", user], capture_output=True)
-        subprocess.run(["userdel", user], check=True)
+        subprocess.run(["userdel", "--force", user], check=True)
         shutil.rmtree(folder, ignore_errors=True)
