@@ -223,7 +223,13 @@ def _verify_and_publish(
     if files.pending(run) if run.is_published else run.state is not State.FLAGGED:
         # A flag stays until it is solved: known trouble, that is looked at again, is no news.
         rooms.set_state(work, State.UPLOADING, None)
-    verdict = carry.until_verified(rooms, work)
+    try:
+        verdict = carry.until_verified(rooms, work)
+    except RunChanged:
+        raise
+    except RunError:
+        rest.tell_change(rooms, work, changed)
+        raise
     if look.fingerprint_now(rooms, work) != work.fingerprint or instruments.tells_otherwise(work):
         raise RunChanged(f"{work.key}: files changed while they were carried")
     other_sheets = sheets.recognise(rooms, work, sheet)

@@ -87,6 +87,14 @@ def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
     )
 
 
+def tell_change(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+    """Beside what keeps its new files from being carried: the graver of the two must not wait for that to end."""
+    if changed.count:
+        reason = Reason(changed.code, {"count": changed.count, "names": changed.names})
+        advice = f" ({reason.advice})" if reason.advice else ""
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}")
+
+
 def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
     """The source moved while it was carried: nothing failed, the quiet time starts over."""
     _log.warning("%s", error)

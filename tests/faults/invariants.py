@@ -110,10 +110,17 @@ def _leftovers(world: World) -> list[str]:
     found = [f"AzCopy {number} lives on" for number in world.azcopies()]
     found += [f"{path.name} is left in the main folder" for path in world.disk.glob(f"{ASIDE}*")]
     jobs = world.folder / "plans" / "jobs"
-    found += [f"plans of {path.parent.name} are left" for path in jobs.glob("*/plans")]
+    if _sent_since_a_kill(world):
+        found += [f"plans of {path.parent.name} are left" for path in jobs.glob("*/plans")]
     state = world.folder / "state"
     found += [f"{path.name} is left" for path in state.glob("*.work*")]
     return found
+
+
+def _sent_since_a_kill(world: World) -> bool:
+    """What a killed AzCopy left goes when the next one is started; nothing of it is needed before."""
+    killed = max((number for number, each in enumerate(world.passes) if each.code < 0), default=-1)
+    return any(": sending " in each.output for each in world.passes[killed + 1 :])
 
 
 def told(world: World) -> str:

@@ -174,3 +174,22 @@ def test_what_cannot_be_carried_does_not_hide_a_change(world: World) -> None:
     outcome = world.run()
     assert outcome.code == 1 and "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
     holds(world)
+
+
+def test_a_lease_does_not_hide_a_change(world: World) -> None:
+    """As before, and a new file that cannot be sent."""
+    assert world.run().code == 0
+    world.write("R", {"pay.txt": b"pay"})
+    world.alter("R", "RunInfo.xml", other_content)
+
+    def act(request: Request) -> Answer | None:
+        return Answer(412, "LeaseIdMissing") if request.writes and request.blob == "R/pay.txt" else None
+
+    with acting(world, act):
+        outcome = world.run()
+    assert outcome.code == 1 and "R/pay.txt: the service refuses for good" in outcome.output, outcome.output
+    assert "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
+    holds(world)
+    outcome = world.run()
+    assert outcome.code == 1 and "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
+    holds(world)
