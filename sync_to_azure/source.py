@@ -51,7 +51,7 @@ class Mount:
     source: str
 
 
-_UNKNOWN = Mount("unknown", "unknown")
+UNKNOWN_MOUNT = Mount("unknown", "unknown")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,7 +164,8 @@ def top_level_files(run: RunFolder) -> list[str]:
 
 def mount_of(folder: Path) -> Mount:
     """The mount that holds the folder, as the kernel says: by the paths of mount points alone one cannot tell, as one
-    that lies deeper may be hidden under a later one above it."""
+    that lies deeper may be hidden under a later one above it. UNKNOWN_MOUNT where the kernel does not say, or the
+    folder cannot be opened at this moment."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -174,7 +175,7 @@ def mount_of(folder: Path) -> Mount:
         with open("/proc/self/mountinfo", "rb") as lines:
             return mount_numbered(number, lines)
     except OSError:
-        return _UNKNOWN
+        return UNKNOWN_MOUNT
 
 
 def mount_number(handle: int) -> bytes:
@@ -203,7 +204,7 @@ def mount_numbered(number: bytes, mountinfo: Iterable[bytes]) -> Mount:
         about = right.split(b" ")
         if left.split(b" ")[0] == number and len(about) > 1:
             return Mount(shown(about[0]), shown(_unescape(about[1].rstrip(b"\n"))))
-    return _UNKNOWN
+    return UNKNOWN_MOUNT
 
 
 def _unescape(text: bytes) -> bytes:

@@ -14,7 +14,15 @@ from sync_to_azure.ledger import Run
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.names import run_name_problem
 from sync_to_azure.reasons import Reason
-from sync_to_azure.source import Found, RunFolder, find_runs, find_sheets, sheets_for, top_level_files
+from sync_to_azure.source import (
+    UNKNOWN_MOUNT,
+    Found,
+    RunFolder,
+    find_runs,
+    find_sheets,
+    sheets_for,
+    top_level_files,
+)
 from sync_to_azure.steps import instruments, placing, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import FingerprintBuilder, walk
@@ -28,8 +36,18 @@ def at_main_folder(rooms: Rooms) -> Found:
     """Scan the main folder. Raises SourceUnavailable when what it shows cannot be the truth (an unmounted share)."""
     settings, ledger, now = rooms.settings, rooms.ledger, rooms.clock.now()
     found = find_runs(settings.main_folder)
-    known = ledger.mount()
+    unknown = (UNKNOWN_MOUNT.kind, UNKNOWN_MOUNT.source)
     mount = (found.mount.kind, found.mount.source)
+    known = ledger.mount()
+    if known == unknown:
+        # Earlier versions noted it, when a share was stale at the very first look.
+        known = None
+    if known is not None and mount == unknown:
+        raise SourceUnavailable(
+            f"main folder {settings.main_folder}: nobody can say on which file system it lies now; last time it was"
+            f" {known[1]} ({known[0]})",
+            "check the mount",
+        )
     if known is not None and known != mount:
         raise SourceUnavailable(
             f"main folder {settings.main_folder} lies on another file system than last time:"
@@ -43,7 +61,7 @@ def at_main_folder(rooms: Rooms) -> Found:
             "is the share mounted? If a person or another machine really took all of them away, delete the state file"
             f" {ledger.path} (costs time, no data)",
         )
-    if known is None:
+    if known is None and mount != unknown:
         ledger.set_mount(*mount)
     if not found.runs and not found.aside and not ledger.runs():
         _log.warning("main folder %s holds no runs", settings.main_folder)

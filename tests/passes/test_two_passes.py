@@ -71,6 +71,25 @@ def test_two_flows_into_one_container_do_not_wait_for_each_other(scene: Scene, p
     assert first.returncode == 0 and scene.is_published("R")
 
 
+def test_a_main_folder_of_which_nobody_can_say_where_it_lies(scene: Scene) -> None:
+    """A share that was stale at the very first look was noted as "unknown", and refused for ever when it was well."""
+    scene.make_run("R")
+    noted = "SELECT mount_kind IS NOT NULL, mount_kind = 'unknown' FROM flow"
+    without_proc = "mount -t tmpfs none /proc"
+    first = scene.in_namespace(without_proc)
+    assert first.returncode == 0, first.stderr
+    assert scene.sql(noted) == [(0, None)], "what is not known is not noted"
+    assert scene.is_published("R")
+    scene.sql("UPDATE flow SET mount_kind = 'unknown', mount_source = 'unknown'")
+    scene.run()
+    assert scene.sql(noted) == [(1, 0)], "earlier versions noted it"
+    scene.make_run("S")
+    again = scene.in_namespace(without_proc)
+    assert again.returncode == 3 and "nobody can say on which file system it lies" in again.stderr
+    scene.run()
+    assert scene.is_published("S")
+
+
 def test_an_empty_or_another_main_folder_is_not_believed(scene: Scene) -> None:
     assert "holds no runs" in scene.run(expect=0).stderr, "nothing on record: a warning"
     run = scene.make_run("R")
