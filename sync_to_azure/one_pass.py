@@ -210,8 +210,8 @@ def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
     elif idle and not _is_news(rooms, work):
         summary.idle += 1
         return
-    if run.state in (State.PUBLISHED, State.REMOVED) and _is_news(rooms, work):
-        summary.published += 1
+    if run.state in (State.PUBLISHED, State.REMOVED):
+        summary.published += _is_published_now(rooms, work)
     summary.runs.append(
         RunLine(run.key, run.state, text, run.files, run.bytes, seconds, work.sent_files, work.sent_bytes)
     )
@@ -226,7 +226,7 @@ def _add_up_continuous(rooms: Rooms, work: Work, reason: Reason, summary: Summar
     elif not work.sent_files:
         summary.idle += 1
         return
-    summary.published += (run.published_at or 0) >= rooms.pass_started
+    summary.published += _is_published_now(rooms, work)
     summary.runs.append(
         RunLine(
             run.key, run.state, reason.text, run.files, run.bytes, seconds, work.sent_files, work.sent_bytes
@@ -235,7 +235,12 @@ def _add_up_continuous(rooms: Rooms, work: Work, reason: Reason, summary: Summar
 
 
 def _is_news(rooms: Rooms, work: Work) -> bool:
-    return work.run.since >= rooms.pass_started or (work.run.published_at or 0) >= rooms.pass_started
+    return work.run.since >= rooms.pass_started or _is_published_now(rooms, work)
+
+
+def _is_published_now(rooms: Rooms, work: Work) -> bool:
+    """Not one that was published before, and was only removed, put back or read from the lake now."""
+    return (work.run.published_at or 0) >= rooms.pass_started
 
 
 def _not_hung(ledger: Ledger | None, clock: Clock) -> None:

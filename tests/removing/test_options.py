@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import typing
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_run_stays_until_it_was_published_for_so_long(scene: Scene, proxy: Pro
     scene.config["remove-after"] = 3 * SECOND
     assert eventually(lambda: not scene.run().returncode and not run.exists())
     assert scene.state("R") == ("removed", None)
+
+
+def test_a_pass_that_only_removes_published_nothing(scene: Scene) -> None:
+    scene.config["remove-source"] = "no"
+    run = scene.make_run("R")
+    assert "1 published" in scene.run().stderr
+    scene.config["remove-source"] = "yes"
+    passed = scene.run()
+    assert not run.exists() and "R: removed from the source" in passed.stderr
+    assert "0 published" in passed.stderr and re.search(r"^R +removed", passed.stdout, re.MULTILINE)
 
 
 def test_with_the_ledger_lost_the_receipt_says_since_when(scene: Scene) -> None:
