@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 
 from tests.faults.fault import Fault, Some, acting, at_end, is_data
@@ -40,9 +41,11 @@ def _at_a_random_instant(world: World, do: collections.abc.Callable[[], object])
     else:
         wait = chance.uniform(0.1, 1.2 if world.plan.uploader == "native" else 3.5)
 
-        def later(process: object) -> None:
+        def later(process: "subprocess.Popen[str]") -> None:
             time.sleep(wait)
-            do()
+            if process.poll() is None:
+                # Else it would strike the pass after it.
+                do()
 
         world.on_start.append(later)
         yield
