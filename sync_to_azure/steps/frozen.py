@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from sync_to_azure.errors import SourceUnavailable
 from sync_to_azure.hashing import Hasher, hash_file
 from sync_to_azure.model import FileToSend, Progress
+from sync_to_azure.reasons import Reason
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,11 @@ class Differences:
     code: str = "changed-after-verification"
     last: list[FileToSend] = dataclasses.field(default_factory=list)
     renewed: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def reason(self) -> Reason:
+        """What is told of them."""
+        return Reason(self.code, {"count": self.count, "names": self.names})
 
     def add(self, file: FileToSend) -> None:
         self.count += 1

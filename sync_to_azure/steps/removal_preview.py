@@ -61,7 +61,7 @@ def not_published(
     if not files.verdict(run).files:
         return Reason("empty", {}).text
     if changed.count:
-        return Reason(changed.code, {"count": changed.count, "names": changed.names}).text
+        return changed.reason.text
     lost, names = files.held("lost")
     if lost:
         return Reason("blob-lost", {"count": lost, "names": names}).text

@@ -33,7 +33,7 @@ def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     # Also here: a pass that was killed after the marker told nothing.
     instruments.tell_end(rooms, work)
     if changed.count:
-        flag(rooms, work, Reason(changed.code, {"count": changed.count, "names": changed.names}))
+        flag(rooms, work, changed.reason)
         return
     never_ended = continuous.never_ended(rooms, work)
     if never_ended is not None:
@@ -80,19 +80,21 @@ def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
     if work.folder is None:
         reason = Reason(reason.code, {**reason.parameters, "source_gone": True})
     news = rooms.set_state(work, State.FLAGGED, reason)
-    advice = f" ({reason.advice})" if reason.advice else ""
     how = f"; {words.command(rooms.settings, 'explain', work.key)}"
     rooms.trouble(
-        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}{how}", exit_code=1, new=news
+        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}{how}", exit_code=1, new=news
     )
+
+
+def _advice(reason: Reason) -> str:
+    return f" ({reason.advice})" if reason.advice else ""
 
 
 def tell_change(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """Beside what keeps its new files from being carried: the graver of the two must not wait for that to end."""
     if changed.count:
-        reason = Reason(changed.code, {"count": changed.count, "names": changed.names})
-        advice = f" ({reason.advice})" if reason.advice else ""
-        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice}")
+        reason = changed.reason
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}")
 
 
 def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:

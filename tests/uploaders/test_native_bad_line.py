@@ -90,7 +90,7 @@ def test_retry_after_is_obeyed(wire: Wire, through: Settings, run: pathlib.Path)
     wire.act = act
     assert carried(native(through), job_of(run, {"file": b"1"}))[1] is None
     # Our own pauses are shorter than that.
-    assert times[1] - times[0] > 2.9
+    assert 2.9 < times[1] - times[0] < 60
 
 
 def test_a_server_that_says_nothing_is_left_after_the_timeout(
