@@ -12,7 +12,10 @@ INSTRUMENT_SHEET_BLOB = "SampleSheet.instrument.csv"
 PUBLISHED_SUFFIXES = (".md5", ".files.jsonl", ".json", ".sync")
 """The four blobs beside DEST/RUN/, in the order in which they are written; the marker comes last."""
 
-ASIDE_PREFIX = ".sync_to_azure-removing-"
+OURS_PREFIX = ".sync_to_azure"
+"""Every name that we give beside runs, at the source or at the destination, begins so, and no run's name does."""
+
+ASIDE_PREFIX = f"{OURS_PREFIX}-removing-"
 """A run that is being removed is renamed to this and its name, in the main folder."""
 
 NEVER_RUNS = frozenset(
@@ -47,6 +50,12 @@ MAXIMUM_SEGMENTS = 254
 # XML 1.0 cannot hold these, and a listing is XML: one such name makes Azurite's whole listing fail with 500 (tried).
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _JUNK_PATTERN = re.compile("|".join(fnmatch.translate(pattern.casefold()) for pattern in JUNK))
+
+
+def is_ours(name: str) -> bool:
+    """Is this a name that only we give: a folder moved aside, a probe, a claim, a part? No run is uploaded under it.
+    Case does not count: many shares know none."""
+    return name.casefold().startswith(OURS_PREFIX)
 
 
 def is_never_a_run(folder: str) -> bool:
@@ -94,6 +103,8 @@ def run_name_problem(folder: bytes) -> str:
         return reason
     if "\n" in name or "\r" in name:
         return "the name holds a line break"
+    if is_ours(name):
+        return f"the name begins with {OURS_PREFIX}, as only names of sync_to_azure's own do"
     for suffix in PUBLISHED_SUFFIXES:
         if name.endswith(suffix):
             return f"the name ends in {suffix}, which names what is written beside a run"

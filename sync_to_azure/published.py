@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync_to_azure.errors import BlobMissing, RunError, StateUnavailable
 from sync_to_azure.model import Blob
-from sync_to_azure.names import md5_line
+from sync_to_azure.names import is_ours, md5_line
 from sync_to_azure.steps import documents
 
 if TYPE_CHECKING:
@@ -304,7 +304,11 @@ def runs_in(lake: "Lake", destination: str) -> set[str]:
     names = {name.removeprefix(prefix) for name in lake.beside(prefix)}
     marked = {name.removesuffix(_MARKER) for name in names if name.endswith(_MARKER)}
     told = {name.removesuffix(".json") for name in names if name.endswith(".json")}
-    return {run for run in marked | {run for run in told if f"{run}.files.jsonl" in names} if run}
+    return {
+        run
+        for run in marked | {run for run in told if f"{run}.files.jsonl" in names}
+        if run and not is_ours(run)
+    }
 
 
 def _throw_away(folder: Path) -> sqlite3.Connection:

@@ -145,6 +145,10 @@ def test_what_only_looks_like_junk_is_data(name: str) -> None:
         (b"run.md5", ".md5"),
         (b"run\xff", "UTF-8"),
         (b"run\x07", "control"),
+        (b".sync_to_azure-check", ".sync_to_azure"),
+        (b".sync_to_azure-claim-run", ".sync_to_azure"),
+        (b".SYNC_to_azure-removing-run", ".sync_to_azure"),
+        (b".sync_to_azure.part", ".sync_to_azure"),
     ],
 )
 def test_run_names_that_cannot_be_carried(folder: bytes, word: str) -> None:

@@ -319,6 +319,7 @@ def test_destination(load_with: Load, text: str, normal: str) -> None:
         "a\x7f",
         "a\x85",
         "a/ /b",
+        "a/.sync_to_azure-claims",
         "\udcff",
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 
+from sync_to_azure.names import OURS_PREFIX, is_ours
 from sync_to_azure.options import BY_KEY, CONTINUOUS
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice
@@ -108,6 +109,10 @@ def _destination(merge: Merge, text: str) -> str:
         merge.problem("destination", f"{text!r} has an empty segment between two slashes")
     elif any(part.endswith(".") for part in segments):
         merge.problem("destination", f"{text!r} has a segment that ends in a dot; the service would drop it")
+    elif any(is_ours(part) for part in segments):
+        merge.problem(
+            "destination", f"{text!r} has a segment that begins with {OURS_PREFIX}, as only our own names do"
+        )
     elif any("\ud800" <= letter <= "\udfff" or "\x80" <= letter < "\xa0" for letter in inner):
         merge.problem("destination", f"{text!r} is not UTF-8, or holds control characters")
     return inner
