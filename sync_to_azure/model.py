@@ -91,21 +91,26 @@ class Fingerprint:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileToSend:
-    """``path``: bytes below the run folder; ``blob``: name below DEST/RUN/; ``size`` in bytes."""
+    """``path``: bytes below the run folder; ``blob``: name below DEST/RUN/; ``size`` in bytes. ``etag``: of the blob
+    that the plan's listing showed under this name, None if there was none: the condition under which it is written.
+    """
 
     path: bytes
     blob: str
     size: int
     mtime_ns: int
+    etag: str | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sent:
-    """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it."""
+    """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it. ``etag``:
+    that of the answer to our own request, None where the uploader is not told it (AzCopy)."""
 
     blob: str
     evidence: Evidence
     md5: bytes | None = None
+    etag: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

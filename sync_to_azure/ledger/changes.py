@@ -168,7 +168,8 @@ class Changes(Plan):
             connection.execute("UPDATE changed SET applied = 1 WHERE run_id = ?", (run.id,))
             connection.execute(
                 "UPDATE file SET path = c.path, size = c.size, mtime_ns = c.mtime_ns, md5 = NULL, evidence = 0,"
-                " etag = NULL, generation = 0 FROM changed c WHERE file.run_id = ? AND c.run_id = file.run_id"
+                " etag = NULL, etag_is_own = 0, generation = 0 FROM changed c"
+                " WHERE file.run_id = ? AND c.run_id = file.run_id"
                 " AND c.blob = file.blob AND file.generation > 0",
                 (run.id,),
             )

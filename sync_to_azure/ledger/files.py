@@ -63,19 +63,22 @@ class Files(Changes):
 
     def verdict(self, run: Run) -> Verdict:
         """Compare, and write down the evidence: kept where the ETag still stands, what the uploader could promise
-        where it sent the blob in this try, ``listed`` where another ETag appeared, none where it does not match.
+        where the blob stands under the ETag that it was given for it in this try, ``listed`` under any other ETag, none
+        where the blob does not match.
         """
         differs = DIFFERS.replace("f.", "file.")
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET evidence = 0 WHERE run_id = ? AND evidence > 0 AND NOT EXISTS ("
+                "UPDATE file SET evidence = 0, etag_is_own = 0 WHERE run_id = ? AND evidence > 0 AND NOT EXISTS ("
                 f" SELECT 1 FROM work.listing l WHERE l.blob = file.blob AND NOT {differs})",
                 (run.id,),
             )
             connection.execute(
-                "UPDATE file SET etag = l.etag, evidence = CASE"
-                " WHEN s.blob IS NOT NULL AND l.etag IS NOT s.etag_before AND (s.md5 IS NULL OR s.md5 = file.md5)"
-                f"  THEN s.evidence ELSE {int(Evidence.LISTED)} END"
+                "UPDATE file SET etag = l.etag,"
+                f" evidence = CASE WHEN {_SENT_BY_US} AND (s.md5 IS NULL OR s.md5 = file.md5)"
+                f"  THEN s.evidence ELSE {int(Evidence.LISTED)} END,"
+                " etag_is_own = coalesce(s.etag = l.etag AND (s.md5 IS NULL OR s.md5 = file.md5)"
+                f"  AND s.evidence >= {int(Evidence.VALIDATED)}, 0)"
                 " FROM work.listing l LEFT JOIN work.sent s ON s.blob = l.blob"
                 " WHERE file.run_id = ? AND l.blob = file.blob AND file.md5 IS NOT NULL"
                 f" AND (file.evidence = 0 OR file.etag IS NOT l.etag) AND NOT {differs}",
@@ -85,7 +88,7 @@ class Files(Changes):
                 # Ours, whatever stands in it: beside somebody else's blobs, these may be sent anew.
                 connection.execute(
                     "INSERT OR REPLACE INTO own SELECT ?, l.blob, l.etag FROM work.sent s JOIN work.listing l"
-                    " ON l.blob = s.blob WHERE l.etag IS NOT s.etag_before",
+                    f" ON l.blob = s.blob WHERE {_SENT_BY_US}",
                     (run.id,),
                 )
             # Used up: a later ETag, or another run's file of the same name, is not what was sent here.
@@ -127,22 +130,24 @@ class Files(Changes):
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def weaker(self, run: Run, least: Evidence) -> tuple[int, int]:
-        """Files and bytes that are proved, but more weakly than ``least``."""
+    def weaker(self, run: Run, least: Evidence, own: bool = False) -> tuple[int, int]:
+        """Files and bytes that are proved, but more weakly than ``least``; with ``own`` also those whose proof is not
+        an answer to a request of our own."""
         row = self._connection.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM file f WHERE run_id = ? AND {_weaker_than(least)}",
+            f"SELECT count(*), coalesce(sum(size), 0) FROM file f WHERE run_id = ? AND {_weaker_than(least, own)}",
             (run.id,),
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def each_weaker(self, run: Run, least: Evidence) -> Iterator[FileRow]:
-        query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND {_weaker_than(least)}"
+    def each_weaker(self, run: Run, least: Evidence, own: bool = False) -> Iterator[FileRow]:
+        query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND {_weaker_than(least, own)}"
         return map(file_row, self._pages(query, run))
 
     def set_evidence(self, run: Run, blob: str, etag: str, evidence: Evidence) -> None:
+        """After a request of our own that named exactly this ETag (reading it back)."""
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET evidence = ?, etag = ? WHERE run_id = ? AND blob = ?",
+                "UPDATE file SET evidence = ?, etag = ?, etag_is_own = 1 WHERE run_id = ? AND blob = ?",
                 (int(evidence), etag, run.id, blob),
             )
 
@@ -151,8 +156,8 @@ class Files(Changes):
     def put(self, run: Run, rows: Iterable[FileRow]) -> None:
         """Insert rows, replacing those of the same blob."""
         self._insert(
-            "INSERT OR REPLACE INTO file (run_id, blob, path, origin, size, mtime_ns, md5, evidence, etag, generation)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO file (run_id, blob, path, origin, size, mtime_ns, md5, evidence, etag, generation,"
+            " etag_is_own) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     run.id,
@@ -165,6 +170,7 @@ class Files(Changes):
                     int(r.evidence),
                     r.etag,
                     r.generation,
+                    int(r.etag_is_own),
                 )
                 for r in rows
             ),
@@ -200,6 +206,14 @@ class Files(Changes):
             connection.execute("DELETE FROM uncarried WHERE run_id = ?", (run.id,))
 
 
-def _weaker_than(least: Evidence) -> str:
+# The ETag that our own request was answered with; of an uploader that is not told it, any that was not there before.
+_SENT_BY_US = (
+    "s.blob IS NOT NULL"
+    " AND CASE WHEN s.etag IS NULL THEN l.etag IS NOT s.etag_before ELSE l.etag = s.etag END"
+)
+
+
+def _weaker_than(least: Evidence, own: bool) -> str:
     """What has to be hashed again comes later."""
-    return f"f.evidence BETWEEN 1 AND {int(least) - 1} AND f.md5 IS NOT NULL"
+    also = " OR (f.evidence > 0 AND f.etag_is_own = 0)" if own else ""
+    return f"(f.evidence BETWEEN 1 AND {int(least) - 1}{also}) AND f.md5 IS NOT NULL"

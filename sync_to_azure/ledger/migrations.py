@@ -201,6 +201,9 @@ MIGRATIONS: dict[str, str] = {
                 WHERE f.flow_id = audit.flow_id AND f.run = audit.run GROUP BY kind))
             WHERE outcome = 'wrong';
     """,
+    "0008_own_etag": """
+        ALTER TABLE file ADD COLUMN etag_is_own INTEGER NOT NULL DEFAULT 0;
+    """,
 }
 
 WORK_SCHEMA = """
@@ -212,7 +215,7 @@ WORK_SCHEMA = """
         blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS work.sent (
-        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT
+        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS work.hold (
         blob TEXT PRIMARY KEY, code TEXT NOT NULL

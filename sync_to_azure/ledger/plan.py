@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sync_to_azure.ledger.run import Run
-from sync_to_azure.ledger.rows import FileRow, file_row
+from sync_to_azure.ledger.rows import ROW_COLUMNS, ROW_LENGTH, FileRow, file_row
 from sync_to_azure.ledger.work import Work
 from sync_to_azure.model import FileToSend, Kind
 
@@ -121,7 +121,7 @@ class Plan(Work):
             )
 
     def each_to_send(self, run: Run) -> Iterator[FileToSend]:
-        return self._files(self._SEND, run)
+        return self._files(self._SEND, run, "l.etag")
 
     def to_send_without_md5(self, run: Run) -> Iterator[FileToSend]:
         return self._files(f"{self._SEND} AND f.md5 IS NULL", run)
@@ -157,20 +157,20 @@ class Plan(Work):
     def published_gone_wrong(self, run: Run) -> Iterator[tuple[FileRow, FileToSend | None]]:
         """Published files whose blob is missing or different, and the file as the walk saw it (size as published)."""
         query = (
-            "SELECT f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''),"
-            " f.generation, s.mtime_ns FROM file f LEFT JOIN work.listing l ON l.blob = f.blob"
+            f"SELECT {ROW_COLUMNS}, s.mtime_ns FROM file f LEFT JOIN work.listing l ON l.blob = f.blob"
             " LEFT JOIN work.seen s ON s.blob = f.blob AND s.kind = 'file' AND s.path = f.path AND s.size = f.size"
             f" WHERE f.run_id = ? AND f.generation > 0 AND {DIFFERS}"
         )
         for row in self._pages(query, run):
-            published = file_row(row[:9])
-            seen = (
-                None if row[9] is None else FileToSend(published.path, published.blob, published.size, row[9])
+            published, mtime_ns = file_row(row[:ROW_LENGTH]), row[ROW_LENGTH]
+            yield published, (
+                None
+                if mtime_ns is None
+                else FileToSend(published.path, published.blob, published.size, mtime_ns)
             )
-            yield published, seen
 
-    def _files(self, tail: str, run: Run) -> Iterator[FileToSend]:
-        for blob, path, size, mtime_ns in self._pages(
-            f"SELECT f.blob, f.path, f.size, f.mtime_ns {tail}", run
+    def _files(self, tail: str, run: Run, etag: str = "NULL") -> Iterator[FileToSend]:
+        for blob, path, size, mtime_ns, stands in self._pages(
+            f"SELECT f.blob, f.path, f.size, f.mtime_ns, {etag} {tail}", run
         ):
-            yield FileToSend(path, blob, size, mtime_ns)
+            yield FileToSend(path, blob, size, mtime_ns, stands)

@@ -10,7 +10,9 @@ from sync_to_azure.model import Evidence
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileRow:
-    """One line of the manifest. ``blob`` is the name below DEST/RUN/; ``origin`` is ``run`` or ``sheet``."""
+    """One line of the manifest. ``blob`` is the name below DEST/RUN/; ``origin`` is ``run`` or ``sheet``.
+    ``etag_is_own``: ``evidence`` rests on an answer to a request of our own that named exactly ``etag``: that of our
+    upload, or of reading that version back."""
 
     blob: str
     path: bytes
@@ -21,6 +23,7 @@ class FileRow:
     evidence: Evidence
     etag: str
     generation: int = 0
+    etag_is_own: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,9 +43,16 @@ class Verdict:
         return self.wrong_count == 0
 
 
-ROW_COLUMNS = "f.blob, path, origin, size, mtime_ns, md5, evidence, coalesce(etag, ''), generation"
+ROW_COLUMNS = (
+    "f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''), f.generation,"
+    " f.etag_is_own"
+)
+"""Of a table ``file f``, in the order of ``file_row``."""
+ROW_LENGTH = 10
 
 
 def file_row(row: tuple[Any, ...]) -> FileRow:
-    blob, path, origin, size, mtime_ns, md5, evidence, etag, generation = row
-    return FileRow(blob, path, origin, size, mtime_ns, md5 or b"", Evidence(evidence), etag, generation)
+    blob, path, origin, size, mtime_ns, md5, evidence, etag, generation, own = row
+    return FileRow(
+        blob, path, origin, size, mtime_ns, md5 or b"", Evidence(evidence), etag, generation, bool(own)
+    )

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator
 
-from sync_to_azure.ledger.rows import FileRow, file_row
+from sync_to_azure.ledger.rows import ROW_COLUMNS, ROW_LENGTH, FileRow, file_row
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.model import Blob, Entry, Kind
 
@@ -28,7 +28,7 @@ def standings(
     while True:
         page = connection.execute(
             "SELECT s.path, s.kind, s.size, s.mtime_ns, s.detail,"
-            " f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''), f.generation,"
+            f" {ROW_COLUMNS},"
             " l.blob, l.size, l.md5, l.etag, l.stub"
             " FROM work.seen s LEFT JOIN file f ON f.run_id = ? AND f.blob = s.blob AND f.path = s.path"
             "  AND f.origin = 'run' LEFT JOIN work.listing l ON l.blob = f.blob"
@@ -37,12 +37,10 @@ def standings(
         ).fetchall()
         for row in page:
             entry = Entry(bytes(row[0]), Kind(row[1]), row[2], row[3], row[4])
-            published = file_row(row[5:14]) if row[5] is not None else None
-            blob = (
-                Blob(row[14], row[15], row[16], row[17], folder_stub=bool(row[18]))
-                if published is not None and row[14] is not None
-                else None
-            )
+            published = file_row(row[5 : 5 + ROW_LENGTH]) if row[5] is not None else None
+            name, size, md5, etag, stub = row[5 + ROW_LENGTH :]
+            stands = published is not None and name is not None
+            blob = Blob(name, size, md5, etag, folder_stub=bool(stub)) if stands else None
             yield entry, published, blob
         if len(page) < _PAGE:
             return

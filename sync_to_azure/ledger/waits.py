@@ -94,9 +94,9 @@ class Waits:
         publishing only the lake knows what they were: ``lake_known`` is taken back first."""
         with self._ledger.transaction() as connection:
             connection.executemany(
-                "UPDATE file SET generation = 0, md5 = NULL, evidence = 0, etag = NULL, path = s.path, size = s.size,"
-                " mtime_ns = s.mtime_ns FROM work.seen s WHERE file.run_id = ? AND file.blob = ? AND s.blob = file.blob"
-                " AND s.kind = 'file'",
+                "UPDATE file SET generation = 0, md5 = NULL, evidence = 0, etag = NULL, etag_is_own = 0,"
+                " path = s.path, size = s.size, mtime_ns = s.mtime_ns FROM work.seen s"
+                " WHERE file.run_id = ? AND file.blob = ? AND s.blob = file.blob AND s.kind = 'file'",
                 [(self._run.id, blob) for blob in blobs],
             )
 

@@ -130,8 +130,9 @@ class Work:
     def sent(self, rows: Iterable[Sent]) -> None:
         """What an uploader says it sent, with the ETag that stood there before, so that a new one can be told."""
         self._insert(
-            "INSERT OR REPLACE INTO work.sent VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1))",
-            ((sent.blob, int(sent.evidence), sent.md5) for sent in rows),
+            "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag)"
+            " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4)",
+            ((sent.blob, int(sent.evidence), sent.md5, sent.etag) for sent in rows),
         )
 
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -12,17 +12,18 @@ from sync_to_azure.tell.terminal import human_size
 _log = logging.getLogger(__name__)
 
 
-def until(rooms: Rooms, work: Work, least: Evidence, why: str) -> list[str]:
-    """Bring every file of the run to ``least``. Returns the blobs (up to 20 told) whose bytes are not those of their
-    MD5: the listing just taken is corrected for them, so that the plan sends them again."""
-    count, size = rooms.files.weaker(work.run, least)
+def until(rooms: Rooms, work: Work, least: Evidence, why: str, own: bool = False) -> list[str]:
+    """Bring every file of the run to ``least``; with ``own`` to a proof that rests on our own requests. Returns
+    the blobs (up to 20 told) whose bytes are not those of their MD5: the listing just taken is corrected for them, so that the plan sends them again.
+    """
+    count, size = rooms.files.weaker(work.run, least, own)
     if not count:
         return []
     _log.info("%s: %d files, %s, are read back %s", work.key, count, human_size(size), why)
     wrong: list[str] = []
     done = number = 0
     started = rooms.clock.monotonic()
-    for row in rooms.files.each_weaker(work.run, least):
+    for row in rooms.files.each_weaker(work.run, least, own):
         found = rooms.lake().md5_of(work.prefix + row.blob, row.etag)
         number += 1
         done += row.size

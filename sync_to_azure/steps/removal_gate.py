@@ -1,7 +1,8 @@
 """May this run be removed? Pure: what was seen again, the manifest and a listing in, the fate of each entry out.
 
 Nothing is unlinked unless every entry of the folder, seen again after it was moved aside, is in the published manifest
-with the same size and mtime, and its blob stands there with the evidence ``validated`` or stronger under the same ETag.
+with the same size and mtime, and its blob stands there with the evidence ``validated`` or stronger under the same ETag,
+which was told us in answer to our own upload or reading.
 """
 
 from __future__ import annotations
@@ -163,6 +164,8 @@ def _unproved(entry: Entry, row: FileRow, blob: Blob | None) -> str:
         return "its blob was written anew since it was proved"
     if row.evidence < Evidence.VALIDATED:
         return "its blob is only listed, not validated or read back"
+    if not row.etag_is_own:
+        return "its blob was not proved by a request of our own"
     return ""
 
 

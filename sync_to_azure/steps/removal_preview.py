@@ -42,7 +42,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         return
     what = "its removal would go on" if again else "would be removed"
     _log.info("%s: %s: %s", work.key, what, _how_much(decision))
-    count, size = rooms.files.weaker(work.run, Evidence.VALIDATED)
+    count, size = rooms.files.weaker(work.run, Evidence.VALIDATED, own=True)
     if count:
         _log.info("%s: of its blobs %d, %s, would be read back first", work.key, count, human_size(size))
     _tell_of_rehashing(rooms, work)
@@ -111,20 +111,21 @@ def _arrived(standings: Iterator[Standing]) -> Iterator[Standing]:
     for standing in standings:
         row = standing.row
         if row is not None:
-            row = dataclasses.replace(row, md5=md5, evidence=Evidence.VALIDATED, etag="sent", generation=1)
+            row = dataclasses.replace(
+                row, md5=md5, evidence=Evidence.VALIDATED, etag="sent", generation=1, etag_is_own=True
+            )
             blob = Blob(row.blob, row.size, md5, "sent")
             standing = dataclasses.replace(standing, row=row, blob=blob)
         yield standing
 
 
 def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
-    """As if what is only listed had been read back and found right."""
+    """As if what is only listed, or not proved by our own requests, had been read back and found right."""
     for standing in standings:
         row = standing.row
-        if row is not None and row.evidence is Evidence.LISTED:
-            standing = dataclasses.replace(
-                standing, row=dataclasses.replace(row, evidence=Evidence.READ_BACK)
-            )
+        if row is not None and (row.evidence is Evidence.LISTED or (row.evidence and not row.etag_is_own)):
+            row = dataclasses.replace(row, evidence=Evidence.READ_BACK, etag_is_own=True)
+            standing = dataclasses.replace(standing, row=row)
         yield standing
 
 

@@ -58,12 +58,12 @@ def facts_of(rooms: Rooms, work: Work, marker: float | None, wrong: int) -> Publ
 
 
 def prove(rooms: Rooms, work: Work) -> tuple[str, int]:
-    """Take a listing and the verdict on it; what is only ``listed`` is read back. Why nothing may go, or an empty
-    string; and how many blobs are missing or wrong."""
+    """Take a listing and the verdict on it; what is only ``listed``, or proved by no request of our own, is read back.
+    Why nothing may go, or an empty string; and how many blobs are missing or wrong."""
     carry.take_listing(rooms, work)
     verdict = rooms.files.verdict(work.run)
-    if verdict.is_verified and verdict.weakest < Evidence.VALIDATED:
-        misread = read_back.until(rooms, work, Evidence.VALIDATED, "before the source is removed")
+    if verdict.is_verified and rooms.files.weaker(work.run, Evidence.VALIDATED, own=True)[0]:
+        misread = read_back.until(rooms, work, Evidence.VALIDATED, "before the source is removed", own=True)
         if misread:
             _heal(rooms, work)
             return f"{len(misread)} blobs held other bytes than their MD5 said; they were sent again", 0

@@ -117,7 +117,9 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
             "run with --thorough to have it healed first",
         )
     etag = rooms.lake().put(work.prefix + INSTRUMENT_SHEET_BLOB, content, len(content), own.md5, "text/csv")
-    moved = dataclasses.replace(own, blob=INSTRUMENT_SHEET_BLOB, evidence=Evidence.VALIDATED, etag=etag)
+    moved = dataclasses.replace(
+        own, blob=INSTRUMENT_SHEET_BLOB, evidence=Evidence.VALIDATED, etag=etag, etag_is_own=True
+    )
     outside = _put(rooms, work, sheet)
     # Both rows in one transaction, after both blobs: a crash before it does this again, from the copy.
     rooms.files.put(work.run, [moved, outside])
@@ -132,7 +134,10 @@ def _put(rooms: Rooms, work: Work, sheet: Sheet) -> FileRow:
 
 def _row(work: Work, sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:
     name = work.sheets[0].path.name.encode("utf-8", "backslashreplace")
-    return FileRow(SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, evidence, etag)
+    own = evidence >= Evidence.VALIDATED
+    return FileRow(
+        SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, evidence, etag, etag_is_own=own
+    )
 
 
 def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> list[FileToSend]:

@@ -99,22 +99,24 @@ class HotCalls:
         """Call it when ``stop`` is set: what is on its way is cut off, so that nothing arrives after our end."""
         self._lines.close()
 
-    def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes) -> None:
+    def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes) -> str:
+        """Returns the new blob's ETag."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
-        self._call(blob, "", headers, body)
+        return self._call(blob, "", headers, body)
 
     def put_block(self, blob: str, identity: str, body: "memoryview | bytes") -> None:
         self._call(
             blob, f"comp=block&blockid={quote(encoded(identity), safe='')}", self._check_of_block(body), body
         )
 
-    def put_block_list(self, blob: str, body: bytes, md5: bytes) -> None:
+    def put_block_list(self, blob: str, body: bytes, md5: bytes) -> str:
+        """Returns the new blob's ETag."""
         checked = hashlib.md5(body, usedforsecurity=False).digest()
         headers = {
             "x-ms-blob-content-md5": _base64(md5),
             "Content-MD5": _base64(checked),
         } | self._of_new_blobs()
-        self._call(blob, "comp=blocklist", headers, body, counts=False)
+        return self._call(blob, "comp=blocklist", headers, body, counts=False)
 
     def _check_of_block(self, body: "memoryview | bytes") -> dict[str, str]:
         """A CRC64 is sent in little-endian order (Microsoft, Put Block, ``x-ms-content-crc64``)."""
@@ -136,8 +138,8 @@ class HotCalls:
         headers: Mapping[str, str],
         body: "memoryview | bytes",
         counts: bool = True,
-    ) -> None:
-        """One call, repeated as far as that can help."""
+    ) -> str:
+        """One call, repeated as far as that can help. Returns the answer's ETag, empty if it has none."""
         renewed = False
         attempt = 0
         while True:
@@ -147,13 +149,13 @@ class HotCalls:
                 raise UploadFailed("stopped")
             wait = 0.0
             try:
-                status, code, retry_after = self._once(blob, query, headers, body)
+                status, code, retry_after, etag = self._once(blob, query, headers, body)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 problem = f"{type(error).__name__}: {_without_query(str(error))}"
             else:
                 if status == 201:
                     self._moved(len(body) if counts else 0)
-                    return
+                    return etag
                 problem = f"{status} {code}"
                 if code in ("AuthenticationFailed", "InvalidAuthenticationInfo") and not renewed:
                     # A token or SAS may have run out under a long file: once anew, without losing a try.
@@ -176,7 +178,7 @@ class HotCalls:
 
     def _once(
         self, blob: str, query: str, headers: Mapping[str, str], body: "memoryview | bytes"
-    ) -> tuple[int, str, float]:
+    ) -> tuple[int, str, float, str]:
         signature, signed = self._signer.signature()
         queries = "&".join(part for part in (query, signature) if part)
         target = self._base + quote(blob, safe="/~") + (f"?{queries}" if queries else "")
@@ -191,7 +193,8 @@ class HotCalls:
         if not code and answer.status >= 400:
             found = re.search(rb"<Code>([A-Za-z0-9]+)</Code>", answer.body)
             code = found[1].decode() if found else answer.reason
-        return answer.status, code, _seconds(answer.headers.get("retry-after"))
+        etag = answer.headers.get("etag", "").strip('"')
+        return answer.status, code, _seconds(answer.headers.get("retry-after")), etag
 
     def _date(self) -> str:
         """Made once a second."""

@@ -265,8 +265,8 @@ class _Session:
 
     def _put_whole(self, file: FileToSend, body: "memoryview | bytes") -> Sent:
         md5 = hashlib.md5(body, usedforsecurity=False).digest()
-        self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
-        return Sent(file.blob, Evidence.VALIDATED, md5)
+        etag = self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
+        return Sent(file.blob, Evidence.VALIDATED, md5, etag)
 
     def _opened(self, file: FileToSend) -> int | None:
         """None: it is gone, or something else took its place."""
@@ -342,8 +342,8 @@ class _Session:
             self._done.put((file, None))
             return
         md5 = whole.digest()
-        self._calls.put_block_list(blob, blocks.block_list(ids), md5)
-        self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5)))
+        etag = self._calls.put_block_list(blob, blocks.block_list(ids), md5)
+        self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5, etag)))
 
     def _block_sender(
         self,

@@ -51,8 +51,14 @@ class Bench:
         found = [Blob(PREFIX + name, len(text), md5(text), etag) for name, text in blobs.items()]
         self.files.take_listing([*found, *others], PREFIX)
 
-    def send(self, names: collections.abc.Iterable[str], evidence: Evidence = Evidence.VALIDATED) -> None:
-        self.files.sent(Sent(name, evidence) for name in names)
+    def send(
+        self,
+        names: collections.abc.Iterable[str],
+        evidence: Evidence = Evidence.VALIDATED,
+        etag: str | None = None,
+    ) -> None:
+        """``etag``: of the answer to our own request, where it is known."""
+        self.files.sent(Sent(name, evidence, etag=etag) for name in names)
 
     def planned(self) -> list[str]:
         names = [file.blob for file in self.files.each_to_send(self.run)]
@@ -61,6 +67,10 @@ class Bench:
 
     def evidence(self) -> dict[str, Evidence]:
         return {row.blob: row.evidence for row in self.files.rows(self.run)}
+
+    def own(self) -> set[str]:
+        """Blobs whose evidence rests on an answer to our own request."""
+        return {row.blob for row in self.files.rows(self.run) if row.etag_is_own}
 
     def rows(self) -> dict[str, tuple[int, int, bytes, int]]:
         return {

@@ -101,6 +101,51 @@ def test_validated_only_where_it_was_sent_and_the_etag_is_new(bench: Bench) -> N
     }
 
 
+def test_evidence_belongs_to_the_etag_of_our_own_answer(bench: Bench) -> None:
+    """A blob that somebody overwrote between our upload and the listing, with the same size and a claimed MD5, was once
+    taken for the one that the service had validated."""
+    bench.manifest({"ours": "1", "overwritten": "2", "azcopy": "3", "weak": "4"})
+    bench.list({})
+    bench.send(["ours", "overwritten"], etag="answer")
+    bench.send(["azcopy"])
+    bench.send(["weak"], Evidence.LISTED, etag="answer")
+    bench.list(
+        {"ours": "1", "weak": "4"},
+        etag="answer",
+        others=tuple(
+            Blob(PREFIX + name, 1, bench.rows()[name][2], "later") for name in ("overwritten", "azcopy")
+        ),
+    )
+    bench.files.verdict(bench.run)
+    assert bench.evidence() == {
+        "ours": Evidence.VALIDATED,
+        "overwritten": Evidence.LISTED,
+        "azcopy": Evidence.VALIDATED,
+        "weak": Evidence.LISTED,
+    }
+    assert bench.own() == {"ours"}
+    # Before a removal, all but what our own answer named is read back; that names an ETag, too.
+    assert bench.files.weaker(bench.run, Evidence.VALIDATED) == (2, 2)
+    assert bench.files.weaker(bench.run, Evidence.VALIDATED, own=True) == (3, 3)
+    for row in list(bench.files.each_weaker(bench.run, Evidence.VALIDATED, own=True)):
+        bench.files.set_evidence(bench.run, row.blob, row.etag, Evidence.READ_BACK)
+    assert bench.own() == {"ours", "overwritten", "azcopy", "weak"}
+    # And is no more once the blob stands under another ETag.
+    bench.list({"ours": "1", "overwritten": "2", "azcopy": "3", "weak": "4"}, etag="later")
+    bench.files.verdict(bench.run)
+    assert bench.own() == {"overwritten", "azcopy"}
+
+
+def test_a_blob_that_another_writer_put_there_is_not_ours_beside_the_blobs_of_others(bench: Bench) -> None:
+    bench.run.taken_over = True
+    bench.manifest({"a": "1", "b": "2"})
+    bench.list({"a": "x", "b": "x"}, etag="before")
+    bench.send(["a", "b"], etag="answer")
+    bench.list({"a": "y"}, etag="answer", others=(Blob(PREFIX + "b", 1, b"y" * 16, "other"),))
+    bench.files.verdict(bench.run)
+    assert list(bench.files.unpublished_that_differ(bench.run)) == ["b"]
+
+
 def test_an_uploader_whose_md5_is_another_proves_nothing(bench: Bench) -> None:
     bench.manifest({"a": "1"})
     bench.list({})
@@ -162,8 +207,10 @@ def test_what_was_sent_for_one_run_says_nothing_of_the_next(bench: Bench) -> Non
 
 def test_missing_and_different_are_sent_and_nothing_else(bench: Bench) -> None:
     bench.manifest({"same": "1", "missing": "2", "other": "3", "size": "4"})
-    bench.list({"same": "1", "other": "x", "size": "44", "extra": "5"})
+    bench.list({"same": "1", "other": "x", "size": "44", "extra": "5"}, etag="seen")
     assert bench.planned() == ["missing", "other", "size"]
+    etags = {file.blob: file.etag for file in bench.files.each_to_send(bench.run)}
+    assert etags == {"missing": None, "other": "seen", "size": "seen"}, "the condition of each upload"
     assert bench.files.to_send(bench.run) == (3, 3)
 
 

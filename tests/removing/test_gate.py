@@ -39,6 +39,7 @@ def standings(draw: st.DrawFn) -> Standing:
         evidence=draw(few(Evidence.VALIDATED, Evidence.READ_BACK, Evidence.READ_BACK, *Evidence)),
         etag=draw(few("e1", "e1", "e1", "e2", "")),
         generation=draw(few(1, 2, 3, 0)),
+        etag_is_own=draw(few(True, True, True, False)),
     )
     blob = Blob(path, draw(few(5, 5, 5, 6)), draw(few(MD5S[0], MD5S[0], MD5S[0], MD5S[1], None)), "e1")
     if draw(few(*[False] * 9, True)):
@@ -72,7 +73,7 @@ def is_proved(standing: Standing) -> bool:
     same_file = (row.size, row.mtime_ns) == (entry.size, entry.mtime_ns)
     same_bytes = row.md5 == blob.md5 == MD5S[0] and blob.size == row.size
     stands = row.etag == blob.etag != "" and row.evidence in (Evidence.VALIDATED, Evidence.READ_BACK)
-    return same_file and same_bytes and stands
+    return same_file and same_bytes and stands and row.etag_is_own
 
 
 def is_let_go(standing: Standing, rules: Rules) -> bool:
