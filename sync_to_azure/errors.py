@@ -7,6 +7,7 @@ SyncError                       the root; carries message, what to do, exit code
 │   ├── StorageUnavailable      endpoint, container, throttling, network
 │   ├── AccessRefused           credentials, tokens, permissions at the service
 │   ├── StateUnavailable        ledger, lock, disk space for them
+│   │   └── LockLost            the lock file was deleted or replaced: this pass writes nothing more
 │   ├── ToolUnavailable         AzCopy missing, too old
 │   └── PassHung                another pass holds the lock and has shown no life for a day
 ├── RunError             (1)    one run cannot go on in this pass; others can
@@ -62,6 +63,10 @@ class AccessRefused(SurroundingsError):
 
 
 class StateUnavailable(SurroundingsError):
+    pass
+
+
+class LockLost(StateUnavailable):
     pass
 
 

@@ -11,6 +11,7 @@ from sync_to_azure.clock import Clock
 from sync_to_azure.errors import (
     AccessRefused,
     ConfigurationError,
+    LockLost,
     PassHung,
     RunChanged,
     RunError,
@@ -55,12 +56,15 @@ def run(settings: Settings, clock: Clock | None = None) -> int:
 
 def over_all_runs(rooms: Rooms, summary: Summary) -> None:
     """The main folder, run by run; one run's trouble never stops the others, the storage's trouble stops trying."""
+    rooms.must_hold_lock()
     rooms.ledger.beat(rooms.clock.now())
     found = look.at_main_folder(rooms)
     storage_trouble: SurroundingsError | None = None
     if found.aside:
         try:
             resume.removals(rooms, found)
+        except LockLost:
+            raise
         except SurroundingsError as error:
             storage_trouble = error
         # Some may have been put back, and are runs again.
@@ -114,6 +118,9 @@ def _guarded(
         look.at_main_folder(rooms)
     except RunError as error:
         _run_failed(rooms, work, error)
+    except LockLost:
+        # Another pass may be running: not even a state is written.
+        raise
     except SurroundingsError as error:
         return _surroundings_of_all(rooms, work, error)
     except OSError as error:

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol, TextIO
 
 from sync_to_azure.clock import Clock
-from sync_to_azure.errors import Interrupted, StateUnavailable, SyncError
+from sync_to_azure.errors import Interrupted, LockLost, StateUnavailable, SyncError
 from sync_to_azure.ledger import Files, Flow, Ledger, Lock
 from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside, state_folder
 from sync_to_azure.model import SURROUNDINGS, Progress, Summary, Trouble
@@ -179,7 +179,11 @@ class Surroundings:
         opened = Ledger.open_copy if self.settings.dry_run else Ledger.open
         ledger = self._ledger = opened(self._path, self.flow)
         files = Files(ledger)
-        rooms = Rooms(self.settings, self.clock, ledger, files, self.state_folder, self._live.update)
+        lock = self._lock
+        must_hold = ledger.may_write = lock.must_hold if lock is not None else ledger.may_write
+        rooms = Rooms(
+            self.settings, self.clock, ledger, files, self.state_folder, self._live.update, must_hold
+        )
         try:
             self._tell_notices(ledger)
             try:
@@ -228,6 +232,10 @@ class Surroundings:
 
     def surroundings_failed(self, error: SyncError, summary: Summary) -> None:
         _log.error("%s", error)
+        if isinstance(error, LockLost) and self._ledger is not None:
+            # It is the other pass's by now.
+            self._ledger.close()
+            self._ledger = None
         summary.troubles.append(Trouble(f"{SURROUNDINGS}{type(error).__name__}", str(error), error.exit_code))
 
     def failed_within(self, error: Exception, summary: Summary) -> None:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,6 +31,8 @@ class Ledger:
         self.flow = flow
         self.flow_id = flow_id
         self.is_copy = False
+        self.may_write: Callable[[], None] = lambda: None
+        """Called before each transaction: a pass whose lock was lost writes nothing more here."""
 
     @classmethod
     def open(cls, path: Path, flow: Flow) -> "Ledger":
@@ -99,6 +101,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
+        self.may_write()
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield self.connection

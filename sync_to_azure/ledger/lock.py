@@ -7,26 +7,72 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from sync_to_azure.errors import StateUnavailable
+from sync_to_azure.errors import LockLost, StateUnavailable
+
+_TRIES = 10
+"""Lock files that may be replaced while we take the lock; more than two mean that somebody deletes them for ever."""
 
 
 class Lock:
-    """``flock`` on a file beside the ledger. Children do not inherit it (the file is opened close-on-exec)."""
+    """``flock`` on a file beside the ledger. Children do not inherit it (the file is opened close-on-exec).
+
+    A lock belongs to the file, not to its name: after somebody deleted or replaced the file, a second pass can lock the
+    new one. So device and inode of what was locked are kept, and ``must_hold`` compares them with what has the name.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: int | None = None
+        self._locked: tuple[int, int] | None = None
 
     def take(self) -> bool:
         """True if the lock is ours now, False if another pass holds it."""
+        for _ in range(_TRIES):
+            handle = self._opened()
+            if not self._flock(handle):
+                return False
+            status = os.fstat(handle)
+            self._locked = (status.st_dev, status.st_ino)
+            if self._problem() is None:
+                self._handle = handle
+                return True
+            # Deleted between our opening and our locking it: another pass may hold the lock on a new one.
+            os.close(handle)
+        raise StateUnavailable(
+            f"lock file {self._path} is deleted or replaced again and again", "find out what deletes it"
+        )
+
+    def must_hold(self) -> None:
+        """Before anything is written. Raises LockLost if the file that we locked does not have its name any more."""
+        problem = self._problem()
+        if problem is not None:
+            raise LockLost(
+                f"lock file {self._path} {problem} while this pass worked, so another pass may be running;"
+                " this pass writes nothing more",
+                "leave lock files alone; the next pass continues",
+            )
+
+    def _problem(self) -> str | None:
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return "was deleted"
+        except OSError as error:
+            return f"cannot be looked at ({error.strerror})"
+        return None if self._locked == (status.st_dev, status.st_ino) else "was replaced"
+
+    def _opened(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateUnavailable(
                 f"lock file {self._path} cannot be opened: {error.strerror}",
                 "set state-file to a writable place",
             ) from error
+
+    def _flock(self, handle: int) -> bool:
+        """False, and the file closed, if another pass holds it."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -38,7 +84,6 @@ class Lock:
                 f"lock file {self._path} cannot be locked: {error.strerror}",
                 "put the state file on a local disk, not on a share",
             ) from error
-        self._handle = handle
         return True
 
     def release(self) -> None:

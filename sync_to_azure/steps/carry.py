@@ -193,6 +193,7 @@ def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, too
         progress = Progress(work.key, "uploading", at.files, count, at.bytes, size, at.bytes / seconds)
         rooms.progress(work, progress)
 
+    rooms.must_hold_lock()
     job = Job(work.key, work.root, work.base, listed(), count, size)
     problem: UploadFailed | None = None
     try:
@@ -208,6 +209,7 @@ def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, too
 
 def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iterator[Sent]:
     for file in files:
+        rooms.must_hold_lock()
         hashed = hash_file(work.root, file)
         if hashed.md5 is None:
             continue

@@ -76,6 +76,8 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         with Below(os.fsencode(rooms.settings.main_folder), aside) as below:
 
             def fresh(number: int) -> bool:
+                if number % 50 == 0:
+                    rooms.must_hold_lock()
                 if number % 500 == 0:
                     rooms.progress(work, Progress(work.key, "removing", number, decision.files))
                 return rooms.clock.monotonic() - proved_at < PROOF_LASTS

@@ -103,6 +103,7 @@ class _Beside:
 
     def put(self, suffix: str, document: _Document, content_type: str) -> None:
         data, name = document.handle, self._work.base + suffix
+        self._rooms.must_hold_lock()
         try:
             self._etags[suffix] = self._rooms.lake().put(
                 name, data, document.size, document.md5, content_type, replaces=self._etags[suffix]
@@ -176,6 +177,7 @@ def _is_ready(rooms: Rooms, work: Work, sign: str, summary: _Counted) -> bool:
 def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
     """Written last: pipelines start from it."""
     text = _in_memory(time.encode() + b"\n")
+    rooms.must_hold_lock()
     rooms.lake().put(work.prefix + blob, text.handle, text.size, text.md5, "text/plain; charset=utf-8")
     work.ready_is_due = False
     _log.info("%s: %s is written", work.key, blob)

@@ -135,6 +135,7 @@ def remove(rooms: Rooms, work: Work) -> None:
         if reason:
             tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")
             return
+    rooms.must_hold_lock()
     assert work.folder is not None
     aside = os.fsencode(ASIDE_PREFIX) + work.folder.name
     rooms.set_state(work, State.REMOVING, Reason("moved-aside", {}))

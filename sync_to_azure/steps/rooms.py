@@ -43,7 +43,10 @@ class Rooms:
         files: Files,
         state_folder: Path,
         show: Callable[[Progress], None],
+        must_hold_lock: Callable[[], None] = lambda: None,
     ) -> None:
+        self.must_hold_lock = must_hold_lock
+        """Called before anything is written: raises LockLost when another pass may be running."""
         self.settings = settings
         self.clock = clock
         self.ledger = ledger
@@ -62,6 +65,7 @@ class Rooms:
         self._lake: Lake | None = None
         self._uploader: Uploader | None = None
         self._last_beat = 0.0
+        self._last_lock_check = 0.0
         self._last_moved: tuple[object, ...] = ()
 
     def lake(self) -> "Lake":
@@ -120,6 +124,9 @@ class Rooms:
         """Show it; and where something moved since the last time, give the ledger a sign of life."""
         self._show(progress)
         now = self.clock.monotonic()
+        if now - self._last_lock_check >= _BEAT_EVERY:
+            self._last_lock_check = now
+            self.must_hold_lock()
         moved = (progress.run, progress.step, progress.files_done, progress.bytes_done)
         if moved != self._last_moved and now - self._last_beat >= _BEAT_EVERY:
             self._last_beat, self._last_moved = now, moved

@@ -116,6 +116,7 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
             " of the sample sheet folder",
             "run with --thorough to have it healed first",
         )
+    rooms.must_hold_lock()
     etag = rooms.lake().put(work.prefix + INSTRUMENT_SHEET_BLOB, content, len(content), own.md5, "text/csv")
     moved = dataclasses.replace(
         own, blob=INSTRUMENT_SHEET_BLOB, evidence=Evidence.VALIDATED, etag=etag, etag_is_own=True
@@ -128,6 +129,7 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
 
 
 def _put(rooms: Rooms, work: Work, sheet: Sheet) -> FileRow:
+    rooms.must_hold_lock()
     etag = rooms.lake().put(work.prefix + SHEET_BLOB, sheet.content, sheet.size, sheet.md5, "text/csv")
     return _row(work, sheet, Evidence.VALIDATED, etag)
 

@@ -43,7 +43,8 @@ def stops(rooms: Rooms, work: Work) -> bool:
 
 def go_on(rooms: Rooms, work: Work) -> None:
     """Before anything that cannot be taken back. Raises Spoken when the run was held or ignored meanwhile, or what was
-    accepted was taken back."""
+    accepted was taken back; LockLost."""
+    rooms.must_hold_lock()
     before = work.word
     if stops(rooms, work):
         raise Spoken

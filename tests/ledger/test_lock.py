@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pathlib
 import signal
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.errors import StateUnavailable
+from sync_to_azure.errors import LockLost, StateUnavailable
 from sync_to_azure.ledger import Lock
 
 HOLD = """
@@ -76,6 +77,42 @@ def test_it_is_free_again_after_a_release_and_leaks_nothing(tmp_path: pathlib.Pa
     assert first.take()
     first.release()
     assert len(os.listdir("/proc/self/fd")) <= before, "of others before us, some may be closed meanwhile"
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_lock_whose_file_is_deleted_or_replaced_is_lost(how: str, tmp_path: pathlib.Path) -> None:
+    """Another pass can lock the new file: the kernel locks files, not names."""
+    path = tmp_path / "lock"
+    with Lock(path) as lock, Lock(path) as other:
+        assert lock.take()
+        lock.must_hold()
+        path.unlink()
+        if how == "replaced":
+            assert other.take()
+            other.must_hold()
+        with pytest.raises(LockLost):
+            lock.must_hold()
+
+
+def test_a_file_that_is_replaced_while_the_lock_is_taken_is_not_the_one_that_counts(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening and locking, somebody deletes the file and a second pass locks the new one."""
+    path, real, other = tmp_path / "lock", fcntl.flock, Lock(tmp_path / "lock")
+    met: list[bool] = []
+
+    def meanwhile(handle: int, operation: int) -> None:
+        if not met:
+            met.append(True)
+            path.unlink()
+            met.append(other.take())
+        real(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", meanwhile)
+    with Lock(path) as lock, other:
+        assert not lock.take()
+        assert met == [True, True]
+        other.must_hold()
 
 
 def test_a_lock_that_cannot_be_made_is_a_matter_of_state(tmp_path: pathlib.Path) -> None:

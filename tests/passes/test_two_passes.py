@@ -6,9 +6,11 @@ import shlex
 import shutil
 import typing
 
+import pytest
+
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
-from tests.passes.scene import FLAG, Scene, eventually
+from tests.passes.scene import FLAG, Scene, eventually, tree
 
 
 def marker(scene: Scene) -> tuple[str, str]:
@@ -56,6 +58,50 @@ def test_a_lock_that_a_killed_pass_leaves_does_not_stop_the_next(scene: Scene, p
     scene.sql("UPDATE flow SET heartbeat = heartbeat - 25 * 3600")
     scene.run()
     assert scene.is_published("R")
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["before the first byte", "before the documents"])
+def test_a_pass_whose_lock_file_was_deleted_writes_nothing_over_what_the_next_one_published(
+    sent: bool, scene: Scene, proxy: Proxy
+) -> None:
+    scene.config["uploader"] = "native"
+    scene.through(proxy).make_run("R")
+    published: list[dict[str, str]] = []
+
+    def after(method: str, path: str) -> None:
+        """The first pass has its listing, and is told it when a second one has published all of it."""
+        if "comp=list" in path and "prefix=R/" in path and ("R/RunInfo.xml" in scene.etags()) is sent:
+            proxy.after = lambda *seen: None
+            [lock] = scene.folder.glob("*.lock")
+            lock.unlink()
+            scene.run()
+            published.append(scene.etags())
+
+    proxy.after = after
+    outcome = scene.run(expect=3)
+    assert "lock file" in outcome.stderr
+    assert published and scene.etags() == published[0]
+    assert scene.state("R") == ("published", None)
+    scene.run()
+    assert scene.etags() == published[0]
+
+
+def test_a_pass_whose_lock_file_was_deleted_unlinks_nothing(scene: Scene, proxy: Proxy) -> None:
+    scene.config |= {"uploader": "native", "remove-source": "true"}
+    run = scene.through(proxy).make_run("R")
+    kept, aside = tree(run), scene.main / ".sync_to_azure-removing-R"
+
+    def after(method: str, path: str) -> None:
+        if aside.is_dir():
+            for lock in scene.folder.glob("*.lock"):
+                lock.unlink()
+
+    proxy.after = after
+    assert "lock file" in scene.run(expect=3).stderr
+    assert tree(aside) == kept
+    proxy.reset()
+    scene.run()
+    assert not aside.exists() and not run.exists()
 
 
 def test_two_flows_into_one_container_do_not_wait_for_each_other(scene: Scene, proxy: Proxy) -> None:
