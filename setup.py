@@ -49,7 +49,7 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "azure-identity>=1.19,<2",
-        "azure-storage-blob>=12.24,<13",
+        "azure-storage-blob>=12.31,<13",
         "certifi>=2024.2.2",
         "click>=8.1.7,<9",
         "coloredlogs>=15.0.1,<16",

@@ -5,6 +5,7 @@ SyncError                       the root; carries message, what to do, exit code
 ├── SurroundingsError    (3)    something around us is not there; trying again later can help
 │   ├── SourceUnavailable       the main folder (or the sheet folder)
 │   ├── StorageUnavailable      endpoint, container, throttling, network
+│   │   └── Redirected          something on the line answers with a redirect, which is never followed
 │   ├── AccessRefused           credentials, tokens, permissions at the service
 │   ├── StateUnavailable        ledger, lock, disk space for them
 │   │   └── LockLost            the lock file was deleted or replaced: this pass writes nothing more
@@ -56,6 +57,16 @@ class SourceUnavailable(SurroundingsError):
 
 class StorageUnavailable(SurroundingsError):
     pass
+
+
+class Redirected(StorageUnavailable):
+    """Whoever answers so is not the storage, whatever it answers to other requests: nothing is done in this pass."""
+
+    def __init__(self, endpoint: str, status: int, what: str) -> None:
+        super().__init__(
+            f"{endpoint} redirects ({status}) while {what}; no redirect is followed",
+            "a storage account never redirects: check blob-endpoint, the proxy, and whether the network wants a login",
+        )
 
 
 class AccessRefused(SurroundingsError):

@@ -26,6 +26,7 @@ from sync_to_azure.errors import (
     BlobRefused,
     BlobReplaced,
     ConfigurationError,
+    Redirected,
     StorageUnavailable,
     SyncError,
 )
@@ -73,6 +74,8 @@ class Lake:
                 max_single_get_size=_CHUNK,
                 max_chunk_get_size=_CHUNK,
                 user_agent=f"sync_to_azure/{__version__}",
+                # A storage account redirects nobody; the key's signature, a SAS or a token would go to another host.
+                permit_redirects=False,
                 # Here, not at the call: of a call the library forgets it as soon as one attempt breaks off.
                 raw_response_hook=self._keep,
             )
@@ -361,6 +364,8 @@ class Lake:
                 f"the service refuses ({status} {code}) while {what}",
                 "a lease, an immutability policy, or somebody else who writes there at the same time",
             )
+        if 300 <= status < 400:
+            return Redirected(self._endpoint, status, what)
         if 200 <= status < 300:
             # The library could make nothing of it.
             return StorageUnavailable(

@@ -13,6 +13,7 @@ from sync_to_azure.errors import (
     ConfigurationError,
     LockLost,
     PassHung,
+    Redirected,
     RunChanged,
     RunError,
     SourceUnavailable,
@@ -169,6 +170,9 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
     else:
         rooms.set_state(work, _failing(work), reason)
     look.at_main_folder(rooms)
+    if isinstance(error, Redirected):
+        # Whatever the same line answers to the next question: nothing on it is to be believed now.
+        return error
     try:
         rooms.storage_answers()
         rooms.uploader()

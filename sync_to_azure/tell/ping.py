@@ -118,6 +118,8 @@ class _Attempt:
             error.close()
             self.again = error.code >= 500 or error.code in _TRY_AGAIN
             self._problem = f"it answered {error.code}"
+            if 300 <= error.code < 400:
+                self._problem += ", a redirect, which is not followed: a login page, or the address has moved"
         except urllib.error.URLError as error:
             reason = error.reason
             self._problem = (reason.strerror if isinstance(reason, OSError) else None) or str(reason)
@@ -134,7 +136,13 @@ def _opener() -> "urllib.request.OpenerDirector":
 
     import certifi
 
+    class NoRedirects(urllib.request.HTTPRedirectHandler):
+        """The login page of a network answers 200: followed, it would pass for a ping that arrived."""
+
+        def redirect_request(self, *_: object) -> None:
+            return None
+
     trusted = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
     return urllib.request.build_opener(
-        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=trusted))
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=trusted)), NoRedirects
     )

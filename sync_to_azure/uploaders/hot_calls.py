@@ -27,6 +27,7 @@ from sync_to_azure.errors import (
     AccessRefused,
     BlobRefused,
     ConfigurationError,
+    Redirected,
     StorageUnavailable,
     UploadFailed,
 )
@@ -83,6 +84,7 @@ class HotCalls:
         stop: threading.Event,
         moved: Callable[[int], None],
     ) -> None:
+        self._endpoint = settings.blob_endpoint
         self._base = f"{urlsplit(settings.blob_endpoint).path}/{settings.container_name}/"
         self._container = settings.container_name
         self._tier = settings.access_tier
@@ -218,6 +220,8 @@ class HotCalls:
             )
         if status == 404:
             return StorageUnavailable(f"container {self._container} is gone ({code})", "create it")
+        if 300 <= status < 400:
+            return Redirected(self._endpoint, status, f"writing {blob}")
         if status < 400 or status == 407 or code in _OF_ALL:
             return StorageUnavailable(
                 f"no service answers while writing {blob}: {status} {code}",

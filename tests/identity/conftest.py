@@ -59,11 +59,12 @@ def token(life: float = 3600, audience: str = "https://storage.azure.com") -> st
 
 class TokenEndpoint:
     """Gives tokens for ``CLIENT_SECRET``; ``life``: seconds that they are good for; ``each_differs``: also two of one
-    second."""
+    second; ``token_address``: where it says that tokens are given, if not here."""
 
     def __init__(self, certificate: tuple[pathlib.Path, pathlib.Path]) -> None:
         self.life = 3600.0
         self.each_differs = False
+        self.token_address: str | None = None
         self.asked: list[dict[str, str]] = []
         endpoint = self
 
@@ -89,7 +90,7 @@ class TokenEndpoint:
                     {
                         "issuer": f"{base}/v2.0",
                         "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-                        "token_endpoint": f"{base}/oauth2/v2.0/token",
+                        "token_endpoint": endpoint.token_address or f"{base}/oauth2/v2.0/token",
                         "jwks_uri": f"{base}/discovery/v2.0/keys",
                     },
                 )

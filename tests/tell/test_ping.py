@@ -30,6 +30,7 @@ class Watchdog(Server):
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []
         self.answers: list[int] = []
+        self.location = ""
         self.ended = threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -58,6 +59,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return
             return
         self.send_response(answer)
+        if self.server.location:
+            self.send_header("Location", self.server.location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.server.taken.append((self.path, ""))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:
@@ -66,6 +76,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def watchdog() -> collections.abc.Iterator[Watchdog]:
+    server = Watchdog()
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def portal() -> collections.abc.Iterator[Watchdog]:
     server = Watchdog()
     yield server
     server.ended.set()
@@ -90,6 +109,17 @@ def test_it_is_tried_again(watchdog: Watchdog, quick: None) -> None:
 def test_what_nobody_knows_is_not_tried_again(watchdog: Watchdog, quick: None) -> None:
     watchdog.answers = [404]
     assert ping.send(watchdog.url, b"") == "it answered 404" and len(watchdog.taken) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_no_success(
+    watchdog: Watchdog, portal: Watchdog, quick: None, status: int
+) -> None:
+    """As the login page of a network answers, which would take a followed request with 200."""
+    watchdog.location = f"{portal.url}/login"
+    watchdog.answers = [status]
+    assert ping.send(watchdog.url, b"text").startswith(f"it answered {status}, a redirect")
+    assert len(watchdog.taken) == 1 and portal.taken == []
 
 
 def test_a_server_that_hangs_costs_its_time_and_no_more(
