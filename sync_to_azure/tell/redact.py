@@ -50,8 +50,9 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # The signature of a SAS; the rest of a SAS (times, permissions) is no secret and helps to find a fault.
         (r"(sig(?:\s?=|\\*[\"']\s?:|%(?:25)*3d)\s?(?:\\*[\"'])?)[A-Za-z0-9%+/=_~.-]+", r"\1" + MASK),
         (rf"((?:{_SECRET_NAMES})\s?(?:=|%(?:25)*3d)\s?)(?:{_QUOTED}|[^\s&;\"'<>]+)", r"\1" + MASK),
+        # Not the end of a path: '/etc/passwd': no such file.
         (
-            rf"((?:{_SECRET_NAMES})(?:\\*[\"'])\s?:\s?b?)(?:{_QUOTED}|\\\"[^\"\r\n]*\\\"|[^\s,;}}\"'\\]+)",
+            rf"((?<!/)(?:{_SECRET_NAMES})(?:\\*[\"'])\s?:\s?b?)(?:{_QUOTED}|\\\"[^\"\r\n]*\\\"|[^\s,;}}\"'\\]+)",
             r"\1" + MASK,
         ),
     )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import base64
 import html
+import importlib.util
 import json
 import logging
 import shlex
 import sys
+import typing
 import urllib.parse
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedded.tools import PROJECT
+from sync_to_azure.tell import redact as redact_module
 from sync_to_azure.tell.redact import MASK, CleanFormatter, Redactor, plain, plain_lines
 
 # "*" is left out: a mask beside other text can look like such a secret by chance.
@@ -78,43 +82,64 @@ def test_no_login_in_base64_survives(password: str, user: str) -> None:
             assert MASK in clean and encoded not in clean
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("https://h/c?se=1&sig=ab%2Bc%3D&sv=2", "https://h/c?se=1&sig=***&sv=2"),
-        ("https://h/c?se=1&SIG=ab+c=", "https://h/c?se=1&SIG=***"),
-        ("https%3A%2F%2Fh%2Fc%3Fsig%3Dab%252Bc", "https%3A%2F%2Fh%2Fc%3Fsig%3D***"),
-        ("a%253Fsig%253Dabc", "a%253Fsig%253D***"),
-        ('{"sig": "abc"}', '{"sig": "***"}'),
-        ("{'Authorization': 'Bearer abc', 'Host': 'h'}", "{'Authorization': '***', 'Host': 'h'}"),
-        ("b'authorization': b'Basic abc'", "b'authorization': b'***'"),
-        ('{\\"Authorization\\": \\"SharedKey a:b\\"}', '{\\"Authorization\\": \\"***\\"}'),
-        ("Authorization: Basic dXNlcjpw\nHost: h", "Authorization: ***\nHost: h"),
-        ("curl -H 'x' bearer eyJ0.e30.abc rest", "curl -H 'x' bearer *** rest"),
-        ("SharedKey account:abc= rest", "SharedKey *** rest"),
-        ("SharedKeyLite account:abc= rest", "SharedKeyLite *** rest"),
-        ("AccountName=a;AccountKey=abc/+==;Endpoint=x", "AccountName=a;AccountKey=***;Endpoint=x"),
-        ("grant=x&client_secret=abc%21&scope=y", "grant=x&client_secret=***&scope=y"),
-        ("AZCOPY_SPA_CLIENT_SECRET=abc x", "AZCOPY_SPA_CLIENT_SECRET=*** x"),
-        ("smtp-password = ab", "smtp-password = ***"),
-        ('{"password": "a\\"b c", "x": 1}', '{"password": ***, "x": 1}'),
-    ],
-)
+SHAPES = [
+    ("https://h/c?se=1&sig=ab%2Bc%3D&sv=2", "https://h/c?se=1&sig=***&sv=2"),
+    ("https://h/c?se=1&SIG=ab+c=", "https://h/c?se=1&SIG=***"),
+    ("https%3A%2F%2Fh%2Fc%3Fsig%3Dab%252Bc", "https%3A%2F%2Fh%2Fc%3Fsig%3D***"),
+    ("a%253Fsig%253Dabc", "a%253Fsig%253D***"),
+    ('{"sig": "abc"}', '{"sig": "***"}'),
+    ("{'Authorization': 'Bearer abc', 'Host': 'h'}", "{'Authorization': '***', 'Host': 'h'}"),
+    ("b'authorization': b'Basic abc'", "b'authorization': b'***'"),
+    ('{\\"Authorization\\": \\"SharedKey a:b\\"}', '{\\"Authorization\\": \\"***\\"}'),
+    ("Authorization: Basic dXNlcjpw\nHost: h", "Authorization: ***\nHost: h"),
+    ("curl -H 'x' bearer eyJ0.e30.abc rest", "curl -H 'x' bearer *** rest"),
+    ("SharedKey account:abc= rest", "SharedKey *** rest"),
+    ("SharedKeyLite account:abc= rest", "SharedKeyLite *** rest"),
+    ("AccountName=a;AccountKey=abc/+==;Endpoint=x", "AccountName=a;AccountKey=***;Endpoint=x"),
+    ("grant=x&client_secret=abc%21&scope=y", "grant=x&client_secret=***&scope=y"),
+    ("AZCOPY_SPA_CLIENT_SECRET=abc x", "AZCOPY_SPA_CLIENT_SECRET=*** x"),
+    ("smtp-password = ab", "smtp-password = ***"),
+    ('{"password": "a\\"b c", "x": 1}', '{"password": ***, "x": 1}'),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SHAPES)
 def test_shapes_of_secrets_are_hidden_without_being_known(text: str, expected: str) -> None:
     assert Redactor()(text) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "AuthorizationFailure: This request is not authorized",
-        "design=3 config=abc, the signal: lost; signature of the run: none",
-        "smtp-password: not given; credentials: /etc/azure is missing",
-        "/data/170609_NB551051_0017_AHLFFJBGX2/Data/s_1_1101.bcl 100 %",
-    ],
-)
+ORDINARY = [
+    "AuthorizationFailure: This request is not authorized",
+    "design=3 config=abc, the signal: lost; signature of the run: none",
+    "smtp-password: not given; credentials: /etc/azure is missing",
+    "command '/etc/passwd': cannot be run",
+    "/data/170609_NB551051_0017_AHLFFJBGX2/Data/s_1_1101.bcl 100 %",
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_text_stays(text: str) -> None:
     assert Redactor(["hunter22"])(text) == text
+
+
+def _cronbeat_shapes() -> typing.Any:
+    """Of the package beside ours, which is not installed here and imports nothing of us."""
+    path = PROJECT / "cronbeat" / "src" / "cronbeat" / "shapes.py"
+    spec = importlib.util.spec_from_file_location("cronbeat_shapes", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_cronbeat_hides_the_same_shapes() -> None:
+    """It tells what a failed command said, and the command may be ours."""
+    theirs = _cronbeat_shapes()
+    for text in [text for text, _ in SHAPES] + ORDINARY:
+        assert theirs.hide(text) == Redactor()(text), text
+    assert [(shape.pattern, shape.flags, put) for shape, put in theirs.SHAPES] == [
+        (shape.pattern, shape.flags, put) for shape, put in redact_module._SHAPES
+    ]
 
 
 def test_short_and_empty_secrets_do_not_turn_the_log_into_stars() -> None:

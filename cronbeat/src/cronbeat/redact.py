@@ -1,4 +1,5 @@
-"""Keeps webhook and ping URLs out of every text that leaves: who knows such a URL can write in our name. Pure."""
+"""Keeps secrets out of every text that leaves: webhook and ping URLs, as who knows one can write in our name, and what
+looks like a secret of any kind (``shapes``). Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +8,16 @@ import re
 import urllib.parse
 from collections.abc import Iterable
 
-HIDDEN = "***"
+from cronbeat import shapes
+
+HIDDEN = shapes.MASK
 SHORTEST = 8
 """Characters. A shorter part of a path (``v2``, ``webhook``) is no secret, nor is one below 16 without a digit."""
 WORDS = {"webhookb2"}
 
 
 class Redactor:
-    """Replaces the URLs, and each longer part of their paths and queries, by ``***``."""
+    """Replaces the URLs, each longer part of their paths and queries, and secrets of known shapes, by ``***``."""
 
     def __init__(self, urls: Iterable[str | None] = ()) -> None:
         parts: set[str] = set()
@@ -32,7 +35,7 @@ class Redactor:
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+        return shapes.hide(self._pattern.sub(HIDDEN, text) if self._pattern else text)
 
 
 def _is_secret(text: str) -> bool:

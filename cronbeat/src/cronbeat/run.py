@@ -48,7 +48,7 @@ def run(settings: Settings, path: str, name: str, show: bool) -> int:
         finally:
             if lock:
                 lock.release()
-        pings.end(ended.code, f"{ended.reason}\n{record.tail}")
+        pings.end(ended.code, f"{redact(ended.reason)}\n{record.tail}")
         record.tell(ended)
         return ended.code
 
@@ -198,7 +198,7 @@ class _Record:
         if self._log and self._log.broken:
             logger.error("%s: its log is not complete: %s", self._task.name, self._log.broken)
         if self._log and ended.outcome != "ok":
-            self.tail = self._redact(self._log.tail.text())
+            self.tail = self._log.tail.text(self._redact)
         if self._state:
             columns = {
                 "outcome": ended.outcome,

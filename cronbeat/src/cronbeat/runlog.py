@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from cronbeat.redact import plain
@@ -24,13 +25,16 @@ class Tail:
     def write(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")
         self._lines += [line for each in whole if (line := _last_written(each)).strip()]
-        self._rest = rest[-16 * LONGEST :]
+        if len(rest) > 16 * LONGEST:
+            # Its beginning, which is told: cut at the left, a secret would be told without the name that gives it away.
+            rest = _last_written(rest)[: 16 * LONGEST]
+        self._rest = rest
 
-    def text(self) -> str:
-        """At most five lines, made harmless."""
+    def text(self, redact: Callable[[str], str] = lambda text: text) -> str:
+        """At most five lines, made harmless; redacted while they are whole."""
         last = _last_written(self._rest)
         lines = [*self._lines, last] if last.strip() else list(self._lines)
-        texts = (plain(line.decode("utf-8", "backslashreplace")) for line in lines[-LINES:])
+        texts = (redact(plain(line.decode("utf-8", "backslashreplace"))) for line in lines[-LINES:])
         return "\n".join(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in texts)
 
 
