@@ -31,6 +31,7 @@ from sync_to_azure.errors import (
     SyncError,
 )
 from sync_to_azure.model import Blob
+from sync_to_azure.names import OURS_PREFIX
 
 if TYPE_CHECKING:
     from sync_to_azure.identity import Identity
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 _CHUNK = 4 * 1024 * 1024
 _PAGE = 5000
 _LONGEST_LINE = 1024 * 1024
-PROBE_FOLDER, PROBE = ".sync_to_azure-check", "probe.txt"
-"""What ``check`` writes at the destination, reads, and tries to delete again."""
+PROBE_FOLDER = f"{OURS_PREFIX}-check"
+"""Where ``check`` writes its probes at the destination. No run has this name."""
 _log = logging.getLogger(__name__)
 
 
@@ -266,12 +267,17 @@ class Lake:
         except BlobMissing:
             return None
 
-    def remove_probe(self, destination: str) -> bool:
-        """Delete the blob that ``check`` wrote; False where the service refuses (a right that nothing else needs)."""
-        name = f"{probe_folder(destination)}/{PROBE}"
+    def remove_probe(self, name: str, etag: str) -> bool:
+        """Delete a blob that ``check`` wrote, while it is the one that has this ETag; False where the service refuses (a
+        right that nothing else needs), or it is another one by now."""
+        from azure.core import MatchConditions
+
+        if f"{PROBE_FOLDER}/" not in name:
+            raise ValueError(f"{name} is no probe")
+        condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
         try:
             with self._errors(f"deleting {name}", name):
-                self._client.delete_blob(name)
+                self._client.delete_blob(name, **condition)
         except BlobMissing:
             return True
         except (AccessRefused, BlobRefused):

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 from sync_to_azure import completion
 from sync_to_azure.clock import Clock, local_time
 from sync_to_azure.commands.families import MOST, families
-from sync_to_azure.errors import BlobRefused, RunError, SyncError
+from sync_to_azure.errors import RunError, SyncError
 from sync_to_azure.ledger import Ledger
 from sync_to_azure.ledger.place import is_damaged
 from sync_to_azure.profiles import AUTO
@@ -337,16 +337,13 @@ def _probe(destination: "Destination") -> Found:
     if not destination.answers:
         yield SKIPPED, "not tried without a container", ""
         return
+    yield OK, destination.write_probe(), ""
     try:
-        yield OK, destination.write_probe(), ""
-    except BlobRefused as error:
-        yield NOTE, f"the probe of an earlier check stands and cannot be written anew: {error.message}", (
-            "fine where the container keeps what is written (immutability policy); healing needs the right to overwrite"
-        )
-    yield OK, destination.read_probe(), ""
-    if destination.has_uploader:
-        yield OK, destination.carry_probe(), ""
-    if destination.remove_probe():
+        if destination.has_uploader:
+            yield OK, destination.carry_probe(), ""
+    finally:
+        removed = destination.remove_probes()
+    if removed:
         yield OK, "deleted again", ""
     else:
         yield OK, "it stays: deleting is refused to us, which is fine", ""

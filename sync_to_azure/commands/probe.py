@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import StorageUnavailable, UploadFailed
-from sync_to_azure.lake import PROBE, Lake, probe_folder
+from sync_to_azure.lake import Lake, probe_folder
 from sync_to_azure.model import FileToSend
 from sync_to_azure.steps.rooms import uploader_for
 from sync_to_azure.uploaders import Job
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
     from sync_to_azure.settings import Settings
     from sync_to_azure.uploaders import Uploader
 
-CONTENT = b"Written by `sync_to_azure check`. It belongs to no run and may be deleted.\n"
+CONTENT = "Written by `sync_to_azure check` as {name}. It belongs to no run and may be deleted.\n"
+
+
+class _Probe:
+    """One small blob. Its name is random, so that it is nobody's: neither a run's file nor the probe of an earlier check,
+    which a container with an immutability policy keeps. Its bytes name it."""
+
+    def __init__(self, folder: str) -> None:
+        self.file = f"probe-{secrets.token_hex(8)}.txt"
+        self.name = f"{folder}/{self.file}"
+        self.content = CONTENT.format(name=self.file).encode()
+        self.md5 = hashlib.md5(self.content, usedforsecurity=False).digest()
 
 
 class Destination:
@@ -36,7 +48,8 @@ class Destination:
         self.is_signed_in = False
         self.answers = False
         self._folder = probe_folder(settings.destination)
-        self._name = f"{self._folder}/{PROBE}"
+        self._written: list[tuple[str, str]] = []
+        """(name, ETag) of each probe that was seen to hold what we wrote."""
 
     @property
     def has_uploader(self) -> bool:
@@ -80,37 +93,46 @@ class Destination:
         self.answers = True
 
     def write_probe(self) -> str:
-        md5 = hashlib.md5(CONTENT, usedforsecurity=False).digest()
-        self._lake().put(self._name, CONTENT, len(CONTENT), md5, "text/plain; charset=utf-8")
-        return f"{self._name} was written, and the service checked it"
+        """Written only where nothing is, found in the listing, and read back."""
+        probe = _Probe(self._folder)
+        self._lake().put(
+            probe.name,
+            probe.content,
+            len(probe.content),
+            probe.md5,
+            "text/plain; charset=utf-8",
+            replaces=None,
+        )
+        self._read(probe)
+        return f"{probe.name} was written, and the service checked it; it was listed with size and MD5, and read back"
 
-    def read_probe(self) -> str:
-        """By the listing and by its bytes."""
-        listed = [blob for blob in self._lake().listing(self._name) if blob.name == self._name]
-        md5 = hashlib.md5(CONTENT, usedforsecurity=False).digest()
-        if not listed or listed[0].size != len(CONTENT) or listed[0].md5 != md5:
+    def _read(self, probe: _Probe) -> None:
+        listed = [blob for blob in self._lake().listing(probe.name) if blob.name == probe.name]
+        if not listed or listed[0].size != len(probe.content) or listed[0].md5 != probe.md5:
             raise StorageUnavailable(
-                f"the listing does not show {self._name} with its size and MD5",
+                f"the listing does not show {probe.name} with its size and MD5",
                 "without them nothing is proved",
             )
-        if self._lake().get(self._name) != CONTENT:
-            raise StorageUnavailable(f"{self._name} holds other bytes than were written")
-        return "it was listed with size and MD5, and read back"
+        if self._lake().md5_of(probe.name, listed[0].etag) != probe.md5:
+            raise StorageUnavailable(f"{probe.name} holds other bytes than were written")
+        self._written.append((probe.name, listed[0].etag))
 
     def carry_probe(self) -> str:
-        """Once more, by the uploader: AzCopy signs in by itself."""
+        """Another one, by the uploader: AzCopy signs in by itself."""
         assert self._uploader is not None
+        probe = _Probe(self._folder)
         with tempfile.TemporaryDirectory(prefix="sync_to_azure-check-") as folder:
-            path = os.path.join(folder, PROBE)
+            path = os.path.join(folder, probe.file)
             with open(path, "wb") as handle:
-                handle.write(CONTENT)
-            file = FileToSend(PROBE.encode(), PROBE, len(CONTENT), os.stat(path).st_mtime_ns)
-            job = Job("check", os.fsencode(folder), self._folder, [file], 1, len(CONTENT))
+                handle.write(probe.content)
+            file = FileToSend(probe.file.encode(), probe.file, len(probe.content), os.stat(path).st_mtime_ns)
+            job = Job("check", os.fsencode(folder), self._folder, [file], 1, len(probe.content))
             if not list(self._uploader.carry(job, lambda tick: None)):
                 raise UploadFailed("the uploader did not send the probe")
-        self.read_probe()
-        return "it was carried by the uploader, too"
+        self._read(probe)
+        return f"{probe.name} was carried by the uploader, too"
 
-    def remove_probe(self) -> bool:
-        """False where deleting is refused, which is fine."""
-        return self._lake().remove_probe(self._settings.destination)
+    def remove_probes(self) -> bool:
+        """Those that hold what we wrote, and nothing else. False where deleting one is refused, which is fine."""
+        lake = self._lake()
+        return all([lake.remove_probe(name, etag) for name, etag in self._written])

@@ -201,8 +201,11 @@ def test_what_a_sas_permits(native: Scene) -> None:
     days = datetime.timedelta(days=1)
     sas(native, "racwl", 90 * days)
     assert "deleting is refused to us, which is fine" in check(native)
-    assert [*native.etags()] == [".sync_to_azure-check/probe.txt"]
+    assert len(native.etags()) == 2 and all(
+        name.startswith(".sync_to_azure-check/probe-") for name in native.etags()
+    )
     check(native)
+    assert len(native.etags()) == 4, "each has a name of its own"
     sas(native, "racwdl", 3 * days)
     said = check(native)
     assert "the SAS ends in" in said and "deleted again" in said
@@ -211,6 +214,46 @@ def test_what_a_sas_permits(native: Scene) -> None:
     assert "the SAS permits 'rl'" in said and "refuses us" in said
     sas(native, "racwl", -days)
     assert "the SAS ended" in check(native, wrong=("login", "container"))
+
+
+def test_a_blob_under_the_name_of_an_earlier_probe_is_left_alone(native: Scene) -> None:
+    """As a run of that name was published once, and earlier versions of check deleted it."""
+    native.put(".sync_to_azure-check/probe.txt", b"published")
+    before = native.etags()
+    assert "deleted again" in check(native)
+    assert native.etags() == before and native.get(".sync_to_azure-check/probe.txt") == b"published"
+
+
+@pytest.mark.parametrize("uploader", ["native", "azcopy"])
+def test_a_container_that_keeps_what_is_written(scene: Scene, proxy: Proxy, uploader: str) -> None:
+    """An immutability policy: nothing is written over and nothing deleted. A check is well, and so is the next one."""
+    scene.config["uploader"] = uploader
+    taken: list[tuple[str, str]] = []
+
+    def policy(method: str, path: str) -> int | None:
+        name = path.split("?")[0]
+        if method == "DELETE" or (method == "PUT" and ("PUT", name) in taken):
+            return 409
+        taken.append((method, name))
+        return None
+
+    proxy.before = policy
+    scene.through(proxy)
+    for _ in range(2):
+        assert "it stays: deleting is refused" in check(scene)
+    assert len(scene.etags()) == 4
+
+
+def test_a_probe_that_somebody_else_wrote_over_is_not_deleted(native: Scene, proxy: Proxy) -> None:
+    def other(method: str, path: str) -> None:
+        if method == "DELETE" and len(native.etags()) == 2:
+            for name in native.etags():
+                native.put(name, b"of somebody else")
+
+    proxy.before = other
+    native.through(proxy)
+    assert "it stays" in check(native)
+    assert {native.get(name) for name in native.etags()} == {b"of somebody else"}
 
 
 def test_what_a_sas_says_of_itself() -> None:
