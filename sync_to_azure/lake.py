@@ -268,8 +268,8 @@ class Lake:
             return None
 
     def remove_probe(self, name: str, etag: str) -> bool:
-        """Delete a blob that ``check`` wrote, while it is the one that has this ETag; False where the service refuses (a
-        right that nothing else needs), or it is another one by now."""
+        """Delete a blob that ``check`` wrote, while it is the one that has this ETag; False where the service refuses
+        (a right that nothing else needs), or it is another one by now."""
         from azure.core import MatchConditions
 
         if f"{PROBE_FOLDER}/" not in name:

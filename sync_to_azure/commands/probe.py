@@ -25,8 +25,8 @@ CONTENT = "Written by `sync_to_azure check` as {name}. It belongs to no run and 
 
 
 class _Probe:
-    """One small blob. Its name is random, so that it is nobody's: neither a run's file nor the probe of an earlier check,
-    which a container with an immutability policy keeps. Its bytes name it."""
+    """One small blob. Its name is random, so that it is nobody's: neither a run's file nor the probe of an earlier
+    check, which a container with an immutability policy keeps. Its bytes name it."""
 
     def __init__(self, folder: str) -> None:
         self.file = f"probe-{secrets.token_hex(8)}.txt"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import array
-import contextlib
 import dataclasses
 import logging
 import os
 import re
 import shutil
 import subprocess
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +23,7 @@ from sync_to_azure.errors import (
     UploadFailed,
 )
 from sync_to_azure.model import Evidence, FileToSend, Sent
-from sync_to_azure.uploaders import Job, Tick, azcopy_words
+from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.process import Child, run_briefly
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_JOB_PREFIX = "job-"
-_KEEP_FAILED_DAYS = 14
 _SPACE_FIXED = 64 * 1024 * 1024
 _SPACE_A_FILE = 2 * 1024
 _SAS_SHARE = 0.8
@@ -85,7 +81,7 @@ class AzCopyUploader:
             )
         self._executable = found
         self._version = ".".join(map(str, version))
-        self._prune()
+        azcopy_jobs.prune(self._jobs, self._clock.now())
 
     @property
     def described(self) -> str:
@@ -117,10 +113,10 @@ class AzCopyUploader:
 
     def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
         self._look_at_space(job)
-        folder = self._job_folder(job)
+        folder = azcopy_jobs.make(self._jobs, job.run, self._clock.now())
         succeeded = False
         try:
-            list_file = folder / "files.txt"
+            list_file = folder / azcopy_jobs.LIST
             sizes = self._write_list(list_file, job)
             problem = self._run(job, folder, list_file, len(sizes), tick) if sizes else None
             put_blob = azcopy_words.put_blob_mib(os.environ)
@@ -132,11 +128,8 @@ class AzCopyUploader:
                 raise problem
             succeeded = True
         finally:
-            if succeeded:
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
-                # The plans are worth nothing to us (we plan anew from a listing); the logs may explain what happened.
-                shutil.rmtree(folder / "plans", ignore_errors=True)
+            # The logs of one that failed may explain what happened.
+            azcopy_jobs.clear(folder, logs_too=succeeded)
 
     def _run(
         self, job: Job, folder: Path, list_file: Path, count: int, tick: Callable[[Tick], None]
@@ -232,7 +225,11 @@ class AzCopyUploader:
 
     def _environment(self, login: dict[str, str], folder: Path) -> dict[str, str]:
         return azcopy_words.environment(
-            os.environ, login, str(folder / "plans"), str(folder / "logs"), self._files_at_once
+            os.environ,
+            login,
+            str(folder / azcopy_jobs.PLANS),
+            str(folder / azcopy_jobs.LOGS),
+            self._files_at_once,
         )
 
     def _write_list(self, list_file: Path, job: Job) -> "array.array[int]":
@@ -262,44 +259,13 @@ class AzCopyUploader:
                 "free some space, or set azcopy-logs to another disk",
             )
 
-    def _job_folder(self, job: Job) -> Path:
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", job.run)[:60]
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(self._clock.now()))
-        for number in range(1000):
-            folder = self._jobs / f"{_JOB_PREFIX}{stamp}-{os.getpid()}-{number}-{name}"
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir(mode=0o700)
-                (folder / "plans").mkdir(mode=0o700)
-                (folder / "logs").mkdir(mode=0o700)
-                return folder
-        raise StateUnavailable(f"no job folder can be made in {self._jobs}")
-
-    def _prune(self) -> None:
-        """Folders of failed jobs go after two weeks, the plans of killed ones at once; only folders of ours, never the
-        rest of azcopy-logs."""
-        oldest = self._clock.now() - _KEEP_FAILED_DAYS * 86400
-        with contextlib.suppress(OSError):
-            for folder in self._jobs.glob(f"{_JOB_PREFIX}*"):
-                if not folder.is_dir() or folder.is_symlink():
-                    continue
-                if folder.stat().st_mtime < oldest:
-                    shutil.rmtree(folder, ignore_errors=True)
-                elif not _runs(folder.name):
-                    shutil.rmtree(folder / "plans", ignore_errors=True)
-
-
-def _runs(job: str) -> bool:
-    """Does the process that made this job folder (job-TIME-PID-NUMBER-RUN) still run?"""
-    found = re.match(rf"{_JOB_PREFIX}[0-9T]+-([0-9]+)-", job)
-    return found is None or os.path.exists(f"/proc/{found[1]}")
-
 
 def _without_pattern(source: bytes, folder: Path) -> bytes:
     """AzCopy takes a ``*`` anywhere in the path of a source for a pattern, and knows no way to write one. By a link in
     the job's folder the run has a path without."""
     if b"*" not in source:
         return source
-    link = folder / "source"
+    link = folder / azcopy_jobs.SOURCE
     os.symlink(source, link)
     return os.fsencode(link)
 

@@ -22,8 +22,9 @@ from sync_to_azure.clock import Clock
 from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
 from sync_to_azure.identity import AccountKey
 from sync_to_azure.model import Evidence, FileToSend, Sent
-from sync_to_azure.uploaders import Job, Tick, azcopy_words
+from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
+from tests.passes.scene import tree
 from tests.uploaders.wire import ODD_NAMES
 
 
@@ -256,7 +257,7 @@ def test_what_went_wrong_is_told(
 ) -> None:
     assert word in failed(uploader(stand_in(body), jobs), two)
     (folder,) = jobs.glob("job-*")
-    assert sorted(each.name for each in folder.iterdir()) == ["files.txt", "logs"]
+    assert sorted(each.name for each in folder.iterdir()) == [azcopy_jobs.MARK, "files.txt", "logs"]
 
 
 def test_odd_lines_among_good_ones_disturb_nothing(stand_in: StandIn, jobs: pathlib.Path, two: Job) -> None:
@@ -385,20 +386,67 @@ def test_the_real_one_is_found_on_the_path(
 # Its folder
 
 
+OF_AZCOPY = "a13af4ba-caf9-1a42-668e-e00c6c1abedf"
+
+
+def failed_job(jobs: pathlib.Path, run: str, days: float = 20) -> pathlib.Path:
+    """As a pass left it that many days ago, and was killed."""
+    jobs.mkdir(exist_ok=True)
+    made = azcopy_jobs.make(jobs, run, time.time() - days * 86400)
+    folder = made.rename(jobs / made.name.replace(f"-{os.getpid()}-", "-4194305-"))
+    (folder / azcopy_jobs.MARK).write_text(f"{folder.name}\n")
+    (folder / "files.txt").write_text("a\n")
+    (folder / "source").symlink_to(jobs)
+    (folder / "plans" / f"{OF_AZCOPY}--00000.steV20").touch()
+    (folder / "logs" / f"{OF_AZCOPY}-scanning.log").touch()
+    age(folder, days)
+    return folder
+
+
+def age(folder: pathlib.Path, days: float) -> None:
+    os.utime(folder, (time.time() - days * 86400,) * 2)
+
+
 def test_old_folders_of_failed_jobs_go_and_nothing_else(stand_in: StandIn, jobs: pathlib.Path) -> None:
-    for name in ("job-old", "not ours", "job-young"):
-        (jobs / name / "logs").mkdir(parents=True)
+    old, young = failed_job(jobs, "old"), failed_job(jobs, "young", days=3)
+    for name in ("job-20240101T000000-4194305-0-run", "not ours"):
+        # A run in a main folder that is named for azcopy-logs, too.
+        for file in ("plans/plan", "logs/log", f"plans/{OF_AZCOPY}.log", "files.txt"):
+            path = jobs / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"one of a kind")
+        age(jobs / name, 20)
     (jobs / "job-file").touch()
+    age(jobs / "job-file", 20)
+    before = tree(jobs)
+    uploader(stand_in("end()"), jobs)
+    assert not old.exists()
+    assert not (young / "plans").exists() and (young / "logs" / f"{OF_AZCOPY}-scanning.log").exists()
+    gone = {name for name in before if name.startswith(f"{old.name}/") or f"{young.name}/plans/" in name}
+    assert tree(jobs) == {name: content for name, content in before.items() if name not in gone}
+
+
+def test_what_others_put_into_a_folder_of_ours_stays(stand_in: StandIn, jobs: pathlib.Path) -> None:
     outside = jobs.parent / "outside"
     outside.mkdir()
-    (jobs / "job-link").symlink_to(outside)
-    week = time.time() - 8 * 86400
-    os.utime(jobs / "job-young", (week + 7 * 86400, week + 7 * 86400))
-    for name in ("job-old", "not ours", "job-file"):
-        os.utime(jobs / name, (week, week))
-    uploader(stand_in("end()"), jobs, Moved(8 * 86400))
-    assert {each.name for each in jobs.iterdir()} == {"not ours", "job-young", "job-file", "job-link"}
-    assert outside.is_dir()
+    precious = outside / f"{OF_AZCOPY}.log"
+    precious.touch()
+    with_a_file, with_links = failed_job(jobs, "file"), failed_job(jobs, "links")
+    renamed = failed_job(jobs, "kept").rename(jobs / "job-20240101T000000-4194305-0-kept-aside")
+    (with_a_file / "logs" / "notes.txt").touch()
+    for name in ("plans", "logs"):
+        (with_links / name).rename(outside / name)
+        (with_links / name).symlink_to(outside)
+    link = jobs / "job-20240101T000000-4194305-0-link"
+    link.symlink_to(with_links)
+    for folder in (with_a_file, with_links, renamed):
+        age(folder, 20)
+    kept = tree(renamed)
+    for _ in range(2):
+        uploader(stand_in("end()"), jobs)
+    assert tree(with_a_file) == {"logs/notes.txt": b"", azcopy_jobs.MARK: f"{with_a_file.name}\n".encode()}
+    assert precious.exists() and len(tree(outside)) == 3
+    assert link.is_symlink() and (with_links / "logs").is_symlink() and tree(renamed) == kept
 
 
 def test_a_place_without_room_or_rights_is_a_matter_of_state(
