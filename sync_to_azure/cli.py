@@ -127,7 +127,7 @@ def _pass(ctx: click.Context, /, **_: object) -> int:
 
         return one_pass.run(settings)
 
-    return _guarded(settings, work)
+    return _guarded(settings, work, acts=True)
 
 
 group = SettingsGroup(
@@ -141,8 +141,11 @@ group = SettingsGroup(
 click.version_option(__version__, message="%(prog)s %(version)s")(group)
 
 
-def settings_command(name: str, needs_source: bool = True) -> Callable[[Work], click.Command]:
-    """Make a function ``(settings, **own options) -> exit code`` a command of the group.
+def settings_command(
+    name: str, needs_source: bool = True, acts: bool = False
+) -> Callable[[Work], click.Command]:
+    """Make a function ``(settings, **own options) -> exit code`` a command of the group. One that ``acts`` is refused
+    where files of ours lie among the runs.
 
     Its docstring is the help; its own options stand below this decorator as click.option, and are no keys.
     """
@@ -156,7 +159,7 @@ def settings_command(name: str, needs_source: bool = True) -> Callable[[Work], c
         def callback(ctx: click.Context, /, **given: Any) -> int:
             settings = _settings_of(ctx, needs_source)
             arguments = {key: value for key, value in given.items() if key not in _CLICK_OPTIONS}
-            return _guarded(settings, lambda: work(settings, **arguments))
+            return _guarded(settings, lambda: work(settings, **arguments), acts)
 
         params = [*own, *_CLICK_OPTIONS.values()]
         command = SettingsCommand(name, callback=callback, help=work.__doc__, params=params)
@@ -222,7 +225,7 @@ def check(settings: Settings, send_mail: bool) -> int:
     return work.run(settings, send_mail)
 
 
-@settings_command("audit")
+@settings_command("audit", acts=True)
 @click.option("--run", metavar="GLOB", help="Only runs whose name matches.")
 @click.option("--read-back", is_flag=True, help="Download and hash, too: bytes can change under a right MD5.")
 @click.option(
@@ -331,7 +334,7 @@ def report(settings: Settings, output: str, days: int) -> int:
     return work.run(settings, output, days, settings.sample_names)
 
 
-@settings_command("hold")
+@settings_command("hold", acts=True)
 @_RUN
 @_REASON
 @_EXPECTED
@@ -342,7 +345,7 @@ def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> in
     return work.speak(settings, "hold", run, reason, expected)
 
 
-@settings_command("ignore")
+@settings_command("ignore", acts=True)
 @_RUN
 @_REASON
 @_EXPECTED
@@ -353,7 +356,7 @@ def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> 
     return work.speak(settings, "ignore", run, reason, expected)
 
 
-@settings_command("retry")
+@settings_command("retry", acts=True)
 @_RUN
 @_REASON
 def retry(settings: Settings, run: str, reason: str | None) -> int:
@@ -363,7 +366,7 @@ def retry(settings: Settings, run: str, reason: str | None) -> int:
     return work.speak(settings, "retry", run, reason)
 
 
-@settings_command("accept")
+@settings_command("accept", acts=True)
 @_RUN
 @_REASON
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -379,7 +382,7 @@ def accept(settings: Settings, run: str, reason: str | None, yes: bool, every: b
     return work.accept(settings, run, reason, yes, every)
 
 
-@settings_command("release")
+@settings_command("release", acts=True)
 @_RUN
 @_REASON
 def release(settings: Settings, run: str, reason: str | None) -> int:
@@ -425,10 +428,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _tell_internal(error, ())
 
 
-def _guarded(settings: Settings, work: Callable[[], int]) -> int:
+def _guarded(settings: Settings, work: Callable[[], int], acts: bool) -> int:
     """Do ``work``; its errors are told here, where it is known which texts are secrets."""
     secrets = settings.secret_values()
     try:
+        if acts:
+            from sync_to_azure.own_paths import refuse_overlaps
+
+            refuse_overlaps(settings)
         return work()
     except SyncError as error:
         return _tell_error(error, secrets)

@@ -196,6 +196,29 @@ def mounts_below(folder: bytes) -> tuple[str, ...]:
     return tuple(shown(point) for point in points if point.startswith(inside))
 
 
+def mounted_at(path: Path) -> tuple[bytes, Path] | None:
+    """(device, path in its file system) of a real path, the same for each mount that shows it; None where the kernel
+    does not say. Of a path that is not there yet, by the folder that will hold it."""
+    there = next((each for each in (path, *path.parents) if os.path.lexists(each)), None)
+    if there is None:
+        return None
+    try:
+        handle = os.open(there, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            number = mount_number(handle)
+        finally:
+            os.close(handle)
+        with open("/proc/self/mountinfo", "rb") as lines:
+            # man 5 proc: ID PARENT MAJOR:MINOR ROOT MOUNTPOINT
+            [about] = [line.split(b" ")[2:5] for line in lines if line.split(b" ")[0] == number]
+    except (OSError, ValueError):
+        return None
+    device, root, point = about[0], os.fsdecode(_unescape(about[1])), os.fsdecode(_unescape(about[2]))
+    if not path.is_relative_to(point):
+        return None
+    return device, Path(root) / path.relative_to(point)
+
+
 def mount_numbered(number: bytes, mountinfo: Iterable[bytes]) -> Mount:
     """The mount with this ID among the lines of mountinfo; a space in a source is written as a backslash and 040."""
     for line in mountinfo:

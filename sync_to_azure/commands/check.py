@@ -22,6 +22,7 @@ from sync_to_azure.commands.families import MOST, families
 from sync_to_azure.errors import RunError, SyncError
 from sync_to_azure.ledger import Ledger
 from sync_to_azure.ledger.place import is_damaged
+from sync_to_azure.own_paths import overlaps
 from sync_to_azure.profiles import AUTO
 from sync_to_azure.source import Mount, RunFolder, find_runs, find_sheets, mount_of, top_level_files
 from sync_to_azure.surroundings import Surroundings
@@ -92,23 +93,30 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     # A person waits: what does not answer is not asked for minutes.
     quick = dataclasses.replace(settings, retry_times=1, timeout=min(settings.timeout, 20.0))
     around = Surroundings(quick, Clock())
+    misplaced = frozenset(each.key for each in overlaps(settings))
     yield from _tried("settings", lambda: _settings(settings))
     yield from _tried("main folder", lambda: _main_folder(settings))
     yield from _tried("sample sheets", lambda: _sheets(settings))
     yield from _tried("remove-source", lambda: _removal(settings))
-    yield from _tried("state file", lambda: _state(settings, around))
-    yield from _tried("log file", lambda: _log_file(settings))
+    yield from _tried("state file", lambda: _state(settings, around), "state-file" in misplaced)
+    yield from _tried("log file", lambda: _log_file(settings), "log-file" in misplaced)
     destination = Destination(quick, around.clock, around.state_folder)
-    yield from _tried("metrics file", lambda: _metrics_file(settings))
+    yield from _tried("metrics file", lambda: _metrics_file(settings), "metrics-file" in misplaced)
     yield from _tried("login", lambda: _login(settings, destination, around.clock.now()))
     yield from _tried("container", lambda: _container(settings, destination))
     yield from _tried("clock", lambda: _clock(destination))
-    yield from _tried("uploader", lambda: _uploader(destination))
+    yield from _tried(
+        "uploader", lambda: _uploader(destination), bool(misplaced & {"azcopy-logs", "state-file"})
+    )
     yield from _tried("probe", lambda: _probe(destination))
     yield from _tried("mail", lambda: _mail(settings, send_mail))
 
 
-def _tried(subject: str, look: Callable[[], Found]) -> Iterator[Line]:
+def _tried(subject: str, look: Callable[[], Found], is_misplaced: bool = False) -> Iterator[Line]:
+    if is_misplaced:
+        # It would write there.
+        yield Line(SKIPPED, subject, "not tried: it overlaps with the main folder, see settings")
+        return
     try:
         for kind, text, advice in look():
             yield Line(kind, subject, text, advice)
@@ -124,6 +132,8 @@ def _settings(settings: "Settings") -> Found:
     yield OK, f"{file}; `sync_to_azure settings` shows each value and where it comes from", ""
     for notice in settings.notices:
         yield NOTE, notice.text, ""
+    for each in overlaps(settings):
+        yield WRONG, each.text, each.advice
 
 
 def _main_folder(settings: "Settings") -> Found:
@@ -211,7 +221,7 @@ def _removal(settings: "Settings") -> Found:
 def _state(settings: "Settings", around: Surroundings) -> Found:
     path = around.state_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    yield from _place(path, mount_of(path.parent), settings.main_folder)
+    yield from _place(path, mount_of(path.parent))
     if not path.exists():
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".sync_to_azure-"):
             free = os.statvfs(path.parent)
@@ -229,13 +239,11 @@ def _state(settings: "Settings", around: Surroundings) -> Found:
     yield OK, f"{path}: can be read and written", ""
 
 
-def _place(path: Path, mount: Mount, main_folder: Path) -> Found:
+def _place(path: Path, mount: Mount) -> Found:
     if mount.kind in _SHARES:
         yield WRONG, f"{path} lies on a share ({mount.source}, {mount.kind}): its locks cannot be relied on", (
             "set state-file to a local disk"
         )
-    elif path.resolve().is_relative_to(main_folder.resolve()):
-        yield WRONG, f"{path} lies in the main folder, among the runs", "set state-file to another folder"
 
 
 def _log_file(settings: "Settings") -> Found:

@@ -20,6 +20,11 @@ def state_folder(state_file: Path | None) -> Path:
     return Path(home) / "sync_to_azure"
 
 
+def azcopy_folder(azcopy_logs: Path | None, state_folder: Path) -> Path:
+    """Where AzCopy's jobs have their folders."""
+    return azcopy_logs or state_folder / "azcopy-jobs"
+
+
 def lock_path(ledger: Path, flow: Flow) -> Path:
     """What a pass over this flow holds while it works."""
     return ledger.with_name(f"{ledger.name}.{flow.key}.lock")

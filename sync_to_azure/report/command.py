@@ -10,6 +10,7 @@ from sync_to_azure.commands.records import place, reading, records
 from sync_to_azure.commands.status import zoned
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.ledger.milestones import milestones
+from sync_to_azure.own_paths import refuse_overlaps
 from sync_to_azure.report import one_run, overview, source
 from sync_to_azure.report.folder import INDEX, RUNS, Folder, page_name
 from sync_to_azure.report.pages import Pages, need_extra
@@ -28,7 +29,9 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
     redact = Redactor(settings.secret_values())
     _, flow = place(settings)
     found = records(settings)
-    folder = Folder.take(Path.cwd() / Path(output).expanduser(), flow.key, settings.main_folder)
+    target = Path.cwd() / Path(output).expanduser()
+    refuse_overlaps(settings, target)
+    folder = Folder.take(target, flow.key)
     shown = overview.recent(found, now, days)
     with_page = {record.run.id: page_name(record.run.key) for record in shown[:MOST_PAGES]}
     pages = Pages(_shared(settings, now, days, names, len(with_page)))

@@ -34,15 +34,9 @@ class Folder:
         self.path = path
 
     @classmethod
-    def take(cls, path: Path, flow_key: str, main_folder: Path) -> "Folder":
+    def take(cls, path: Path, flow_key: str) -> "Folder":
         """Make it, or find it as we left it. Raises ConfigurationError for a folder that is not a report's: what stands
         in it is somebody's, and pages of ours are removed when they are old."""
-        real = Path(os.path.realpath(path))
-        if real.is_relative_to(os.path.realpath(main_folder)):
-            raise ConfigurationError(
-                f"--output {path} lies in the main folder, where it would be carried as a run",
-                "name another folder",
-            )
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sync_to_azure import profiles
 from sync_to_azure.clock import Clock
 from sync_to_azure.ledger import Files, Ledger, Run
+from sync_to_azure.ledger.place import azcopy_folder
 from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import Progress, RunLine, State, Trouble
 from sync_to_azure.names import ExcludeRules
@@ -179,7 +180,7 @@ def uploader_for(
         return NativeUploader(settings, Signer(identity()), lake())
     from sync_to_azure.uploaders.azcopy import AzCopyUploader
 
-    jobs = settings.azcopy_logs or state_folder / "azcopy-jobs"
+    jobs = azcopy_folder(settings.azcopy_logs, state_folder)
     return AzCopyUploader(settings, identity(), clock, jobs, readers)
 
 

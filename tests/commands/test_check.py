@@ -286,7 +286,8 @@ def test_a_clock_that_is_wrong(native: Scene, azurite: Azurite, monkeypatch: pyt
 
 def test_the_state_file(native: Scene) -> None:
     native.config["state-file"] = native.main / "state" / "ledger.sqlite"
-    assert "lies in the main folder" in check(native, wrong=("state file",))
+    assert "lies in the main folder" in check(native, wrong=("settings",))
+    assert not (native.main / "state").exists()
     closed = native.folder / "closed"
     closed.mkdir(mode=0o555)
     native.config["state-file"] = closed / "ledger.sqlite"
@@ -310,9 +311,9 @@ def test_the_state_file(native: Scene) -> None:
 def test_a_state_file_on_a_share() -> None:
     """The file system's kind is given here: no share of another machine can be had in a test."""
     path = pathlib.Path("/state/ledger.sqlite")
-    [(kind, text, _)] = _place(path, Mount("nfs4", "nas:/home"), pathlib.Path("/main"))
+    [(kind, text, _)] = _place(path, Mount("nfs4", "nas:/home"))
     assert kind == "WRONG" and "lies on a share (nas:/home, nfs4)" in text
-    assert not list(_place(path, Mount("ext4", "/dev/sda1"), pathlib.Path("/main")))
+    assert not list(_place(path, Mount("ext4", "/dev/sda1")))
 
 
 def test_the_log_file(native: Scene) -> None:
