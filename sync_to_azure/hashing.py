@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import os
 import queue
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from sync_to_azure.clock import mtime_ns
+from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.model import FileToSend
 from sync_to_azure.walk import SHARE_GONE
 
@@ -32,15 +32,24 @@ class Hashed:
     detail: str = ""
 
 
-def hash_file(root: bytes, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
-    """Read one file below ``root``; the size and mtime must be as given, before and after. A symlink
-    in its place is not followed."""
+def hash_file(root: Place, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
+    """Read one file below ``root``, as ``hash_below`` does."""
     try:
-        handle = open_to_read(root, file)
+        with root.open() as folder:
+            return hash_below(folder, file, stop)
+    except OSError as error:
+        return _refused(file, error)
+
+
+def hash_below(folder: Folder, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
+    """Read one file; the size and mtime must be as given, before and after. A link in its place, or on the way to it,
+    is not followed."""
+    try:
+        handle, status = folder.file(file.path)
     except OSError as error:
         return _refused(file, error)
     try:
-        if not as_seen(os.fstat(handle), file):
+        if not as_seen(status, file):
             return Hashed(file, None, "changed")
         digest = hashlib.md5(usedforsecurity=False)
         left = file.size
@@ -64,17 +73,6 @@ def as_seen(status: os.stat_result, file: FileToSend) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == file.size and mtime_ns(status) == file.mtime_ns
 
 
-def open_to_read(root: bytes, file: FileToSend) -> int:
-    """A handle for reading; a symlink in the file's place is not followed, a fifo does not block. Raises OSError."""
-    path = os.path.join(root, file.path)
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def is_gone_or_replaced(error: OSError) -> bool:
-    """ENXIO is what opening a socket gives: it took the file's place."""
-    return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
-
-
 def _refused(file: FileToSend, error: OSError) -> Hashed:
     if is_gone_or_replaced(error):
         return Hashed(file, None, "changed", "it is gone or replaced")
@@ -90,7 +88,7 @@ class Hasher:
     are daemons: one that hangs on a dead share cannot keep the process from ending.
     """
 
-    def __init__(self, root: bytes, files: Iterable[FileToSend], readers: int) -> None:
+    def __init__(self, root: Place, files: Iterable[FileToSend], readers: int) -> None:
         self._root = root
         self._files = iter(files)
         self._exhausted = False
@@ -109,12 +107,16 @@ class Hasher:
             thread.start()
 
     def _read(self) -> None:
+        folder: Folder | None = None
         while not self._stop.is_set():
             file = self._todo.get()
             if file is None:
                 return
             try:
-                hashed = hash_file(self._root, file, self._stop)
+                folder = folder or self._root.open()
+                hashed = hash_below(folder, file, self._stop)
+            except OSError as error:
+                hashed = _refused(file, error)
             except (
                 Exception
             ) as error:  # a reader that died would leave the pass waiting for its result for ever

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import ConfigurationError, RunError, SourceUnavailable
+from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced, open_folder
 from sync_to_azure.names import ASIDE_PREFIX, is_never_a_run, shown
 from sync_to_azure.profiles.continuous import Unit
 from sync_to_azure.walk import SHARE_GONE
@@ -20,12 +21,17 @@ from sync_to_azure.walk import SHARE_GONE
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunFolder:
     """One sub-folder of the main folder. ``mtime_ns`` is the folder's own. Of a continuous one (``unit``) ``name``
-    is that of the destination, and ``path`` may be the main folder."""
+    is that of the destination, and ``place`` may be the main folder."""
 
     name: bytes
-    path: bytes
+    place: Place
     mtime_ns: int
     unit: Unit | None = None
+
+    @property
+    def path(self) -> bytes:
+        """For messages, and for programs that take nothing but paths."""
+        return self.place.path
 
     @property
     def key(self) -> str:
@@ -35,12 +41,14 @@ class RunFolder:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SheetFile:
-    """``NAME.csv`` in the sample sheet folder; ``stem`` is NAME."""
+    """``NAME.csv`` in the sample sheet folder, which is held open; ``stem`` is NAME. A link is one too: it is refused
+    where it is read, so that somebody hears of it."""
 
     stem: str
     path: Path
     size: int
     mtime_ns: int
+    folder: Folder = dataclasses.field(compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +64,9 @@ UNKNOWN_MOUNT = Mount("unknown", "unknown")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Found:
+    """``main``: the main folder as it was when it was looked at, held open."""
+
+    main: Folder = dataclasses.field(compare=False, repr=False)
     runs: tuple[RunFolder, ...]
     aside: tuple[bytes, ...]
     strays: tuple[str, ...]
@@ -67,17 +78,18 @@ def find_runs(main_folder: Path) -> Found:
     root = os.fsencode(main_folder)
     runs, aside, strays = [], [], []
     try:
-        with os.scandir(root) as entries:
+        main = open_folder(root)
+        with main.entries() as entries:
             for entry in entries:
-                name = os.fsdecode(entry.name)
-                if entry.name.startswith(os.fsencode(ASIDE_PREFIX)):
-                    aside.append(entry.name)
-                elif is_never_a_run(name):
+                name = os.fsencode(entry.name)
+                if entry.name.startswith(ASIDE_PREFIX):
+                    aside.append(name)
+                elif is_never_a_run(entry.name):
                     continue
                 elif entry.is_dir(follow_symlinks=False):
-                    runs.append(_run_folder(entry))
+                    runs.append(RunFolder(name, Place(main, name), _own_ns(entry)))
                 else:
-                    strays.append(shown(entry.name))
+                    strays.append(shown(name))
     except FileNotFoundError as error:
         raise SourceUnavailable(f"main folder {main_folder} is not there", "is the share mounted?") from error
     except NotADirectoryError as error:
@@ -90,18 +102,16 @@ def find_runs(main_folder: Path) -> Found:
             "check the mount and the permissions",
         ) from error
     runs.sort(key=lambda run: run.name)
-    # After the scan: an automounter mounts at the first look.
-    return Found(tuple(runs), tuple(sorted(aside)), tuple(sorted(strays)), mount_of(main_folder))
+    return Found(main, tuple(runs), tuple(sorted(aside)), tuple(sorted(strays)), _mount_of(main.handle))
 
 
-def _run_folder(entry: "os.DirEntry[bytes]") -> RunFolder:
+def _own_ns(entry: "os.DirEntry[str]") -> int:
     try:
-        own_ns = mtime_ns(entry.stat(follow_symlinks=False))
+        return mtime_ns(entry.stat(follow_symlinks=False))
     except OSError as error:
         if error.errno in SHARE_GONE:
             raise
-        own_ns = 0
-    return RunFolder(entry.name, entry.path, own_ns)
+        return 0
 
 
 def find_sheets(folder: Path | None) -> dict[str, list[SheetFile]]:
@@ -110,9 +120,10 @@ def find_sheets(folder: Path | None) -> dict[str, list[SheetFile]]:
     if folder is None:
         return sheets
     try:
-        with os.scandir(folder) as entries:
+        opened = open_folder(os.fsencode(folder))
+        with opened.entries() as entries:
             for entry in entries:
-                sheet = _sheet(entry)
+                sheet = _sheet(entry, folder, opened)
                 if sheet is not None:
                     sheets.setdefault(sheet.stem.casefold(), []).append(sheet)
     except OSError as error:
@@ -123,21 +134,22 @@ def find_sheets(folder: Path | None) -> dict[str, list[SheetFile]]:
     return sheets
 
 
-def _sheet(entry: "os.DirEntry[str]") -> SheetFile | None:
-    """None for what is no sheet: another file, one that just went away, a link that leads nowhere or in a circle."""
+def _sheet(entry: "os.DirEntry[str]", folder: Path, opened: Folder) -> SheetFile | None:
+    """None for what is no sheet: another file, one that just went away."""
     stem, extension = os.path.splitext(entry.name)
     if extension.casefold() != ".csv" or entry.name.startswith((".", "~$")):
         return None
     try:
-        status = entry.stat()
+        status = entry.stat(follow_symlinks=False)
     except OSError as error:
         if error.errno in SHARE_GONE:
             raise
         return None
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
         return None
     # The stem becomes a run's key in the ledger, which holds UTF-8 only; the path opens the file as it is named.
-    return SheetFile(shown(os.fsencode(stem)), Path(entry.path), status.st_size, mtime_ns(status))
+    own = folder / entry.name
+    return SheetFile(shown(os.fsencode(stem)), own, status.st_size, mtime_ns(status), opened)
 
 
 def sheets_for(run: str, sheets: dict[str, list[SheetFile]]) -> list[SheetFile]:
@@ -149,12 +161,12 @@ def sheets_for(run: str, sheets: dict[str, list[SheetFile]]) -> list[SheetFile]:
 def top_level_files(run: RunFolder) -> list[str]:
     """Names of the plain files at the run's top level, where completion flags stand; none if the folder is gone."""
     try:
-        with os.scandir(run.path) as entries:
-            return [os.fsdecode(entry.name) for entry in entries if entry.is_file(follow_symlinks=False)]
+        with run.place.open() as folder, folder.entries() as entries:
+            return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     except OSError as error:
         if error.errno in SHARE_GONE:
             raise SourceUnavailable(f"{shown(run.path)} cannot be read: {error.strerror}") from error
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if is_gone_or_replaced(error):
             return []
         # Not "waiting for its flag": nobody would ever look why.
         raise RunError(
@@ -167,11 +179,15 @@ def mount_of(folder: Path) -> Mount:
     that lies deeper may be hidden under a later one above it. UNKNOWN_MOUNT where the kernel does not say, or the
     folder cannot be opened at this moment."""
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            number = mount_number(handle)
-        finally:
-            os.close(handle)
+        with open_folder(os.fsencode(folder)) as opened:
+            return _mount_of(opened.handle)
+    except OSError:
+        return UNKNOWN_MOUNT
+
+
+def _mount_of(handle: int) -> Mount:
+    try:
+        number = mount_number(handle)
         with open("/proc/self/mountinfo", "rb") as lines:
             return mount_numbered(number, lines)
     except OSError:

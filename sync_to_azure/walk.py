@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sync_to_azure.clock import ctime_ns
 from sync_to_azure.clock import mtime_ns as mtime_of
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable
+from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.model import Entry, Fingerprint, Kind
 from sync_to_azure.names import ExcludeRules, blob_name, is_junk, shown
 
@@ -38,7 +39,7 @@ _SPECIAL = {
 
 
 def walk(
-    root: bytes,
+    root: Place,
     rules: ExcludeRules,
     prefix: str = "",
     folders: Sequence[bytes] = (b"",),
@@ -48,10 +49,18 @@ def walk(
 
     ``prefix`` is DEST/RUN/, for the limits of blob names. Of ``folders`` below the root, those that ``enters`` lets
     in; one
-    that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile are left out (the fingerprint
-    of the next look differs). Raises RunChanged if the root is gone, SourceUnavailable if the share is.
+    that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile, or become a link before they
+    are opened, are left out (the fingerprint of the next look differs). Raises RunChanged if the root is gone,
+    SourceUnavailable if the share is.
     """
-    real_roots = tuple(os.path.realpath(os.path.join(root, folder) if folder else root) for folder in folders)
+    try:
+        top = root.open()
+    except OSError as error:
+        _folder_refused(error, root.path, b"", rules)
+        raise
+    real_roots = tuple(
+        os.path.realpath(os.path.join(root.path, each) if each else root.path) for each in folders
+    )
     pending = list(folders)
     while pending:
         folder = pending.pop()
@@ -59,17 +68,19 @@ def walk(
             yield _excluded(folder, rules) or Entry(folder, Kind.LEFT, detail="a folder")
             continue
         try:
-            found = os.scandir(os.path.join(root, folder) if folder else root)
+            here = top.folder(folder)
+            found = here.entries()
         except OSError as error:
-            entry = _folder_refused(error, root, folder, rules)
+            entry = _folder_refused(error, root.path, folder, rules)
             if entry is not None:
                 yield entry
             continue
         empty = True
-        with found:
-            for item in _items(found, root):
+        with here, found:
+            for item in _items(found, here.path):
                 empty = False
-                path = folder + b"/" + item.name if folder else item.name
+                name = os.fsencode(item.name)
+                path = folder + b"/" + name if folder else name
                 try:
                     if item.is_dir(follow_symlinks=False):
                         pending.append(path)
@@ -78,18 +89,18 @@ def walk(
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    yield _refused(error, item, path, rules)
+                    yield _refused(error, here.path, path, rules)
                     continue
-                yield _entry(item, path, status, real_roots, rules, prefix)
+                yield _entry(here, name, path, status, real_roots, rules, prefix)
         if empty and folder:
             yield _empty_folder(folder, rules)
 
 
-def _items(found: "os._ScandirIterator[bytes]", root: bytes) -> Iterator["os.DirEntry[bytes]"]:
+def _items(found: "os._ScandirIterator[str]", folder: bytes) -> Iterator["os.DirEntry[str]"]:
     try:
         yield from found
     except OSError as error:
-        raise SourceUnavailable(f"reading {shown(root)} failed: {error.strerror}") from error
+        raise SourceUnavailable(f"reading {shown(folder)} failed: {error.strerror}") from error
 
 
 def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRules) -> Entry | None:
@@ -97,7 +108,7 @@ def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRu
         raise SourceUnavailable(
             f"{shown(os.path.join(root, folder))} cannot be read: {error.strerror}"
         ) from error
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if is_gone_or_replaced(error):
         if not folder:
             raise RunChanged(f"{shown(root)} is gone") from error
         return None
@@ -117,14 +128,16 @@ def _empty_folder(folder: bytes, rules: ExcludeRules) -> Entry:
     return _excluded(folder, rules) or Entry(folder, Kind.EMPTY_FOLDER)
 
 
-def _refused(error: OSError, item: "os.DirEntry[bytes]", path: bytes, rules: ExcludeRules) -> Entry:
+def _refused(error: OSError, folder: bytes, path: bytes, rules: ExcludeRules) -> Entry:
     if error.errno in SHARE_GONE:
-        raise SourceUnavailable(f"{shown(item.path)} cannot be read: {error.strerror}") from error
+        what = os.path.join(folder, os.path.basename(path))
+        raise SourceUnavailable(f"{shown(what)} cannot be read: {error.strerror}") from error
     return _excluded(path, rules) or Entry(path, Kind.UNREADABLE, detail=str(error.strerror))
 
 
 def _entry(
-    item: "os.DirEntry[bytes]",
+    here: Folder,
+    name: bytes,
     path: bytes,
     status: os.stat_result,
     real_roots: Sequence[bytes],
@@ -135,28 +148,28 @@ def _entry(
     excluded = _excluded(path, rules, size, mtime_ns)
     if excluded is not None:
         return excluded
-    if is_junk(os.fsdecode(item.name)):
+    if is_junk(os.fsdecode(name)):
         return Entry(path, Kind.JUNK, size, mtime_ns)
     mode = status.st_mode
     if stat.S_ISLNK(mode):
-        return _symlink(item, path, real_roots, mtime_ns)
+        return _symlink(here, name, path, real_roots, mtime_ns)
     if not stat.S_ISREG(mode):
         return Entry(path, Kind.SPECIAL, 0, mtime_ns, _SPECIAL.get(stat.S_IFMT(mode), "unknown kind"))
-    name, reason = blob_name(path, prefix)
-    if name is None:
+    blob, reason = blob_name(path, prefix)
+    if blob is None:
         return Entry(path, Kind.BAD_NAME, size, mtime_ns, reason)
-    if not mode & stat.S_IROTH and not os.access(item.path, os.R_OK):
+    if not mode & stat.S_IROTH and not os.access(name, os.R_OK, dir_fd=here.handle):
         return Entry(path, Kind.UNREADABLE, size, mtime_ns, "permission denied")
     return Entry(path, Kind.FILE, size, mtime_ns, ctime_ns=ctime_ns(status))
 
 
-def _symlink(item: "os.DirEntry[bytes]", path: bytes, real_roots: Sequence[bytes], mtime_ns: int) -> Entry:
+def _symlink(here: Folder, name: bytes, path: bytes, real_roots: Sequence[bytes], mtime_ns: int) -> Entry:
     """A link to something inside the run loses nothing: its target is carried. One that leaves the run does."""
     try:
-        target = os.readlink(item.path)
+        target = os.readlink(name, dir_fd=here.handle)
     except OSError as error:
         return Entry(path, Kind.UNREADABLE, 0, mtime_ns, f"symlink: {error.strerror}")
-    real = os.path.realpath(item.path)
+    real = os.path.realpath(os.path.join(here.path, name))
     inside = any(real == each or real.startswith(each + b"/") for each in real_roots)
     kind = Kind.SYMLINK if inside else Kind.SYMLINK_OUTSIDE
     return Entry(path, kind, 0, mtime_ns, f"to {shown(target)}")

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.hashing import Hashed, Hasher, hash_file
 from sync_to_azure.model import FileToSend
 from tests.passes.scene import eventually
@@ -40,11 +41,11 @@ def test_the_md5_of_files_of_all_sizes(tmp_path: pathlib.Path) -> None:
     for size in (0, 1, 1024 * 1024 - 1, 1024 * 1024, 3 * 1024 * 1024 + 1):
         content = os.urandom(size)
         file = made(tmp_path, f"deep/{size}", content)
-        assert hash_file(os.fsencode(tmp_path), file) == Hashed(file, hashlib.md5(content).digest())
+        assert hash_file(place_of(os.fsencode(tmp_path)), file) == Hashed(file, hashlib.md5(content).digest())
 
 
 def test_what_is_not_as_it_was_seen_has_no_md5(tmp_path: pathlib.Path) -> None:
-    root = os.fsencode(tmp_path)
+    root = place_of(os.fsencode(tmp_path))
     file = made(tmp_path, "file", b"12345")
     path = tmp_path / "file"
     os.utime(path, ns=(0, file.mtime_ns + 1))
@@ -66,7 +67,7 @@ def test_what_is_not_as_it_was_seen_has_no_md5(tmp_path: pathlib.Path) -> None:
 def test_what_took_its_place_neither_blocks_nor_counts_as_a_share_that_is_gone(
     tmp_path: pathlib.Path,
 ) -> None:
-    root = os.fsencode(tmp_path)
+    root = place_of(os.fsencode(tmp_path))
     file = made(tmp_path, "file", b"")
     (tmp_path / "file").unlink()
     os.mkfifo(tmp_path / "file")
@@ -97,7 +98,7 @@ class Grower(threading.Event):
 def test_a_file_that_grows_as_fast_as_it_is_read_comes_to_an_end(tmp_path: pathlib.Path) -> None:
     file = made(tmp_path, "file", b"x" * 1024 * 1024)
     grower = Grower(tmp_path / "file")
-    assert hash_file(os.fsencode(tmp_path), file, grower).problem == "changed"
+    assert hash_file(place_of(os.fsencode(tmp_path)), file, grower).problem == "changed"
     assert grower.times <= 3
 
 
@@ -108,7 +109,7 @@ def test_times_beyond_64_bits_are_compared_as_the_walk_gave_them() -> None:
         (folder / "file").write_bytes(b"x")
         os.utime(folder / "file", ns=(0, 253402300800 * 10**9))
         file = FileToSend(b"file", "file", 1, 2**63 - 1)
-        assert hash_file(os.fsencode(folder), file).md5 == hashlib.md5(b"x").digest()
+        assert hash_file(place_of(os.fsencode(folder)), file).md5 == hashlib.md5(b"x").digest()
     finally:
         (folder / "file").unlink()
         folder.rmdir()
@@ -128,8 +129,9 @@ def everything(hasher: Hasher) -> dict[str, Hashed]:
 def test_a_hasher_returns_each_file_once(tmp_path: pathlib.Path) -> None:
     files = [made(tmp_path, f"{number}", b"%d" % number) for number in range(700)]
     (tmp_path / "5").unlink()
+    root = place_of(os.fsencode(tmp_path))
     before = descriptors()
-    with Hasher(os.fsencode(tmp_path), iter(files), 3) as hasher:
+    with Hasher(root, iter(files), 3) as hasher:
         results = everything(hasher)
     assert len(results) == 700
     assert results["5"].problem == "changed"
@@ -142,14 +144,14 @@ def test_a_hasher_returns_each_file_once(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_hasher_with_nothing_to_do_is_finished(tmp_path: pathlib.Path) -> None:
-    with Hasher(os.fsencode(tmp_path), iter(()), 2) as hasher:
+    with Hasher(place_of(os.fsencode(tmp_path)), iter(()), 2) as hasher:
         assert everything(hasher) == {}
 
 
 def test_a_file_that_cannot_even_be_asked_for_ends_no_reader(tmp_path: pathlib.Path) -> None:
     good = made(tmp_path, "good", b"x")
     bad = FileToSend(b"a\0b", "bad", 1, 1)
-    with Hasher(os.fsencode(tmp_path), iter([bad, bad, good]), 1) as hasher:
+    with Hasher(place_of(os.fsencode(tmp_path)), iter([bad, bad, good]), 1) as hasher:
         found = []
         ends = time.monotonic() + 120
         while not hasher.finished:
@@ -168,7 +170,7 @@ def test_work_is_taken_only_as_it_is_done(tmp_path: pathlib.Path) -> None:
             taken += 1
             yield file
 
-    with Hasher(os.fsencode(tmp_path), endless(), 2) as hasher:
+    with Hasher(place_of(os.fsencode(tmp_path)), endless(), 2) as hasher:
         next(iter(hasher.drain(120.0)))
         # A run of a million files is never in memory.
         assert taken < 3000
@@ -176,8 +178,9 @@ def test_work_is_taken_only_as_it_is_done(tmp_path: pathlib.Path) -> None:
 
 def test_more_readers_take_part_once_the_source_is_free(tmp_path: pathlib.Path) -> None:
     files = [made(tmp_path, f"{number}", b"%d" % number) for number in range(700)]
+    root = place_of(os.fsencode(tmp_path))
     others, open_before = set(threading.enumerate()), descriptors()
-    with Hasher(os.fsencode(tmp_path), iter(files), 1) as hasher:
+    with Hasher(root, iter(files), 1) as hasher:
         assert len(readers(others)) == 1
         next(iter(hasher.drain(120.0)))
         hasher.grow(4)
@@ -189,9 +192,10 @@ def test_more_readers_take_part_once_the_source_is_free(tmp_path: pathlib.Path) 
 
 def test_leaving_in_the_middle_ends_the_readers(tmp_path: pathlib.Path) -> None:
     files = [made(tmp_path, f"{number}", b"x" * 100_000) for number in range(300)]
+    root = place_of(os.fsencode(tmp_path))
     others, open_before = set(threading.enumerate()), descriptors()
     for _ in range(3):
-        with Hasher(os.fsencode(tmp_path), iter(files), 4) as hasher:
+        with Hasher(root, iter(files), 4) as hasher:
             next(iter(hasher.drain(120.0)))
     assert eventually(lambda: not readers(others) and descriptors() <= open_before)
 
@@ -200,4 +204,4 @@ def test_a_stop_ends_a_long_file(tmp_path: pathlib.Path) -> None:
     file = made(tmp_path, "file", b"x" * (3 * 1024 * 1024))
     stop = threading.Event()
     stop.set()
-    assert hash_file(os.fsencode(tmp_path), file, stop) == Hashed(file, None, "stopped")
+    assert hash_file(place_of(os.fsencode(tmp_path)), file, stop) == Hashed(file, None, "stopped")

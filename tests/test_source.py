@@ -12,6 +12,7 @@ import pytest
 from embedded.tools import PROJECT
 from sync_to_azure.errors import ConfigurationError, SourceUnavailable
 from sync_to_azure.names import ASIDE_PREFIX
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.source import (
     Mount,
     RunFolder,
@@ -116,11 +117,14 @@ def test_no_sheet_folder_means_no_sheets_and_a_missing_one_is_unavailable(tmp_pa
 
 
 def test_odd_sheets_do_not_end_the_pass(tmp_path: pathlib.Path) -> None:
+    """Links are listed, so that whoever made them hears that they are not followed."""
     (tmp_path / "circle.csv").symlink_to("circle.csv")
     (tmp_path / "dangling.csv").symlink_to("nowhere")
     (tmp_path / "good.csv").write_text("x")
     (tmp_path / "linked.csv").symlink_to("good.csv")
-    assert set(find_sheets(tmp_path)) == {"good", "linked"}
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert set(find_sheets(tmp_path)) == {"circle", "dangling", "good", "linked"}
 
 
 def test_a_sheet_whose_name_is_not_utf_8_has_a_stem_that_the_ledger_can_keep(tmp_path: pathlib.Path) -> None:
@@ -135,9 +139,9 @@ def test_flags_are_plain_files_at_the_top(tmp_path: pathlib.Path) -> None:
     (tmp_path / "RTAComplete.txt").touch()
     (tmp_path / "CopyComplete.txt").mkdir()
     (tmp_path / "link").symlink_to("RTAComplete.txt")
-    run = RunFolder(b"run", os.fsencode(tmp_path), 0)
+    run = RunFolder(b"run", place_of(os.fsencode(tmp_path)), 0)
     assert top_level_files(run) == ["RTAComplete.txt"]
-    assert top_level_files(RunFolder(b"x", os.fsencode(tmp_path / "gone"), 0)) == []
+    assert top_level_files(RunFolder(b"x", place_of(os.fsencode(tmp_path / "gone")), 0)) == []
 
 
 MOUNTINFO = (

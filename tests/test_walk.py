@@ -17,6 +17,7 @@ from hypothesis import strategies
 
 from embedded.tools import PROJECT
 from sync_to_azure.errors import RunChanged, RunError
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.model import Entry, Kind
 from sync_to_azure.names import ExcludeRules
 from sync_to_azure.walk import FingerprintBuilder, walk
@@ -25,7 +26,7 @@ NO_RULES = ExcludeRules([])
 
 
 def found(root: pathlib.Path, *patterns: str, prefix: str = "") -> dict[bytes, Entry]:
-    entries = list(walk(os.fsencode(root), ExcludeRules(patterns), prefix))
+    entries = list(walk(place_of(os.fsencode(root)), ExcludeRules(patterns), prefix))
     by_path = {entry.path: entry for entry in entries}
     assert len(by_path) == len(entries), "an entry came twice"
     return by_path
@@ -147,7 +148,7 @@ def test_paths_too_deep_for_azure_are_told_and_too_deep_for_linux_too(run: pathl
         os.close(here)
         here = below
     os.close(here)
-    entries = list(walk(os.fsencode(run), NO_RULES))
+    entries = list(walk(place_of(os.fsencode(run)), NO_RULES))
     assert sorted(entry.kind for entry in entries) == sorted([Kind.BAD_NAME, Kind.UNREADABLE])
     assert all(entry.detail and entry.kind.holds_up for entry in entries)
 
@@ -162,7 +163,7 @@ def test_times_far_off_are_held_within_what_the_ledger_keeps(year_in_seconds: in
     try:
         (folder / "file").touch()
         os.utime(folder / "file", ns=(0, year_in_seconds * 10**9))
-        (entry,) = walk(os.fsencode(folder), NO_RULES)
+        (entry,) = walk(place_of(os.fsencode(folder)), NO_RULES)
         assert -(2**63) <= entry.mtime_ns < 2**63
         builder = FingerprintBuilder()
         builder.add(entry)
@@ -178,7 +179,7 @@ def test_entries_that_vanish_while_they_are_looked_at_are_left_out(run: pathlib.
         for number in range(200):
             (run / folder / f"{number}").touch()
     seen = []
-    for entry in walk(os.fsencode(run), NO_RULES):
+    for entry in walk(place_of(os.fsencode(run)), NO_RULES):
         seen.append(entry)
         if len(seen) == 10:
             for folder in "abcd":
@@ -191,12 +192,12 @@ def test_entries_that_vanish_while_they_are_looked_at_are_left_out(run: pathlib.
 
 def test_a_root_that_is_gone_means_that_the_run_changed(tmp_path: pathlib.Path) -> None:
     with pytest.raises(RunChanged, match="gone"):
-        list(walk(os.fsencode(tmp_path / "missing"), NO_RULES))
+        list(walk(place_of(os.fsencode(tmp_path / "missing")), NO_RULES))
 
 
 def test_a_rule_that_is_not_utf_8_can_be_kept(run: pathlib.Path) -> None:
     pathlib.Path(os.fsdecode(os.fsencode(run) + b"/\xff.tmp")).touch()
-    (entry,) = walk(os.fsencode(run), ExcludeRules([os.fsdecode(b"\xff*")]))
+    (entry,) = walk(place_of(os.fsencode(run)), ExcludeRules([os.fsdecode(b"\xff*")]))
     assert entry.kind is Kind.EXCLUDED
     assert entry.detail.encode("utf-8") == b"\\xff*"
 
@@ -214,11 +215,12 @@ AS_NOBODY = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from sync_to_azure.errors import SyncError
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.names import ExcludeRules
 from sync_to_azure.walk import walk
 rules = ExcludeRules(sys.argv[3:])
 try:
-    entries = [(os.fsdecode(e.path), e.kind, e.detail) for e in walk(os.fsencode(sys.argv[2]), rules)]
+    entries = [(os.fsdecode(e.path), e.kind, e.detail) for e in walk(place_of(os.fsencode(sys.argv[2])), rules)]
 except SyncError as error:
     entries = [type(error).__name__]
 print(json.dumps(entries))

@@ -171,8 +171,8 @@ def _unreadable(run: RunFolder) -> str:
     """The run's name and why, if its folder or one of its top-level files cannot be read."""
     try:
         for name in top_level_files(run)[:_RUNS_OPENED]:
-            path = os.path.join(run.path, os.fsencode(name))
-            os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+            with run.place.open() as folder:
+                os.close(folder.file(os.fsencode(name))[0])
     except FileNotFoundError:
         return ""
     except OSError as error:

@@ -14,6 +14,7 @@ from sync_to_azure.commands import audit_words
 from sync_to_azure.commands.records import Record, reading, records, unknown
 from sync_to_azure.commands.status import progress, zoned
 from sync_to_azure.errors import SyncError
+from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.folder_view import take_view
 from sync_to_azure.ledger.audits import NO_MANIFEST, Audited
 from sync_to_azure.ledger.reading import ChangedFile, Event, Reading, offer
@@ -189,9 +190,8 @@ def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
             yield f"[no]  {flag} is missing"
             continue
         try:
-            at = os.stat(
-                os.path.join(folder.path, os.fsencode(there[flag.casefold()])), follow_symlinks=False
-            )
+            with folder.place.open() as opened:
+                at = opened.stat(os.fsencode(there[flag.casefold()]))
             yield f"[yes] {flag} is there, of {zoned(mtime_ns(at) / 1e9)}"
         except OSError:
             yield f"[yes] {flag} is there"
@@ -199,7 +199,7 @@ def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
 
 def _by_its_family(settings: Settings, folder: RunFolder) -> Iterator[str]:
     try:
-        view = take_view(folder.path, profiles.WANTED)
+        view = take_view(folder.place, profiles.WANTED)
     except SyncError as error:
         yield f"[?]   {error}"
         return
@@ -247,18 +247,19 @@ def folder_named(settings: Settings, name: str) -> RunFolder | None:
     continuous = _continuous(settings)
     if continuous is not None:
         try:
-            there = as_units(settings, continuous, find_runs(settings.main_folder).runs)
+            there = as_units(settings, continuous, find_runs(settings.main_folder))
         except SyncError:
             return None
         return next((each for each in there if each.key == name), None)
-    path = os.path.join(os.fsencode(settings.main_folder), os.fsencode(name))
-    if "/" in name or not name or name in (".", ".."):
+    if "/" in name:
         return None
     try:
-        status = os.stat(path, follow_symlinks=False)
+        main = open_folder(os.fsencode(settings.main_folder))
+        status = main.stat(os.fsencode(name))
     except OSError:
         return None
-    return RunFolder(os.fsencode(name), path, mtime_ns(status)) if stat.S_ISDIR(status.st_mode) else None
+    place = Place(main, os.fsencode(name))
+    return RunFolder(place.name, place, mtime_ns(status)) if stat.S_ISDIR(status.st_mode) else None
 
 
 def _carried(ledger: Reading, run: Run) -> Iterator[str]:

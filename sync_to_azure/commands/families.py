@@ -39,11 +39,11 @@ def _looked_at(
 ) -> Iterator[tuple[RunFolder, Profile | None, Reason | None]]:
     for run in runs:
         try:
-            view = take_view(run.path, profiles.WANTED)
+            view = take_view(run.place, profiles.WANTED)
             found = profiles.recognise(view)
             is_empty = not view.files and not view.folders
             wanting = found.profile is None and not is_empty
-            yield run, found.profile, nobodys(run.path, found.reason) if wanting else None
+            yield run, found.profile, nobodys(run.place, found.reason) if wanting else None
         except SyncError:
             continue
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import StorageUnavailable, UploadFailed
+from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.lake import Lake, probe_folder
 from sync_to_azure.model import FileToSend
 from sync_to_azure.steps.rooms import uploader_for
@@ -126,7 +127,8 @@ class Destination:
             with open(path, "wb") as handle:
                 handle.write(probe.content)
             file = FileToSend(probe.file.encode(), probe.file, len(probe.content), os.stat(path).st_mtime_ns)
-            job = Job("check", os.fsencode(folder), self._folder, [file], 1, len(probe.content))
+            source = Place(open_folder(os.fsencode(folder)), b"")
+            job = Job("check", source, self._folder, [file], 1, len(probe.content))
             if not list(self._uploader.carry(job, lambda tick: None)):
                 raise UploadFailed("the uploader did not send the probe")
         self._read(probe)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Collection, Iterator
 
+from sync_to_azure.files.folder import Place
 from sync_to_azure.ledger.rows import ROW_COLUMNS, ROW_LENGTH, FileRow, file_row
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.model import Blob, Entry, Kind
@@ -65,14 +65,21 @@ def uncarried_but(
     )
 
 
-def still_there(root: bytes, paths: Iterator[bytes]) -> str:
+def still_there(root: Place, paths: Iterator[bytes]) -> str:
     """The first of the paths below ``root`` that is there (or cannot be looked at), as text; or an empty string."""
-    for path in paths:
-        try:
-            os.lstat(os.path.join(root, path))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError:
-            pass
-        return path.decode("utf-8", "backslashreplace")
-    return ""
+    path = b""
+    try:
+        with root.open() as folder:
+            for path in paths:
+                try:
+                    folder.stat(path)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                break
+            else:
+                return ""
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError:
+        path = path or next(paths, b"")
+    return path.decode("utf-8", "backslashreplace")

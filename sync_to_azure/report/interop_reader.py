@@ -1,32 +1,68 @@
-"""Reads a run's InterOp with Illumina's own library, in a process of its own: python -m …interop_reader RUN.
+"""Reads a run's InterOp with Illumina's own library, in a process of its own: python -m …interop_reader HANDLE FOLDER.
 
 The library is C++ and reads binary files that may be cut off or damaged: whatever it does to its process, the report
-goes on. Prints one JSON object: ``{"lanes": […], "cycles": […]}`` (``quality.Quality``) or ``{"problem": "…"}``.
+goes on. It takes paths only, and would follow links: HANDLE is the run folder, open; FOLDER, empty, gets the run's
+layout, made of links to the files that were opened below that handle. Prints one JSON object: ``{"lanes": […],
+"cycles": […]}`` (``quality.Quality``) or ``{"problem": "…"}``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
+import re
 import resource
 import sys
 from typing import Any
 
+from sync_to_azure.files.folder import Folder
+
 _MOST_MEMORY = 8 * 2**30
 _MOST_LANES = 16
+_DESCRIBED = ("RunInfo.xml", "RunParameters.xml", "runParameters.xml")
+"""What the library reads besides InterOp."""
+_OF_A_CYCLE = re.compile(r"C[0-9]{1,4}\.1")
+"""InterOp/C12.1: metrics of one cycle, as long as a run goes on."""
 
 
 def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        found = read(os.fsdecode(sys.argv[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+        link(Folder(int(sys.argv[1]), b"run"), sys.argv[2])
+        found = read(sys.argv[2])
     except Exception as error:  # SWIG's exceptions have no root of their own but Exception
         first = (str(error).strip().splitlines() or [""])[0]
         found = {"problem": f"{type(error).__name__.replace('_', ' ')}: {first}"[:200]}
     print(json.dumps(found))
     return 0
+
+
+def link(run: Folder, folder: str) -> None:
+    """Of what the library would open, all that are regular files and not reached by a link."""
+    names = list(_DESCRIBED)
+    with run.folder(b"InterOp") as interop, interop.entries() as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    os.mkdir(os.path.join(folder, "InterOp"))
+    names += [f"InterOp/{name}" for name, is_folder in found if not is_folder]
+    for name in sorted(name for name, is_folder in found if is_folder and _OF_A_CYCLE.fullmatch(name)):
+        with contextlib.suppress(OSError), run.folder(os.fsencode(f"InterOp/{name}")) as cycle:
+            os.mkdir(os.path.join(folder, "InterOp", name))
+            with cycle.entries() as entries:
+                names += [f"InterOp/{name}/{entry.name}" for entry in entries]
+    for name in names:
+        try:
+            handle, _ = run.file(os.fsencode(name))
+        except OSError as error:
+            if error.errno == errno.EMFILE:
+                return
+            continue
+        # Opened as long as this process lives.
+        os.symlink(f"/proc/self/fd/{handle}", os.path.join(folder, name))
 
 
 def read(run: str) -> dict[str, Any]:

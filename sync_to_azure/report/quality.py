@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from sync_to_azure.files.folder import Folder, is_gone_or_replaced
 
 LIMIT = 120.0
 """Seconds for one run: hundreds of megabytes over a share."""
@@ -41,22 +43,26 @@ class Quality:
     problem: str = ""
 
 
-def read(run: bytes) -> Quality:
-    """Of the run folder at ``run``; never raises for what it finds there."""
-    folder = os.path.join(run, b"InterOp")
+def read(run: Folder) -> Quality:
+    """Of a run folder; never raises for what it finds there."""
     try:
-        names = os.listdir(folder)
-        if not names:
-            return Quality(problem="its InterOp folder is empty")
-        if not all(map(_is_plain, [*(os.path.join(folder, name) for name in names), *_described(run)])):
-            return Quality(
-                problem="its InterOp is not read: a file that the library would open is no plain file"
-            )
-    except (FileNotFoundError, NotADirectoryError):
-        return Quality(problem="it has no InterOp folder")
+        with run.folder(b"InterOp") as folder, folder.entries() as entries:
+            if next(entries, None) is None:
+                return Quality(problem="its InterOp folder is empty")
     except OSError as error:
+        if is_gone_or_replaced(error):
+            return Quality(problem="it has no InterOp folder")
         return Quality(problem=f"its InterOp folder cannot be read: {error.strerror}")
-    command = [os.fsencode(sys.executable), b"-m", b"sync_to_azure.report.interop_reader", run]
+    try:
+        with tempfile.TemporaryDirectory(prefix="sync_to_azure-interop-") as links:
+            return _read_apart(run, links)
+    except OSError as error:
+        return Quality(problem=f"its InterOp cannot be read: {error.strerror}")
+
+
+def _read_apart(run: Folder, links: str) -> Quality:
+    """In another process. Raises OSError."""
+    command = [sys.executable, "-m", "sync_to_azure.report.interop_reader", str(run.handle), links]
     project = str(Path(__file__).parents[2])
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -67,6 +73,7 @@ def read(run: bytes) -> Quality:
         done = subprocess.run(
             command,
             env=environment,
+            pass_fds=[run.handle],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=LIMIT,
@@ -85,21 +92,6 @@ def read(run: bytes) -> Quality:
     if not quality.lanes and not quality.cycles:
         return Quality(problem="its InterOp holds nothing that Illumina's library can read")
     return quality
-
-
-def _described(run: bytes) -> list[bytes]:
-    """What the library reads besides InterOp."""
-    names = (b"RunInfo.xml", b"RunParameters.xml", b"runParameters.xml")
-    return [path for name in names if os.path.lexists(path := os.path.join(run, name))]
-
-
-def _is_plain(path: bytes) -> bool:
-    """The library waits for ever at the end of a pipe."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return True
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _says_something(lane: Lane) -> bool:

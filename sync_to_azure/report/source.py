@@ -12,6 +12,8 @@ from typing import Any
 
 from sync_to_azure import profiles
 from sync_to_azure.errors import SyncError
+from sync_to_azure.files.folder import Folder as SourceFolder
+from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.folder_view import take_view
 from sync_to_azure.profiles.view import View
 from sync_to_azure.report import quality
@@ -50,19 +52,22 @@ def instrument(run: str) -> tuple[str, str]:
 
 def about(main_folder: Path, run: str, folder: Folder, names: bool, redact: Redactor) -> About | None:
     """From the folder if it stands, else as it was kept; None where nothing is known."""
-    path = os.path.join(os.fsencode(main_folder), os.fsencode(run))
     name = f"{KEPT}/{page_name(run)}.json"
     kept = _kept(folder, name, names)
-    if "/" in run or not os.path.isdir(path):
-        return kept[1] if kept is not None else None
-    stamp = _stamp(path, names)
-    if kept is not None and kept[0] == stamp:
-        return dataclasses.replace(kept[1], there=True)
     try:
-        view = take_view(path, profiles.WANTED)
-    except SyncError as error:
-        return About(None, "", "", {}, Quality(problem=error.message), True)
-    found = _without_secrets(_about(path, view, names), redact)
+        place = Place(open_folder(os.fsencode(main_folder)), os.fsencode(run))
+        source = place.open()
+    except OSError:
+        return kept[1] if kept is not None else None
+    with source:
+        stamp = _stamp(source, names)
+        if kept is not None and kept[0] == stamp:
+            return dataclasses.replace(kept[1], there=True)
+        try:
+            view = take_view(place, profiles.WANTED)
+        except SyncError as error:
+            return About(None, "", "", {}, Quality(problem=error.message), True)
+        found = _without_secrets(_about(source, view, names), redact)
     values = {
         "schema": SCHEMA,
         "stamp": stamp,
@@ -76,11 +81,11 @@ def about(main_folder: Path, run: str, folder: Folder, names: bool, redact: Reda
     return found
 
 
-def _about(path: bytes, view: View, names: bool) -> About:
+def _about(source: SourceFolder, view: View, names: bool) -> About:
     recognised = profiles.recognise(view)
     profile = recognised.profile
     if profile is None:
-        return About(None, recognised.reason, "", {}, quality.read(path), True)
+        return About(None, recognised.reason, "", {}, quality.read(source), True)
     facts = without_names(profile.facts(view), names)
     sheet = view.find(_SHEET)
     if names and sheet is not None and (small := view.small.get(sheet)) and small.content is not None:
@@ -89,7 +94,7 @@ def _about(path: bytes, view: View, names: bool) -> About:
         except Problem:
             pass
     return About(
-        profile.title, recognised.reason, _ended(profile.outcome(view)), facts, quality.read(path), True
+        profile.title, recognised.reason, _ended(profile.outcome(view)), facts, quality.read(source), True
     )
 
 
@@ -135,15 +140,15 @@ def _text(values: Mapping[str, Any]) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def _stamp(path: bytes, names: bool) -> str:
+def _stamp(source: SourceFolder, names: bool) -> str:
     """Changes when the run's folder or its InterOp does."""
     parts = [f"{SCHEMA} {names}"]
     try:
-        parts.append(str(os.stat(path).st_mtime_ns))
-        with os.scandir(os.path.join(path, b"InterOp")) as entries:
+        parts.append(str(os.fstat(source.handle).st_mtime_ns))
+        with source.folder(b"InterOp") as folder, folder.entries() as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 status = entry.stat(follow_symlinks=False)
-                parts.append(f"{os.fsdecode(entry.name)} {status.st_size} {status.st_mtime_ns}")
+                parts.append(f"{entry.name} {status.st_size} {status.st_mtime_ns}")
     except OSError as error:
         parts.append(type(error).__name__)
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, cast
 
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, UploadFailed
-from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file, open_to_read
+from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file
 from sync_to_azure.ledger import Run
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
@@ -216,7 +216,7 @@ def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iter
         if file.size > _LAKE_IN_BLOCKS:
             _clear_leftovers(rooms, work, file)
         try:
-            with open(open_to_read(work.root, file), "rb") as handle:
+            with work.root.open() as folder, open(folder.file(file.path)[0], "rb") as handle:
                 read = _Read(handle)
                 rooms.lake().put(
                     work.prefix + file.blob,

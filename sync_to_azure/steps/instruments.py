@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 
 from sync_to_azure import completion, profiles
+from sync_to_azure.files.folder import Place
 from sync_to_azure.folder_view import levels_down, take_view
 from sync_to_azure.ledger.ledger import storable
 from sync_to_azure.model import Entry, Kind
@@ -91,10 +92,10 @@ def unfinished(rooms: Rooms, work: Work) -> Reason | None:
     return Reason("flag-missing", about)
 
 
-def nobodys(path: bytes, problem: str) -> Reason:
+def nobodys(place: Place, problem: str) -> Reason:
     """Why nobody can say of a folder when it is finished. MinKNOW writes GROUP/SAMPLE/RUN, and people keep runs by
     year: names on the way are left out, as they are often samples'."""
-    below = levels_down(path, profiles.title_by_name)
+    below = levels_down(place, profiles.title_by_name)
     if below is None:
         return Reason("no-profile", {"problem": problem})
     levels = "one level" if below[0] == 1 else "two levels"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from sync_to_azure import completion
 from sync_to_azure.clock import local_time
 from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.files.folder import Place
 from sync_to_azure.ledger import Run
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.names import run_name_problem
@@ -63,13 +64,14 @@ def at_main_folder(rooms: Rooms) -> Found:
         )
     if known is None and mount != unknown:
         ledger.set_mount(*mount)
+    rooms.main_folder = found.main
     if not found.runs and not found.aside and not ledger.runs():
         _log.warning("main folder %s holds no runs", settings.main_folder)
     for stray in found.strays:
         if ledger.tell_once(f"stray:{stray}", now):
             _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)
     if rooms.continuous is not None:
-        return dataclasses.replace(found, runs=placing.units(rooms, rooms.continuous, found.runs))
+        return dataclasses.replace(found, runs=placing.units(rooms, rooms.continuous, found))
     return found
 
 
@@ -110,7 +112,11 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
             state = State.SEEN if key in folders else State.EXPECTED
             run = ledger.add_run(key, state, rooms.clock.now())
         fitting = sheets_for(key, sheets)
-        work = Work(run, folders.get(key), fitting, rooms.base(key), rooms.clock.monotonic())
+        folder = folders.get(key)
+        if folder is not None:
+            # By a later look, the main folder may have been mounted again.
+            folder = dataclasses.replace(folder, place=Place(rooms.main(), folder.place.name))
+        work = Work(run, folder, fitting, rooms.base(key), rooms.clock.monotonic())
         work.continuous = rooms.continuous
         yield work
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 from sync_to_azure.errors import RunChanged, SourceUnavailable
+from sync_to_azure.files.folder import Place
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
@@ -43,8 +44,8 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
 
 
 def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
-    folder = in_main(rooms, aside)
-    work.folder = RunFolder(work.key.encode(), folder, 0)
+    place = Place(rooms.main(), aside)
+    work.folder = RunFolder(work.key.encode(), place, 0)
     rules = Rules(rooms.rules, rooms.settings.remove_excluded)
     rehash = removal_proof.must_rehash(rooms, work)
     looked_twice = False
@@ -54,26 +55,26 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         if rehash:
             differ = removal_proof.rehashed(rooms, work)
             if differ:
-                _put_back_for_good(rooms, work, folder, differ)
+                _put_back_for_good(rooms, work, place, differ)
                 return
             rehash = False
             removal_proof.look_again(rooms, work)
         problem, wrong = removal_proof.prove(rooms, work)
         proved_at = rooms.clock.monotonic()
         if problem:
-            put_back(rooms, work, folder, problem)
+            put_back(rooms, work, place, problem)
             return
         facts = removal_proof.facts_of(rooms, work, rooms.lake().modified(work.base + ".sync"), wrong)
         decision = removal_gate.decide(facts, removal_proof.seen_again(rooms, work), rules)
         if not decision.may_begin:
-            _not_now(rooms, work, folder, decision)
+            _not_now(rooms, work, place, decision)
             return
         if words.stops(rooms, work):
-            put_back(rooms, work, folder, "a person holds it")
+            put_back(rooms, work, place, "a person holds it")
             return
         if not has_begun(work):
             rooms.set_state(work, State.REMOVING, Reason("unlinking", {}))
-        with Below(os.fsencode(rooms.settings.main_folder), aside) as below:
+        with Below(place) as below:
 
             def fresh(number: int) -> bool:
                 if number % 50 == 0:
@@ -104,13 +105,13 @@ def _going(rooms: Rooms, work: Work, rules: Rules) -> Iterator[Entry]:
             yield standing.entry
 
 
-def _not_now(rooms: Rooms, work: Work, folder: bytes, decision: Decision) -> None:
+def _not_now(rooms: Rooms, work: Work, place: Place, decision: Decision) -> None:
     for each in decision.in_the_way[:5]:
         _log.warning("%s: %s", work.key, each)
     if decision.only_waits and has_begun(work):
         _stopped(rooms, work, decision.why)
         return
-    put_back(rooms, work, folder, decision.why)
+    put_back(rooms, work, place, decision.why)
 
 
 def has_begun(work: Work) -> bool:
@@ -138,13 +139,13 @@ def removed(rooms: Rooms, work: Work) -> None:
     _log.info("%s: removed from the source", work.key)
 
 
-def put_back(rooms: Rooms, work: Work, folder: bytes, why: str) -> bool:
+def put_back(rooms: Rooms, work: Work, place: Place, why: str) -> bool:
     """Under its own name the next pass treats it as any published run: new files are added, changed ones flagged."""
-    home = in_main(rooms, work.run.key.encode())
+    home = Place(place.above, work.run.key.encode())
     try:
-        rename(folder, home)
+        rename(place.above, place.name, home.name)
     except OSError as error:
-        names = os.fsdecode(os.path.basename(folder))
+        names = os.fsdecode(place.name)
         rooms.set_state(work, State.FLAGGED, Reason("left-behind", {"folder": names, "names": why}))
         text = f"{work.key}: {why}, and {names} cannot be put back: {error.strerror}"
         tell(rooms, f"left-behind:{work.key}", text)
@@ -156,21 +157,17 @@ def put_back(rooms: Rooms, work: Work, folder: bytes, why: str) -> bool:
     return True
 
 
-def _put_back_for_good(rooms: Rooms, work: Work, folder: bytes, differ: list[str]) -> None:
+def _put_back_for_good(rooms: Rooms, work: Work, place: Place, differ: list[str]) -> None:
     """Its bytes are not those of the manifest, though size and time are. Reading all of it in every pass would find the
     same: it is tried again by ``--thorough``, or when its folder changes."""
-    if not put_back(rooms, work, folder, f"{len(differ)} files are not what was published"):
+    if not put_back(rooms, work, place, f"{len(differ)} files are not what was published"):
         return
     assert work.folder is not None
     names = {"count": len(differ), "names": differ[:20]}
-    own_ns = os.lstat(work.folder.path).st_mtime_ns
+    own_ns = work.root.above.stat(work.root.name).st_mtime_ns
     rooms.set_state(work, State.PUBLISHED, Reason("rehash-differs", names), folder_mtime_ns=own_ns)
     reason = Reason("rehash-differs", names)
     tell(rooms, f"rehash-differs:{work.key}", f"{work.key}: {reason.text} ({reason.advice})")
-
-
-def in_main(rooms: Rooms, name: bytes) -> bytes:
-    return os.path.join(os.fsencode(rooms.settings.main_folder), name)
 
 
 def tell(rooms: Rooms, key: str, text: str) -> None:

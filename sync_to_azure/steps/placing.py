@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from sync_to_azure import profiles
 from sync_to_azure.clock import local_time
 from sync_to_azure.errors import SourceUnavailable
+from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.ledger.still import Still
 from sync_to_azure.ledger.waits import Waits
 from sync_to_azure.model import Entry, FileToSend, Kind, Progress
 from sync_to_azure.names import blob_name, shown
 from sync_to_azure.profiles.continuous import Continuous, Rules, Unit
 from sync_to_azure.run_facts import thermo_raw
-from sync_to_azure.source import RunFolder
+from sync_to_azure.source import Found, RunFolder
 from sync_to_azure.steps import words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_time
@@ -35,29 +36,27 @@ _log = logging.getLogger(__name__)
 _NO_FILES = frozenset({Kind.JUNK, Kind.EXCLUDED, Kind.EMPTY_FOLDER, Kind.LEFT})
 
 
-def units(rooms: Rooms, continuous: Continuous, folders: tuple[RunFolder, ...]) -> tuple[RunFolder, ...]:
+def units(rooms: Rooms, continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
     """The folders of the main folder as they are carried: projects, data sets. What is neither is told, once."""
-    names = [os.fsdecode(folder.name) for folder in folders]
+    names = [os.fsdecode(folder.name) for folder in found.runs]
     for other in continuous.others(names, rules_of(rooms.settings)):
         if rooms.ledger.tell_once(f"other:{shown(os.fsencode(other))}", rooms.clock.now()):
             _log.warning("%s in the main folder is left alone (told once)", shown(os.fsencode(other)))
-    return as_units(rooms.settings, continuous, folders)
+    return as_units(rooms.settings, continuous, found)
 
 
-def as_units(
-    settings: "Settings", continuous: Continuous, folders: tuple[RunFolder, ...]
-) -> tuple[RunFolder, ...]:
-    names = {os.fsdecode(folder.name): folder for folder in folders}
+def as_units(settings: "Settings", continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
+    names = {os.fsdecode(folder.name): folder for folder in found.runs}
     return tuple(
-        _unit_folder(settings, unit, names) for unit in continuous.units(tuple(names), rules_of(settings))
+        _unit_folder(found.main, unit, names) for unit in continuous.units(tuple(names), rules_of(settings))
     )
 
 
-def _unit_folder(settings: "Settings", unit: Unit, names: dict[str, RunFolder]) -> RunFolder:
+def _unit_folder(main: Folder, unit: Unit, names: dict[str, RunFolder]) -> RunFolder:
     if unit.inside:
         return dataclasses.replace(names[unit.inside], name=os.fsencode(unit.key), unit=unit)
     newest = max((names[each].mtime_ns for each in unit.folders), default=0)
-    return RunFolder(os.fsencode(unit.key), os.fsencode(settings.main_folder), newest, unit)
+    return RunFolder(os.fsencode(unit.key), Place(main, b""), newest, unit)
 
 
 def key_of(settings: "Settings", name: str) -> str:
@@ -186,14 +185,13 @@ def _is_being_acquired(work: Work, file: FileToSend) -> str:
     if file.size == 0:
         # Opened by the acquisition software (MannLabs/alphakraken, acquisition_monitor.py).
         return "it is empty: opened, and not written yet"
-    path = os.path.join(work.root, file.path)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as opened:
+        with work.root.open() as folder, open(folder.file(file.path)[0], "rb") as opened:
             acquiring = thermo_raw.is_being_acquired(opened.read(thermo_raw.MOST_BYTES))
     except OSError as error:
         if error.errno in SHARE_GONE:
-            raise SourceUnavailable(f"{shown(path)} cannot be read: {error.strerror}") from error
+            what = shown(os.path.join(work.root.path, file.path))
+            raise SourceUnavailable(f"{what} cannot be read: {error.strerror}") from error
         # Gone, or not for us to read: hashing says so.
         return ""
     return "its header says that it is being acquired" if acquiring else ""

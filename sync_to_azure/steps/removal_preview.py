@@ -82,7 +82,9 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     would not be published, or not be removed, as a whole."""
     rules, now = Rules(rooms.rules, rooms.settings.remove_excluded), rooms.clock.now()
     removal_proof.look_again(rooms, work)
-    facts = Publication(now, now, now, mounts=mounts_below(work.root), never=ended.never_removed(work.run))
+    facts = Publication(
+        now, now, now, mounts=mounts_below(work.root.path), never=ended.never_removed(work.run)
+    )
     decision = removal_gate.decide(facts, _arrived(removal_proof.seen_again(rooms, work)), rules)
     decision.objection = problem or decision.objection
     if not decision.may_begin:

@@ -52,7 +52,7 @@ def facts_of(rooms: Rooms, work: Work, marker: float | None, wrong: int) -> Publ
         after=rooms.settings.remove_after * DAY,
         wrong=wrong,
         unpublished=rooms.files.unpublished(work.run),
-        mounts=mounts_below(work.root),
+        mounts=mounts_below(work.root.path),
         never=ended.never_removed(work.run),
     )
 

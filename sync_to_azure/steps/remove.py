@@ -22,7 +22,7 @@ from sync_to_azure.steps import (
     removal_proof,
     sheets,
 )
-from sync_to_azure.steps.moved_aside import in_main, tell
+from sync_to_azure.steps.moved_aside import tell
 from sync_to_azure.steps.removal_gate import DAY, Publication
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.unlinking import is_there, rename
@@ -140,7 +140,7 @@ def remove(rooms: Rooms, work: Work) -> None:
     aside = os.fsencode(ASIDE_PREFIX) + work.folder.name
     rooms.set_state(work, State.REMOVING, Reason("moved-aside", {}))
     try:
-        rename(work.folder.path, in_main(rooms, aside))
+        rename(work.root.above, work.folder.name, aside)
     except FileNotFoundError as error:
         # Another machine was faster, or a person.
         rooms.set_state(work, State.GONE, Reason("not-there"))
@@ -158,5 +158,5 @@ def remove(rooms: Rooms, work: Work) -> None:
 def settle_absent(rooms: Rooms, work: Work) -> None:
     """A run that is being removed and has no folder of its own: its folder stands aside still, or the last of it went
     just before we were cut off."""
-    if not is_there(in_main(rooms, os.fsencode(ASIDE_PREFIX) + work.key.encode())):
+    if not is_there(rooms.main(), os.fsencode(ASIDE_PREFIX) + work.key.encode()):
         moved_aside.removed(rooms, work)

@@ -9,6 +9,7 @@ import os
 import stat
 
 from sync_to_azure.errors import RunChanged, RunError, StateUnavailable
+from sync_to_azure.files.folder import Place
 from sync_to_azure.model import State
 from sync_to_azure.names import ASIDE_PREFIX, shown
 from sync_to_azure.reasons import Reason
@@ -27,13 +28,13 @@ def removals(rooms: Rooms, found: Found) -> None:
         key = shown(name)
         if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
             continue
-        path = os.path.join(os.fsencode(settings.main_folder), aside)
+        place = Place(rooms.main(), aside)
         try:
-            if not _is_ours(rooms, path):
+            if not _is_ours(rooms, place):
                 continue
             run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
-            work = Work(run, RunFolder(name, path, 0), [], rooms.base(key), rooms.clock.monotonic())
-            _go_on(rooms, work, aside, path)
+            work = Work(run, RunFolder(name, place, 0), [], rooms.base(key), rooms.clock.monotonic())
+            _go_on(rooms, work, place)
         except RunChanged as error:
             # Another machine was faster, or a person.
             _log.warning("%s", error)
@@ -47,19 +48,20 @@ def removals(rooms: Rooms, found: Found) -> None:
             moved_aside.tell(rooms, f"unlink-refused:{key}", f"{key}: its removal cannot go on: {error}")
 
 
-def _is_ours(rooms: Rooms, path: bytes) -> bool:
+def _is_ours(rooms: Rooms, place: Place) -> bool:
     """We move folders aside, nothing else; a symlink of that name is never followed."""
     try:
-        if stat.S_ISDIR(os.lstat(path).st_mode):
+        if stat.S_ISDIR(place.above.stat(place.name).st_mode):
             return True
     except FileNotFoundError:
         return False
+    path = place.path
     text = f"{shown(path)} is no folder, so it is none that we moved aside; it is left alone"
     moved_aside.tell(rooms, f"not-ours:{shown(path)}", text)
     return False
 
 
-def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
+def _go_on(rooms: Rooms, work: Work, place: Place) -> None:
     """With the ledger lost, the published manifest says what it is; what is not published goes back. The lake is asked
     again: it may have been long ago, and ``remove-source`` may be off by now.
     """
@@ -72,13 +74,13 @@ def _go_on(rooms: Rooms, work: Work, aside: bytes, path: bytes) -> None:
     if words.stops(rooms, work):
         why = "a person holds it"
     if why and dry:
-        _log.info("%s: its folder %s would be put back: %s", work.key, shown(aside), why)
+        _log.info("%s: its folder %s would be put back: %s", work.key, shown(place.name), why)
     elif why:
-        moved_aside.put_back(rooms, work, path, why)
+        moved_aside.put_back(rooms, work, place, why)
     elif dry:
         removal_preview.show(rooms, work, again=True)
     else:
         _log.info("%s: its removal was interrupted and goes on", work.key)
         if not moved_aside.has_begun(work):
             rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
-        moved_aside.go_on(rooms, work, aside)
+        moved_aside.go_on(rooms, work, place.name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync_to_azure import profiles
 from sync_to_azure.clock import Clock
+from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.ledger import Files, Ledger, Run
 from sync_to_azure.ledger.place import azcopy_folder
 from sync_to_azure.ledger.words import Word
@@ -58,6 +59,7 @@ class Rooms:
         self.continuous = profile.continuous if profile is not None else None
         self.pass_started = clock.now()
         self.troubles: list[Trouble] = []
+        self.main_folder: Folder | None = None
         self.due: frozenset[str] = frozenset()
         """Runs whose turn it is to be looked at again (``reverify-after``)."""
         self._state_folder = state_folder
@@ -68,6 +70,11 @@ class Rooms:
         self._last_beat = 0.0
         self._last_lock_check = 0.0
         self._last_moved: tuple[object, ...] = ()
+
+    def main(self) -> Folder:
+        """The main folder as the last look at it opened it."""
+        assert self.main_folder is not None
+        return self.main_folder
 
     def lake(self) -> "Lake":
         """The container, checked once a pass: with something to carry, that comes before anything else."""
@@ -223,6 +230,6 @@ class Work:
         return self.base + "/"
 
     @property
-    def root(self) -> bytes:
+    def root(self) -> Place:
         assert self.folder is not None
-        return self.folder.path
+        return self.folder.place

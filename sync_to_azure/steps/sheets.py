@@ -5,10 +5,10 @@ is kept as SampleSheet.instrument.csv. Sheets are small: they are read whole and
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import logging
 import os
-import stat
 
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import RunError
@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _OWN_PATH = SHEET_BLOB.encode()
 _LARGEST = 64 * 1024 * 1024
+_A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
 
 
 class OwnSheetInTheWay(RunError):
@@ -50,13 +51,17 @@ def read(work: Work) -> tuple[Sheet | None, Reason | None]:
         return None, Reason("sheet-ambiguous", {"sheets": [sheet.path.name for sheet in work.sheets]})
     file = work.sheets[0]
     try:
-        with open(file.path, "rb") as handle:
-            before = os.fstat(handle.fileno())
+        opened, before = file.folder.file(os.fsencode(file.path.name))
+        with open(opened, "rb") as handle:
             content = handle.read(_LARGEST + 1)
             after = os.fstat(handle.fileno())
     except OSError as error:
         return None, Reason(
-            "sheet-unreadable", {"sheet": file.path.name, "problem": error.strerror or "unknown"}
+            "sheet-unreadable",
+            {
+                "sheet": file.path.name,
+                "problem": _A_LINK if error.errno == errno.ELOOP else str(error.strerror),
+            },
         )
     problem = ""
     if len(content) > _LARGEST:
@@ -88,12 +93,10 @@ def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
 
 def _own_differs(work: Work, sheet: Sheet) -> bool:
     try:
-        # A fifo in its place must not block us; what is no plain file is the walk's to tell.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(os.path.join(work.root, _OWN_PATH), flags), "rb") as handle:
-            plain = stat.S_ISREG(os.fstat(handle.fileno()).st_mode)
-            return plain and handle.read(_LARGEST + 1) != sheet.content
+        with work.root.open() as folder, open(folder.file(_OWN_PATH)[0], "rb") as handle:
+            return handle.read(_LARGEST + 1) != sheet.content
     except OSError:
+        # What is no regular file is the walk's to tell.
         return False
 
 

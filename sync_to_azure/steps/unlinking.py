@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from sync_to_azure.clock import mtime_ns
+from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.model import Entry, Kind
 from sync_to_azure.names import shown
 from sync_to_azure.source import mount_number
@@ -44,10 +45,10 @@ class Outcome:
 class Below:
     """A folder in the main folder, held open; all that happens below it is relative to its handle."""
 
-    def __init__(self, main_folder: bytes, name: bytes) -> None:
+    def __init__(self, place: Place) -> None:
         """Raises OSError: not there, no folder, a symlink, or (EXDEV) on another mount than the main folder."""
-        self._name = name
-        self._main = os.open(main_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        name = self._name = place.name
+        self._main = os.dup(place.above.handle)
         try:
             self._root = os.open(name, _FOLDER, dir_fd=self._main)
         except OSError:
@@ -192,28 +193,29 @@ def is_as_seen(status: os.stat_result, entry: Entry) -> bool:
     return status.st_size == entry.size
 
 
-def is_there(path: bytes) -> bool:
-    """Raises OSError where a share that fails cannot say: ``os.path.lexists`` would call that "not there"."""
+def is_there(main: Folder, name: bytes) -> bool:
+    """In the main folder. Raises OSError where a share that fails cannot say: ``os.path.lexists`` would call that "not
+    there"."""
     try:
-        os.lstat(path)
+        main.stat(name)
     except FileNotFoundError:
         return False
     return True
 
 
-def rename(source: bytes, target: bytes) -> None:
-    """What stands there counts, not what was answered: a share may rename and answer an error all the same. Raises
-    OSError with ``source`` where it was; never replaces anything."""
-    if is_there(target):
+def rename(main: Folder, source: bytes, target: bytes) -> None:
+    """Within the main folder. What stands there counts, not what was answered: a share may rename and answer an error
+    all the same. Raises OSError with ``source`` where it was; never replaces anything."""
+    if is_there(main, target):
         raise FileExistsError(errno.EEXIST, "something of that name is there already")
     try:
-        os.rename(source, target)
+        os.rename(source, target, src_dir_fd=main.handle, dst_dir_fd=main.handle)
     except OSError as error:
         try:
-            done = is_there(target) and not is_there(source)
+            done = is_there(main, target) and not is_there(main, source)
         except OSError:
             done = False
         if not done:
             raise error
-    if not is_there(target):
+    if not is_there(main, target):
         raise OSError(errno.EIO, "the share says that it renamed, but did not")

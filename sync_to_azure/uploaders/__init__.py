@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from sync_to_azure.files.folder import Place
 from sync_to_azure.model import FileToSend, Sent
 
 
@@ -22,7 +23,7 @@ class Job:
     ``files`` is walked once; ``count`` and ``bytes`` say how many they will be."""
 
     run: str
-    source: bytes
+    source: Place
     destination: str
     files: Iterable[FileToSend]
     count: int

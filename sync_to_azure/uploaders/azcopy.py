@@ -140,7 +140,7 @@ class AzCopyUploader:
         login = self._identity.azcopy_environment()
         argv = azcopy_words.copy_argv(
             self._executable,
-            _without_pattern(job.source, folder),
+            _without_pattern(job.source.path, folder),
             settings.blob_endpoint,
             settings.container_name,
             job.destination,

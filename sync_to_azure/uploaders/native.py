@@ -30,7 +30,8 @@ from sync_to_azure.errors import (
     SyncError,
     UploadFailed,
 )
-from sync_to_azure.hashing import as_seen, is_gone_or_replaced, open_to_read
+from sync_to_azure.files.folder import Folder, is_gone_or_replaced
+from sync_to_azure.hashing import as_seen
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, blocks
 from sync_to_azure.uploaders.buffers import Buffer, Buffers, read_whole
@@ -99,6 +100,7 @@ class _Session:
 
     def __init__(self, settings: "Settings", signer: Signer, lake: "Lake", job: Job) -> None:
         self._job = job
+        self._source = _opened(job)
         self._lake = lake
         self._stop = threading.Event()
         self._calls = HotCalls(settings, signer, settings.concurrency, self._stop, self._moved)
@@ -252,11 +254,12 @@ class _Session:
 
     def _read_small(self, file: FileToSend) -> bytes | None:
         with self._reading:
-            handle = self._opened(file)
-            if handle is None:
+            opened = self._opened(file)
+            if opened is None:
                 return None
+            handle, status = opened
             try:
-                if not as_seen(os.fstat(handle), file):
+                if not as_seen(status, file):
                     return None
                 body = read_whole(handle, file.size)
                 return body if len(body) == file.size and as_seen(os.fstat(handle), file) else None
@@ -268,22 +271,23 @@ class _Session:
         etag = self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
         return Sent(file.blob, Evidence.VALIDATED, md5, etag)
 
-    def _opened(self, file: FileToSend) -> int | None:
+    def _opened(self, file: FileToSend) -> tuple[int, os.stat_result] | None:
         """None: it is gone, or something else took its place."""
         try:
-            return open_to_read(self._job.source, file)
+            return self._source.file(file.path)
         except OSError as error:
             if is_gone_or_replaced(error):
                 return None
             raise
 
     def _read_file(self, file: FileToSend) -> None:
-        handle = self._opened(file)
-        if handle is None:
+        opened = self._opened(file)
+        if opened is None:
             self._done.put((file, None))
             return
+        handle, status = opened
         try:
-            if not as_seen(os.fstat(handle), file):
+            if not as_seen(status, file):
                 self._done.put((file, None))
             elif file.size <= blocks.SINGLE_PUT:
                 self._read_middling(file, handle)
@@ -390,6 +394,15 @@ class _Session:
             if task is None:
                 return
             task()
+
+
+def _opened(job: Job) -> Folder:
+    try:
+        return job.source.open()
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{job.run} cannot be read: {error.strerror}") from error
+        raise UploadFailed(f"{job.run} cannot be read: {error.strerror}") from error
 
 
 def _as_ours(blob: str, error: Exception) -> SyncError:

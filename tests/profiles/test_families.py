@@ -17,6 +17,7 @@ import pytest
 from embedded import layouts
 from embedded.runs import write_miseq, write_nextseq, write_proteomics
 from sync_to_azure import profiles
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.folder_view import take_view
 from sync_to_azure.profiles.completeness import Completeness
 from sync_to_azure.profiles.profile import Profile
@@ -165,7 +166,7 @@ def test_what_is_said_of_its_sheet_is_where_it_is_looked_for() -> None:
 
 
 def look(folder: pathlib.Path) -> tuple[View, profiles.Recognised]:
-    view = take_view(os.fsencode(folder), profiles.WANTED)
+    view = take_view(place_of(os.fsencode(folder)), profiles.WANTED)
     return view, profiles.recognise(view)
 
 

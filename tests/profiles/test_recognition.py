@@ -12,6 +12,7 @@ import pytest
 from embedded import layouts
 from embedded.runs import write_proteomics
 from sync_to_azure import profiles
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.folder_view import take_view
 from sync_to_azure.profiles.profile import Profile
 from sync_to_azure.profiles.view import Small, View, matches
@@ -25,7 +26,7 @@ def of_name(name: str) -> str | None:
 
 
 def recognised(folder: pathlib.Path) -> tuple[View, Profile]:
-    view = take_view(os.fsencode(folder), profiles.WANTED)
+    view = take_view(place_of(os.fsencode(folder)), profiles.WANTED)
     profile = profiles.recognise(view).profile
     assert profile is not None
     return view, profile
@@ -75,7 +76,7 @@ def test_what_the_software_says_outweighs_a_name(tmp_path: pathlib.Path) -> None
 def test_without_parameters_run_info_says_it(tmp_path: pathlib.Path) -> None:
     folder = layouts.write_layout(tmp_path, "renamed by somebody", layouts.novaseq_6000())
     (folder / "RunParameters.xml").unlink()
-    view = take_view(os.fsencode(folder), profiles.WANTED)
+    view = take_view(place_of(os.fsencode(folder)), profiles.WANTED)
     found = profiles.recognise(view)
     assert found.profile is not None and found.profile.name == "novaseq-6000"
     assert found.reason == "RunInfo.xml names instrument A01934"
@@ -132,7 +133,9 @@ def test_the_flag_that_a_nextseqs_guide_names_counts_as_well(tmp_path: pathlib.P
 
 
 def test_a_hiseq_with_rta_2_is_finished_later_than_its_base_calls(shared_runs: pathlib.Path) -> None:
-    view = take_view(os.fsencode(shared_runs / "runs" / "151005_ST-00295_0022_BHH5VTCCXX"), profiles.WANTED)
+    view = take_view(
+        place_of(os.fsencode(shared_runs / "runs" / "151005_ST-00295_0022_BHH5VTCCXX")), profiles.WANTED
+    )
     earlier = dataclasses.replace(view, files=tuple(n for n in view.files if n != "SequencingComplete.txt"))
     profile = profiles.recognise(earlier).profile
     assert profile is not None and profile.waits_for(earlier) == ("SequencingComplete.txt",)
@@ -171,7 +174,7 @@ def test_a_raw_file_of_another_maker_is_none_of_thermos(tmp_path: pathlib.Path) 
     folder = layouts.write_layout(
         tmp_path, "project", {"photo.raw": b"\xff\xd8" * 20, "short.raw": b"\x01\xa1"}
     )
-    assert profiles.recognise(take_view(os.fsencode(folder), profiles.WANTED)).profile is None
+    assert profiles.recognise(take_view(place_of(os.fsencode(folder)), profiles.WANTED)).profile is None
 
 
 def test_an_open_database_of_bruker_waits(tmp_path: pathlib.Path) -> None:
@@ -195,7 +198,7 @@ def test_a_single_d_folder_is_a_run_of_bruker(tmp_path: pathlib.Path) -> None:
 
 def test_an_agilent_d_folder_is_none_of_brukers(tmp_path: pathlib.Path) -> None:
     folder = layouts.write_layout(tmp_path, "project", {"run.d/AcqData/MSScan.bin": b"x"})
-    assert profiles.recognise(take_view(os.fsencode(folder), profiles.WANTED)).profile is None
+    assert profiles.recognise(take_view(place_of(os.fsencode(folder)), profiles.WANTED)).profile is None
 
 
 def test_files_in_minknows_fallback_folder_are_missing(tmp_path: pathlib.Path) -> None:

@@ -17,6 +17,7 @@ from embedded.runs import write_miseq, write_nextseq
 from embedded.tools import PROJECT
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Reason
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.report import folder as folders
 from sync_to_azure.report import quality
 from tests.conftest import LONG
@@ -160,7 +161,7 @@ def test_a_library_that_dies_or_hangs(tmp_path: pathlib.Path, monkeypatch: pytes
         python.write_text(f"#!/bin/sh\n{script}\n")
         python.chmod(0o755)
         monkeypatch.setattr(quality, "LIMIT", 0.5)
-        assert told in quality.read(os.fsencode(run)).problem
+        assert told in quality.read(place_of(os.fsencode(run)).open()).problem
 
 
 ODD = [

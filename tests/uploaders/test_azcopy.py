@@ -21,6 +21,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.clock import Clock
 from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
 from sync_to_azure.identity import AccountKey
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
@@ -98,7 +99,7 @@ def job_of(folder: pathlib.Path, contents: dict[str, bytes]) -> Job:
         path.write_bytes(content)
         files.append(FileToSend(name.encode(), name, len(content), path.stat().st_mtime_ns))
     size = sum(file.size for file in files)
-    return Job("a run/ü", os.fsencode(folder), "dest/run 1", iter(files), len(files), size)
+    return Job("a run/ü", place_of(os.fsencode(folder)), "dest/run 1", iter(files), len(files), size)
 
 
 @pytest.fixture

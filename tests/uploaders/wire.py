@@ -16,6 +16,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.errors import SyncError
 from sync_to_azure.identity import AccountKey, Signer
 from sync_to_azure.lake import Lake
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.model import FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, Uploader, blocks
 from sync_to_azure.uploaders.native import NativeUploader
@@ -88,7 +89,9 @@ def job_for(folder: pathlib.Path, names: collections.abc.Iterable[str]) -> Job:
     for name in names:
         status = (folder / name).stat()
         files.append(FileToSend(name.encode(), name, status.st_size, status.st_mtime_ns))
-    return Job("run", os.fsencode(folder), "dest/run", iter(files), len(files), sum(f.size for f in files))
+    return Job(
+        "run", place_of(os.fsencode(folder)), "dest/run", iter(files), len(files), sum(f.size for f in files)
+    )
 
 
 def carried(

@@ -1,0 +1,1 @@
+"""The source as it is opened: below a handle, part by part, never through a link, regular files only."""
