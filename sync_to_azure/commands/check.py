@@ -27,6 +27,7 @@ from sync_to_azure.profiles import AUTO
 from sync_to_azure.source import Mount, RunFolder, find_runs, find_sheets, mount_of, top_level_files
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.tell import log as tell_log
+from sync_to_azure.tell import metrics
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import how_many, human_size, human_time
 
@@ -275,6 +276,8 @@ def _metrics_file(settings: "Settings") -> Found:
         yield NOTE, f"{path.parent} is no folder that {_me()} may write into: a pass is well without it", (
             "make the folder, or name another metrics-file"
         )
+    elif problem := metrics.not_ours(path):
+        yield NOTE, f"{path}: {problem}: nothing is written there", "move it away, or name another metrics-file"
     elif path.suffix != ".prom":
         yield NOTE, f"{path}: node_exporter's textfile collector reads only files that end in .prom", (
             "name it so, if that is who shall read it"

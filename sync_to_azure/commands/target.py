@@ -125,13 +125,16 @@ class Target:
         only the rest was read; then it goes."""
         handle = os.open(part, os.O_RDWR | os.O_CREAT | _PLAIN, 0o666, dir_fd=parent)
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            status = os.fstat(handle)
+            # Its name holds the digest of what it becomes. One of ours has no second name, and is not longer.
+            if not stat.S_ISREG(status.st_mode):
                 raise NotWritten(f"{shown(part)} is no plain file; move it away")
+            if status.st_nlink > 1 or status.st_size > size:
+                raise NotWritten(
+                    f"{shown(part)} is not what an earlier restore began; it is left alone, move it away"
+                )
             while True:
                 begun = os.fstat(handle).st_size
-                if begun > size:
-                    begun = 0
-                os.ftruncate(handle, begun)
                 digest = _md5(handle)
                 if begun < size:
                     for chunk in read(begun):

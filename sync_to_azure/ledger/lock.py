@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 
@@ -64,7 +65,19 @@ class Lock:
     def _opened(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
+            )
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode) or status.st_size:
+                os.close(handle)
+                # Ours is an empty file.
+                raise StateUnavailable(
+                    f"lock file {self._path} is no lock of sync_to_azure: it is no plain file, or holds something; it"
+                    " is left alone",
+                    "move it away, or name another state-file",
+                )
+            return handle
         except OSError as error:
             raise StateUnavailable(
                 f"lock file {self._path} cannot be opened: {error.strerror}",

@@ -66,6 +66,9 @@ def is_damaged(error: sqlite3.Error) -> bool:
 def move_aside(path: Path, now: float) -> Path:
     """Rename a damaged ledger (with its WAL) so that a new one can be built; nothing is deleted."""
     target = path.with_name(f"{path.name}.damaged-{int(now)}")
+    while os.path.lexists(target):
+        now += 1
+        target = path.with_name(f"{path.name}.damaged-{int(now)}")
     for suffix in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{target}{suffix}")

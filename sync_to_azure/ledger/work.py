@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from sync_to_azure.ledger.ledger import Ledger
@@ -23,34 +23,31 @@ class Work:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
-        self._work_path = Path(f"{ledger.path}.{ledger.flow.key}.work")
         self._attached = False
 
     def _attach(self) -> None:
         if self._attached:
             return
-        self._remove_work()
-        os.close(os.open(self._work_path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        self._connection.execute("ATTACH DATABASE ? AS work", (str(self._work_path),))
-        self._attached = True
-        self._connection.execute("PRAGMA work.journal_mode = OFF")
-        self._connection.execute("PRAGMA work.synchronous = OFF")
-        self._connection.execute("PRAGMA work.cache_size = -48000")
-        self._connection.executescript(WORK_SCHEMA)
-        if self._ledger.is_copy:
-            # Its name is used once: nobody would clear it away after a kill.
-            self._remove_work()
+        # A name that nobody has, and that is gone at once: nothing is left by a kill, and nothing of others removed.
+        handle, name = tempfile.mkstemp(
+            prefix=f".{self._ledger.path.name}.work-", dir=self._ledger.path.parent
+        )
+        os.close(handle)
+        try:
+            self._connection.execute("ATTACH DATABASE ? AS work", (name,))
+            self._attached = True
+            self._connection.execute("PRAGMA work.journal_mode = OFF")
+            self._connection.execute("PRAGMA work.synchronous = OFF")
+            self._connection.execute("PRAGMA work.cache_size = -48000")
+            self._connection.executescript(WORK_SCHEMA)
+        finally:
+            os.unlink(name)
 
     def close(self) -> None:
         if self._attached:
             self._attached = False
             with contextlib.suppress(Exception):
                 self._connection.execute("DETACH DATABASE work")
-        self._remove_work()
-
-    def _remove_work(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._work_path)
 
     # What a walk saw
 

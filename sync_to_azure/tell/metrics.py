@@ -7,8 +7,10 @@ ages: a file of a pass that no longer starts must not look fresh.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -23,6 +25,7 @@ from sync_to_azure.reasons import Standing, standing
 
 _MOST = 2**20
 """Bytes of an earlier file that are read; ours has about 4 kB."""
+_BEGIN = b"# HELP sync_to_azure_"
 _SUCCESS = "sync_to_azure_last_success_timestamp_seconds"
 
 
@@ -128,7 +131,9 @@ def text(flow: str, last: Pass, last_success: float | None, runs: Standings | No
 
 
 def write(path: Path, flow: str, last: Pass, runs: Standings | None) -> None:
-    """The last success is kept from the file that is there. Raises OSError."""
+    """The last success is kept from the file that is there. Raises OSError, also where that file is none of ours."""
+    if problem := not_ours(path):
+        raise FileExistsError(errno.EEXIST, problem)
     success = last.ended if last.exit_code == 0 else earlier_success(path)
     content = text(flow, last, success, runs).encode("utf-8", "backslashreplace")
     # Hidden, and not ending in .prom: the collector must not read half a file.
@@ -143,13 +148,35 @@ def write(path: Path, flow: str, last: Pass, runs: Standings | None) -> None:
         raise
 
 
+def not_ours(path: Path) -> str:
+    """Why what stands there may not be replaced, or an empty text. Raises OSError."""
+    if not os.path.lexists(path):
+        return ""
+    content = _content(path)
+    if content is None:
+        return "what stands there is no plain file, and is left alone"
+    if content and not content.startswith(_BEGIN):
+        return "the file there was not written by sync_to_azure, and is left alone"
+    return ""
+
+
+def _content(path: Path) -> bytes | None:
+    """None where no plain file stands (a FIFO would be waited for, a link leads elsewhere)."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    with os.fdopen(handle, "rb") as file:
+        return file.read(_MOST) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+
+
 def earlier_success(path: Path) -> float | None:
     """What an earlier pass wrote; None where there is none, or nothing that can be read."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_MOST).decode("utf-8", "replace")
-    except OSError:
-        return None
+    content = (_content(path) or b"").decode("utf-8", "replace")
     found = re.search(rf"^{_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", content, re.MULTILINE)
     try:
         return float(found[1]) if found else None

@@ -138,6 +138,22 @@ def test_a_part_is_taken_up_again_and_a_wrong_one_is_begun_anew(
     assert not [name for name in os.listdir(back) if name.endswith(".part")]
 
 
+def test_a_part_that_is_no_part_of_ours_is_left_alone(native: Scene, tmp_path: pathlib.Path) -> None:
+    """A second name of somebody's file, or one that is longer than what it would become."""
+    native.make_run("R", {"one": b"1" * 100, "two": b"2" * 100})
+    native.run()
+    md5 = {row["path"]: bytes.fromhex(row["md5"]) for row in native.documents("R")[1]}
+    back, thesis = tmp_path / "back" / "R", tmp_path / "thesis"
+    back.mkdir(parents=True)
+    thesis.write_bytes(b"thesis")
+    (back / os.fsdecode(part_name(b"one", md5["one"]))).hardlink_to(thesis)
+    long = back / os.fsdecode(part_name(b"two", md5["two"]))
+    long.write_bytes(b"thesis" * 100)
+    outcome = restore(native, "R", "--to", tmp_path / "back", expect=1)
+    assert outcome.stderr.count("is not what an earlier restore began; it is left alone") == 2
+    assert thesis.read_bytes() == b"thesis" and long.read_bytes() == b"thesis" * 100
+
+
 def test_stopped_and_started_again(native: Scene, proxy: Proxy, tmp_path: pathlib.Path) -> None:
     run = native.make_run("R", {f"{number:02}": os.urandom(1000) for number in range(40)})
     native.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sqlite3
 import typing
@@ -478,18 +479,22 @@ def test_what_came_before_an_error_of_the_source_is_kept(bench: Bench) -> None:
 # Its own life
 
 
-def test_the_throw_away_database_goes_and_a_left_one_is_not_believed(
-    path: pathlib.Path, bench: Bench
-) -> None:
+def test_the_throw_away_database_has_no_name_and_takes_none(path: pathlib.Path, bench: Bench) -> None:
+    """So a kill leaves nothing, and no file of others is taken for one that was left."""
+    named_so = [pathlib.Path(f"{path}{each}") for each in (".work", f".{bench.ledger.flow.key}.work")]
+    for other in named_so:
+        other.write_bytes(b"of somebody else")
+    before = sorted(os.listdir(path.parent))
     bench.walk({"a": "1"})
-    (work,) = path.parent.glob("*.work")
-    assert work.stat().st_mode & 0o077 == 0
+    assert sorted(os.listdir(path.parent)) == before
+    links = [os.readlink(each) for each in pathlib.Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    [mine] = [link for link in links if f"/.{path.name}.work-" in link and link.startswith(str(path.parent))]
+    assert mine.endswith(" (deleted)")
     bench.files.close()
-    assert not work.exists()
-    work.write_bytes(b"left behind by a crash, and garbage")
     bench.walk({"b": "1"})
     bench.files.merge_walk(bench.run)
     assert set(bench.rows()) == {"b"}
+    assert [other.read_bytes() for other in named_so] == [b"of somebody else"] * 2
 
 
 def test_times_and_sizes_at_the_edge_of_64_bits(bench: Bench) -> None:

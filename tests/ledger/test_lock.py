@@ -115,6 +115,21 @@ def test_a_file_that_is_replaced_while_the_lock_is_taken_is_not_the_one_that_cou
         other.must_hold()
 
 
+@pytest.mark.parametrize("kind", ["text", "link", "fifo"])
+def test_a_file_of_others_under_a_locks_name_is_left_alone(kind: str, tmp_path: pathlib.Path) -> None:
+    path, other = tmp_path / "lock", tmp_path / "other"
+    if kind == "text":
+        path.write_text("thesis")
+    elif kind == "link":
+        path.symlink_to(other)
+    else:
+        os.mkfifo(path)
+    with pytest.raises(StateUnavailable, match="lock file"):
+        Lock(path).take()
+    assert os.path.lexists(path) and not other.exists()
+    assert kind != "text" or path.read_text() == "thesis"
+
+
 def test_a_lock_that_cannot_be_made_is_a_matter_of_state(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateUnavailable):

@@ -230,6 +230,33 @@ def test_old_pages_go_and_others_stay(lab: Lab) -> None:
     assert modes == {0o644} and not list(lab.output.rglob("*.part"))
 
 
+def test_what_is_no_page_of_ours_is_neither_replaced_nor_removed(lab: Lab, tmp_path: pathlib.Path) -> None:
+    """Although it is named as one."""
+    lab.report()
+    runs, kept = lab.output / "runs", lab.output / "kept"
+    mine = [runs / "notes-01234567.html", kept / "notes-01234567.json", runs / "link-01234567.html"]
+    for path in mine[:2]:
+        path.write_text("mine")
+    page = next(runs.glob("*_*.html"))
+    mine[2].symlink_to(page.rename(tmp_path / "saved.html"))
+    lab.report()
+    assert all(os.path.lexists(path) for path in mine) and mine[0].read_text() == "mine"
+    page.unlink()
+    page.write_text("thesis")
+    told = lab.report(expect=3).stderr
+    assert "was not written by sync_to_azure report, and is left alone" in told
+    assert page.read_text() == "thesis"
+    page.unlink()
+    lab.report()
+    elsewhere = runs.rename(tmp_path / "elsewhere")
+    runs.symlink_to(elsewhere)
+    before = {path.name: path.stat().st_mtime_ns for path in elsewhere.iterdir() if not path.is_symlink()}
+    lab.report("--days", 1, expect=3)
+    assert before == {
+        path.name: path.stat().st_mtime_ns for path in elsewhere.iterdir() if not path.is_symlink()
+    }
+
+
 def test_the_same_runs_give_the_same_pages(lab: Lab) -> None:
     def told() -> dict[str, str]:
         lab.report()

@@ -8,6 +8,7 @@ import re
 import stat
 import typing
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from embedded.tools import PROJECT
@@ -92,7 +93,7 @@ def test_the_last_success_outlives_failures(tmp_path: pathlib.Path) -> None:
         assert read(path)["last_success_timestamp_seconds"] == ENDED.ended
         assert read(path)["last_pass_exit_code"] == 3
     for damaged in (b"\xff\0" * 50, b"sync_to_azure_last_success_timestamp_seconds 1.2.3\n"):
-        path.write_bytes(damaged)
+        path.write_bytes(b"# HELP sync_to_azure_\n" + damaged)
         metrics.write(path, "f", failed, None)
         assert "last_success_timestamp_seconds" not in read(path)
 
@@ -138,6 +139,33 @@ def test_what_only_tries_or_looks_at_a_part_writes_nothing(scene: Scene) -> None
     scene.run("--dry-run")
     scene.run("--only-run", "R")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "link", "fifo"])
+def test_a_file_that_is_not_ours_is_left_alone(scene: Scene, kind: str) -> None:
+    path, other = scene.folder / "x.prom", scene.folder / "other"
+    other.write_text("thesis")
+    if kind == "text":
+        path.write_text("node_of_somebody_else 1\n")
+    elif kind == "link":
+        path.symlink_to(other)
+    else:
+        os.mkfifo(path)
+    before = path.lstat()
+    scene.config["metrics-file"] = path
+    assert f"metrics-file {path} cannot be written: " in scene.run().stderr
+    after = path.lstat()
+    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (
+        before.st_ino,
+        before.st_mode,
+        before.st_mtime_ns,
+    )
+    assert other.read_text() == "thesis"
+    assert "is left alone: nothing is written there" in scene.run("check").stdout
+    path.unlink()
+    for _ in range(2):
+        assert "metrics-file" not in scene.run().stderr
+    assert path.read_text().startswith("# HELP sync_to_azure_")
 
 
 def test_a_file_that_cannot_be_written_breaks_no_pass(scene: Scene) -> None:
