@@ -81,7 +81,7 @@ def one(which: str, run: pathlib.Path, folder: pathlib.Path, files: int) -> Meas
             must_have_ended_well(measured, which)
             with server.client() as client:
                 names = [blob.name for blob in client.get_container_client("bench").list_blobs()]
-            expected = files + (4 if which == "ours" else 0)
+            expected = files + (5 if which == "ours" else 0)
             if len(names) != expected or (which == "ours" and f"{RUN}.sync" not in names):
                 raise SystemExit(f"{which}: {len(names)} blobs instead of {expected}:\n{measured.output}")
         return measured

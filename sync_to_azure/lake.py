@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import email.utils
 import hashlib
 import logging
@@ -43,6 +44,16 @@ _LONGEST_LINE = 1024 * 1024
 PROBE_FOLDER = f"{OURS_PREFIX}-check"
 """Where ``check`` writes its probes at the destination. No run has this name."""
 _log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dated:
+    """The beginning of a blob. ``age``: seconds since the service saw it written, by the service's own clock; 0 where
+    it does not say what time it is."""
+
+    content: bytes
+    etag: str
+    age: float
 
 
 class Lake:
@@ -142,14 +153,18 @@ class Lake:
         md5: bytes,
         content_type: str,
         replaces: "str | EllipsisType | None" = ...,
+        hot: bool = False,
     ) -> str:
         """Write one blob; returns its ETag. The service checks every part's MD5.
 
         ``replaces``: the ETag of what may be replaced, None if nothing may stand there; without it, whatever stands
-        there. Raises BlobReplaced if something else does.
+        there. Raises BlobReplaced if something else does. ``hot``: in the hot tier, where the account has tiers,
+        whatever its default is.
         """
         from azure.core import exceptions
-        from azure.storage.blob import ContentSettings
+        from azure.storage.blob import ContentSettings, StandardBlobTier
+
+        tier: dict[str, Any] = {"standard_blob_tier": StandardBlobTier.HOT} if hot else {}
 
         with self._errors(f"writing {name}", name):
             try:
@@ -161,6 +176,7 @@ class Lake:
                     max_concurrency=1,
                     content_settings=ContentSettings(content_type=content_type, content_md5=bytearray(md5)),
                     **_only_over(replaces),
+                    **tier,
                 )
             except (exceptions.ResourceModifiedError, exceptions.ResourceExistsError) as error:
                 if _code(error) not in _NOT_AS_SEEN:
@@ -188,6 +204,23 @@ class Lake:
             return b"".join(self.read(name))
         except BlobMissing:
             return None
+
+    def get_dated(self, name: str, most: int) -> Dated | None:
+        """The first ``most`` bytes of a blob and how old it is, or None if it is not there."""
+        try:
+            with self._errors(f"reading {name}", name):
+                answer = self._client.get_blob_client(name).download_blob(
+                    offset=0, length=most, max_concurrency=1
+                )
+                content = b"".join(answer.chunks())
+                found = answer.properties
+                written = found.last_modified.timestamp() if found.last_modified is not None else None
+        except BlobMissing:
+            return None
+        age = 0.0
+        if written is not None and self.clock_ahead is not None:
+            age = time.time() - self.clock_ahead - written
+        return Dated(content, str(found.etag).strip('"'), max(0.0, age))
 
     def read(self, name: str, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
         """The blob in chunks, from byte ``offset`` on, which must lie within it; with ``etag`` only that version.

@@ -18,6 +18,9 @@ OURS_PREFIX = ".sync_to_azure"
 ASIDE_PREFIX = f"{OURS_PREFIX}-removing-"
 """A run that is being removed is renamed to this and its name, in the main folder."""
 
+CLAIMS_FOLDER = f"{OURS_PREFIX}-claims"
+"""Beside the runs at the destination: which flow uploads which run (steps/claims.py)."""
+
 NEVER_RUNS = frozenset(
     name.casefold()
     for name in (

@@ -140,6 +140,8 @@ _NEXT = {
     "removal-due": "removed from {from} on",
     "continuous": "new files are carried when they are old enough and stand still",
     "half-a-data-set": "carried when {lacks} is there",
+    "other-main-folder": "{command} takes it over, if that flow no longer exists",
+    "claimed-by-other-flow": "{command} takes it over, if that flow no longer exists",
     "removal-later": "removed as soon as that is gone",
 }
 
@@ -158,7 +160,11 @@ _ADVICE = {
     "blob-lost": "restore the blobs or the source; docs/operations.md",
     "taken-over-differs": "compare them, and move away what is wrong, or accept what the source holds;"
     " docs/operations.md",
-    "other-main-folder": "give one of the two flows another destination or container-name",
+    "other-main-folder": "give one of the two flows another destination or container-name; if that flow no longer"
+    " exists, accept the run",
+    "claimed-by-other-flow": "give one of the two flows another destination or container-name; if that flow no longer"
+    " exists, accept the run",
+    "destination-of-other-flow": "rename the run's folder, or give one of the two flows another destination",
     "other-kind": "set the profile back, or give this flow another destination",
     "vanished-waiting": "look where its folder went; ignore the run if that was meant",
     "left-behind": "look at both folders",
@@ -219,7 +225,9 @@ _WORDS = {
     "blob-lost": "{count} blobs are missing or wrong and the source no longer matches the manifest: {names}",
     "taken-over-differs": "{count} blobs that somebody else published differ from the source, nothing was"
     " overwritten: {names}",
-    "other-main-folder": "the destination holds a run of this name from another main folder: {folder}",
+    "other-main-folder": "another flow published a run of this name at the destination, nothing is uploaded: {theirs}",
+    "claimed-by-other-flow": "another flow uploads a run of this name to the destination, nothing is sent: {theirs}",
+    "destination-of-other-flow": "{prefix} is the destination of another flow: {theirs}; nothing is uploaded",
     "other-kind": "the destination holds it as {there}, which it is not with this profile; nothing of it is carried",
     "vanished-waiting": "its folder vanished before {count} files that waited were carried; all others were published",
     "failed": "{problem}",

@@ -194,6 +194,33 @@ def _mount_of(handle: int) -> Mount:
         return UNKNOWN_MOUNT
 
 
+def place_on_mount(folder: Path) -> str | None:
+    """The folder's path on what is mounted: the same wherever that is mounted, another for each folder that is
+    bind-mounted from one file system. None where the kernel does not say."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            number, path = mount_number(handle), os.readlink(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+        with open("/proc/self/mountinfo", "rb") as lines:
+            for line in lines:
+                fields = line.split(b" ")
+                if fields[0] == number:
+                    return _below_mount(os.fsencode(path), _unescape(fields[3]), _unescape(fields[4]))
+    except OSError:
+        pass
+    return None
+
+
+def _below_mount(path: bytes, root: bytes, point: bytes) -> str | None:
+    """``root``: what of the file system is mounted at ``point``. Pure."""
+    relative = os.path.relpath(path, point)
+    if relative == b".." or relative.startswith(b"../"):
+        return None
+    return shown(os.path.normpath(os.path.join(root, relative)))
+
+
 def mount_number(handle: int) -> bytes:
     """The ID of the mount that an open handle lies on. Device numbers do not tell a bind mount from what it shows.
     Raises OSError, also where the kernel does not say."""

@@ -101,6 +101,10 @@ class Line:
         self.change: collections.abc.Callable[[Request, int, bytes], bytes] = (
             lambda request, status, content: content
         )
+        self.headers: collections.abc.Callable[[Request, dict[str, str]], None] = (
+            lambda request, headers: None
+        )
+        """May change the headers of an answer."""
         self.forwarding: collections.abc.Callable[[Request], None] = lambda request: None
         self.seen: list[Request] = []
         self.answered: list[tuple[str, int]] = []
@@ -195,6 +199,7 @@ class LineHandler(http.server.BaseHTTPRequestHandler):
             status, headers, content = self.upstream(request)
         self.wire.answered.append((request.kind, status))
         content = self.wire.change(request, status, content)
+        self.wire.headers(request, headers)
         if what == LOSE:
             self._end()
         elif what == HALF:

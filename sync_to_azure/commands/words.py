@@ -23,7 +23,9 @@ from sync_to_azure.ledger.reading import ChangedFile, Reading, offer
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
 from sync_to_azure.options import CONTINUOUS
+from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
+from sync_to_azure.steps.claims import FLOW
 from sync_to_azure.steps.placing import key_of
 from sync_to_azure.steps.words import command
 from sync_to_azure.tell.redact import Redactor, plain
@@ -106,10 +108,12 @@ def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: 
 
 def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tuple[dict[str, Any], list[str]]:
     """What exactly would be accepted, for the record and for the person. Raises ConfigurationError: nothing."""
+    code = run.reason.code if run.reason is not None else ""
+    if code in ("other-main-folder", "claimed-by-other-flow") and run.reason is not None:
+        return _flow(run, run.reason)
     changed = ledger.changed(run)
     if changed and (run.is_published or run.taken_over):
         return _changed(settings, run, changed, every)
-    code = run.reason.code if run.reason is not None else ""
     if code == "failed-held" and run.reason is not None:
         return {"kind": "failed"}, [
             f"{plain(run.key)} is {plain(run.reason.text)}.",
@@ -137,6 +141,15 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
         + (f" ({run.reason.text})" if run.reason else ""),
         f"{command(settings, 'explain', run.key)} tells all about it",
     )
+
+
+def _flow(run: Run, reason: Reason) -> tuple[dict[str, Any], list[str]]:
+    parameters = reason.parameters
+    return {"kind": FLOW, "flow": parameters.get("flow")}, [
+        f"{plain(run.key)}: the destination holds it for another flow: {plain(str(parameters.get('theirs')))}.",
+        "This flow takes it over. If the other flow still runs, stop it first: only one may upload a run.",
+        "What is published stays as it is: files that differ are reported, and not replaced.",
+    ]
 
 
 def _changed(

@@ -25,7 +25,11 @@ class Ledger:
     """Open with ``Ledger.open``; every method is one transaction. sqlite3.Error goes to the caller, which knows
     whether a damaged file can be moved aside."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, flow: Flow, flow_id: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, flow: Flow, flow_id: int, identity: str
+    ) -> None:
+        self.identity = identity
+        """Random, made with the flow's row: by it receipts and claims tell this flow from all others."""
         self.connection = connection
         self.path = path
         self.flow = flow
@@ -94,7 +98,13 @@ class Ledger:
             )
             connection.execute("COMMIT")
             row = connection.execute("SELECT id FROM flow WHERE key = ?", (flow.key,)).fetchone()
-        return cls(connection, path, flow, int(row[0]))
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(
+            "UPDATE flow SET identity = ? WHERE id = ? AND identity IS NULL", (os.urandom(16).hex(), row[0])
+        )
+        connection.execute("COMMIT")
+        [identity] = connection.execute("SELECT identity FROM flow WHERE id = ?", row).fetchone()
+        return cls(connection, path, flow, int(row[0]), str(identity))
 
     def close(self) -> None:
         self.connection.close()

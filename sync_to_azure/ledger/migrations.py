@@ -204,6 +204,24 @@ MIGRATIONS: dict[str, str] = {
     "0008_own_etag": """
         ALTER TABLE file ADD COLUMN etag_is_own INTEGER NOT NULL DEFAULT 0;
     """,
+    "0010_flow_identity": """
+        ALTER TABLE flow ADD COLUMN identity TEXT;
+        CREATE TABLE other_flow (
+            flow_id INTEGER NOT NULL REFERENCES flow(id),
+            run TEXT NOT NULL,
+            identity TEXT NOT NULL,
+            how TEXT NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (flow_id, run, identity)
+        ) WITHOUT ROWID;
+        CREATE TABLE claim (
+            run_id INTEGER PRIMARY KEY REFERENCES run(id),
+            number INTEGER NOT NULL,
+            etag TEXT NOT NULL,
+            written REAL NOT NULL,
+            is_fixed INTEGER NOT NULL DEFAULT 0
+        );
+    """,
 }
 
 WORK_SCHEMA = """

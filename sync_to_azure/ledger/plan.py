@@ -91,6 +91,16 @@ class Plan(Work):
         """Unpublished files without MD5 of which a blob of the same size is there: the MD5 decides what is sent."""
         return self._files(self._HASH_FIRST, run)
 
+    def foreign_blobs(self, run: Run, by_md5: bool) -> bool:
+        """Is anything listed that is no file of this run, by size (and MD5)?"""
+        same = "f.size = l.size" + (" AND f.md5 = l.md5" if by_md5 else "")
+        row = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM work.listing l WHERE l.stub = 0 AND NOT EXISTS"
+            f" (SELECT 1 FROM file f WHERE f.run_id = ? AND f.blob = l.blob AND {same}))",
+            (run.id,),
+        ).fetchone()
+        return bool(row[0])
+
     def to_hash_early(self, run: Run) -> Iterator[FileToSend]:
         """Of these, those that nothing holds."""
         return self._files(

@@ -17,20 +17,10 @@ from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.ledger.seen_again import ADOPTED
 from sync_to_azure.model import Evidence
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import documents, ended
+from sync_to_azure.steps import documents, ended, ownership
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
-
-
-class OtherMainFolder(RunError):
-    """The destination belongs to a run of the same name from another main folder."""
-
-    def __init__(self, run: str, folder: str) -> None:
-        self.reason = Reason("other-main-folder", {"folder": folder})
-        super().__init__(
-            f"{run}: {self.reason.text}", "give this flow another --destination or --container-name"
-        )
 
 
 class OtherKind(RunError):
@@ -45,7 +35,7 @@ class OtherKind(RunError):
 
 def publication(rooms: Rooms, work: Work) -> None:
     """Take over what the lake says of this run, until its documents are whole each time it is carried. Raises
-    OtherMainFolder, OtherKind."""
+    OtherFlow, OtherKind."""
     run, lake = work.run, rooms.lake()
     # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim,
     # but while accepted files are under way, of which the ledger alone knows what was kept of them.
@@ -60,9 +50,7 @@ def publication(rooms: Rooms, work: Work) -> None:
             "move it away, or use a newer version",
         )
     if receipt is not None:
-        theirs = str((receipt.get("source") or {}).get("main_folder"))
-        if theirs != str(rooms.settings.main_folder):
-            raise OtherMainFolder(work.key, theirs)
+        ownership.of_receipt(rooms, work, receipt)
         is_continuous = receipt.get("outcome") == "continuous"
         if is_continuous is not (work.continuous is not None):
             raise OtherKind(work.key, is_continuous)
@@ -169,6 +157,8 @@ def is_overtaken(rooms: Rooms, work: Work) -> bool:
     receipt = documents.parse_receipt(text)
     work.receipt = receipt or work.receipt
     if run.is_published:
+        if receipt is not None:
+            ownership.of_receipt(rooms, work, receipt)
         return receipt is not None and int(receipt.get("generation") or 1) > run.generation
     if work.continuous is not None:
         return receipt is not None

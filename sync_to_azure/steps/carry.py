@@ -15,7 +15,7 @@ from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file
 from sync_to_azure.ledger import Run
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
-from sync_to_azure.steps import frozen, look, read_back, sheets, words
+from sync_to_azure.steps import claims, frozen, look, neighbours, read_back, sheets, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_BACK_OFF = 60.0
 _BATCH = 500
+_NOTICED = 100
 _LAKE_IN_BLOCKS = 4 * 1024 * 1024
 
 _WHY_READ_BACK = {
@@ -87,12 +88,15 @@ def take_listing(rooms: Rooms, work: Work) -> None:
         for number, blob in enumerate(rooms.lake().listing(work.prefix)):
             if number % 1000 == 999:
                 rooms.progress(work, Progress(work.key, "listing", number + 1))
+            if blob.name.endswith(neighbours.NOTICED) and len(work.noticed) < _NOTICED:
+                work.noticed.append(blob.name.removeprefix(work.prefix))
             if blob.name != ready:
                 yield blob
 
     # What tells that results are there is a sign of ours, no file of the folder.
     told = work.continuous.ready if work.continuous is not None else None
     ready = work.prefix + told.blob if told is not None else ""
+    work.noticed.clear()
 
     rooms.files.take_listing(counted(), work.prefix)
 
@@ -115,6 +119,16 @@ def _given_up(rooms: Rooms, work: Work) -> int:
     """Blobs that no try of ours may put right: they are the caller's to flag (the sheet's is the sheet step's)."""
     held = sum(rooms.files.held(code)[0] for code in ("lost", "taken-over"))
     return held + int(sheets.is_lost(rooms, work))
+
+
+def all_is_ours(rooms: Rooms, work: Work) -> bool:
+    """Is every blob below the prefix a file of our source, by size and MD5? Sizes first: another run is recognised by
+    them without reading a file. By the walk and the listing in the ledger; MD5s that are computed are kept.
+    """
+    if rooms.files.foreign_blobs(work.run, by_md5=False):
+        return False
+    _hash(rooms, work, rooms.files.to_hash_first(work.run))
+    return not rooms.files.foreign_blobs(work.run, by_md5=True)
 
 
 def what_stands_still(rooms: Rooms, work: Work) -> None:
@@ -149,6 +163,8 @@ def _send_and_hash(
     count, size = files.to_send(run)
     problem: UploadFailed | None = None
     if count:
+        claims.take(rooms, work, lambda: all_is_ours(rooms, work))
+        neighbours.none_below(rooms, work)
         uploader = rooms.uploader()
         if run.taken_over:
             files.note_begun(run)
@@ -189,6 +205,7 @@ def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, too
 
     def tick(at: Tick) -> None:
         took.take(hasher.drain())
+        claims.keep(rooms, work)
         seconds = max(rooms.clock.monotonic() - started, 0.001)
         progress = Progress(work.key, "uploading", at.files, count, at.bytes, size, at.bytes / seconds)
         rooms.progress(work, progress)

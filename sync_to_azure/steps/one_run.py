@@ -13,6 +13,7 @@ from sync_to_azure.steps import (
     accept,
     adopt,
     carry,
+    claims,
     continuous,
     early,
     frozen,
@@ -260,6 +261,9 @@ def _verify_and_publish(
             rooms, work, Reason("empty", {}) if work.continuous is None else continuous.at_rest(rooms, work)
         )
         return
+    if not run.is_published:
+        # Nothing had to be sent, perhaps; what is written from here on is.
+        claims.take(rooms, work, lambda: carry.all_is_ours(rooms, work))
     # Only now: a published run's sheet and its manifest change together.
     sheets.carry(rooms, work, sheet)
     if sheets.is_lost(rooms, work):

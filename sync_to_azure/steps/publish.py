@@ -17,7 +17,7 @@ from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
-from sync_to_azure.steps import adopt, documents, instrument_facts, words
+from sync_to_azure.steps import adopt, claims, documents, instrument_facts, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -38,6 +38,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     """Write the four blobs. A crash between them leaves ``lake_known`` at 0, so the next pass asks the lake first."""
     run, now = work.run, rooms.clock.now()
     words.go_on(rooms, work)
+    claims.must_stand(rooms, work)
     beside = _Beside(rooms, work)
     if adopt.is_overtaken(rooms, work):
         raise beside.overtaken()
@@ -264,7 +265,7 @@ def _receipt(
             "first_published": iso(first),
             "published": iso(now),
         },
-        "source": {"main_folder": str(settings.main_folder)},
+        "source": rooms.origin.values(),
         "destination": {
             "endpoint": settings.blob_endpoint,
             "container": settings.container_name,

@@ -13,12 +13,14 @@ from sync_to_azure import profiles
 from sync_to_azure.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.ledger import Files, Ledger, Run
+from sync_to_azure.ledger.flows import Claim
 from sync_to_azure.ledger.place import azcopy_folder
 from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import Progress, RunLine, State, Trouble
 from sync_to_azure.names import ExcludeRules
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder, SheetFile
+from sync_to_azure.steps.origin import Origin, origin_of
 from sync_to_azure.tell.redact import Redactor
 
 if TYPE_CHECKING:
@@ -62,6 +64,9 @@ class Rooms:
         self.main_folder: Folder | None = None
         self.due: frozenset[str] = frozenset()
         """Runs whose turn it is to be looked at again (``reverify-after``)."""
+        self.is_above_known = False
+        """Is it known that the destination is not inside a run of another flow?"""
+        self._origin: Origin | None = None
         self._state_folder = state_folder
         self._show = show
         self._identity: Identity | None = None
@@ -102,6 +107,15 @@ class Rooms:
             uploader.prepare()
             self._uploader = uploader
         return self._uploader
+
+    @property
+    def origin(self) -> Origin:
+        """What this flow says of itself in receipts and claims."""
+        if self._origin is None:
+            mount = self.ledger.mount()
+            source = self.redact(mount[1]) if mount is not None else None
+            self._origin = origin_of(self.settings.main_folder, self.ledger.identity, source)
+        return self._origin
 
     @property
     def hash_readers(self) -> int:
@@ -198,7 +212,9 @@ class Work:
     outside sheet, both once they were looked at; ``goes_on``: it was looked at, and is not finished. ``continuous``: it
     is never done; ``acquiring``: its files that are still being acquired, and since when each stands as it does;
     ``ready_is_due``: its sign that results are there was not written; ``is_doubted``: a pass may have been cut off
-    while it replaced what is published."""
+    while it replaced what is published. ``claim``: the claim that was written in this pass, at ``claimed_at`` of the
+    monotonic clock; ``noticed``: names below the run in its last listing that may be documents of another flow.
+    """
 
     run: Run
     folder: RunFolder | None
@@ -220,6 +236,9 @@ class Work:
     acquiring: list[tuple[str, float]] = dataclasses.field(default_factory=list)
     ready_is_due: bool = False
     is_doubted: bool = False
+    claim: Claim | None = None
+    claimed_at: float = 0.0
+    noticed: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def key(self) -> str:

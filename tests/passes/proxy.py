@@ -6,6 +6,8 @@ The line itself is tests/line.py.
 from __future__ import annotations
 
 import collections.abc
+import datetime
+import email.utils
 import threading
 import typing
 
@@ -13,7 +15,7 @@ from tests.conftest import LONG
 from tests.line import Answer, Line, Request
 
 Action = collections.abc.Callable[[str, str], object]
-"""Called with method and unquoted path with query; an int is answered as that status instead of forwarding."""
+"""Called with method and unquoted path with query; an int or an Answer is answered instead of forwarding."""
 
 
 class Proxy:
@@ -34,6 +36,8 @@ class Proxy:
     def _act(self, request: Request) -> Answer | None:
         self.seen.append((request.method, request.path))
         status = self.before(request.method, request.path)
+        if isinstance(status, Answer):
+            return status
         return Answer(status, "ServerBusy") if isinstance(status, int) else None
 
     def _done(self, request: Request, status: int, content: bytes) -> bytes:
@@ -42,7 +46,19 @@ class Proxy:
 
     def reset(self) -> None:
         self.before = self.after = lambda method, path: None
+        self._line.headers = lambda request, headers: None
         self.seen.clear()
+
+    def age(self, part: str, seconds: float) -> None:
+        """Blobs whose path holds ``part`` look so much older, by the service's own clock."""
+
+        def headers(request: Request, answer: dict[str, str]) -> None:
+            for name in [name for name in answer if part in request.path and name.lower() == "last-modified"]:
+                written = email.utils.parsedate_to_datetime(answer[name])
+                older = written - datetime.timedelta(seconds=seconds)
+                answer[name] = email.utils.format_datetime(older, usegmt=True)
+
+        self._line.headers = headers
 
     def wait_for_release(self) -> None:
         """For an action that holds a request back; all are released at the end of the test."""

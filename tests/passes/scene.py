@@ -17,6 +17,7 @@ import typing
 
 from azure.storage.blob import ContainerClient, ContentSettings
 
+from sync_to_azure.names import CLAIMS_FOLDER
 from tests.conftest import LONG
 
 FLAG = "RTAComplete.txt"
@@ -101,7 +102,18 @@ class Scene:
     # The destination
 
     def etags(self) -> dict[str, str]:
-        return {blob.name: str(blob.etag) for blob in self.container.list_blobs()}
+        """Of all but claims, which are renewed in each pass that sends something."""
+        every = self.container.list_blobs()
+        return {blob.name: str(blob.etag) for blob in every if CLAIMS_FOLDER not in blob.name}
+
+    def claims(self, run: str) -> dict[str, dict[str, typing.Any]]:
+        """What stands in the claims of a run, by their blobs."""
+        base, _, name = run.rpartition("/")
+        prefix = f"{base}/{CLAIMS_FOLDER}/{name}/".lstrip("/")
+        return {
+            blob: json.loads(self.get(blob))
+            for blob in self.container.list_blob_names(name_starts_with=prefix)
+        }
 
     def get(self, name: str) -> bytes:
         return bytes(self.container.download_blob(name).readall())
@@ -172,7 +184,9 @@ class Scene:
             return connection.execute(statement, parameters).fetchall()
 
     def state(self, run: str) -> tuple[str, str | None]:
-        [row] = self.sql("SELECT state, reason_code FROM run WHERE key = ?", run)
+        """Of the flow that was begun last, if the ledger has several."""
+        query = "SELECT state, reason_code FROM run WHERE key = ? ORDER BY flow_id DESC LIMIT 1"
+        [row] = self.sql(query, run)
         return row[0], row[1]
 
     def age(self, run: str, seconds: float) -> None:

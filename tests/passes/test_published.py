@@ -144,7 +144,7 @@ def test_a_run_of_another_main_folder_is_refused(scene: Scene) -> None:
     scene.make_run("R", {"RunInfo.xml": "<other/>"})
     scene.make_run("S")
     told = scene.run(expect=1).stderr
-    assert str(scene.folder / "main") in told and "another main folder" in told
+    assert str(scene.folder / "main") in told and "another flow published" in told
     assert {name: etag for name, etag in scene.etags().items() if name[0] == "R"} == before
     assert scene.is_published("S")
     scene.run(expect=0)
