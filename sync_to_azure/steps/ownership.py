@@ -14,7 +14,8 @@ from typing import Any
 
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.errors import BlobMissing, SourceUnavailable
-from sync_to_azure.hashing import hash_file
+from sync_to_azure.files.folder import Folder
+from sync_to_azure.hashing import hash_below
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.ledger.flows import ACCEPTED, DIFFERS, SAME_FILES, Flows
 from sync_to_azure.ledger.words import used_up
@@ -79,21 +80,31 @@ def _holds_all(rooms: Rooms, work: Work) -> bool:
     """Is every file of the published manifest at the source? Sizes first, of all; where an mtime differs, the file is
     read. Equal name, size and mtime count as equal: before such a file is removed, it is read anyway, as the manifest
     came from the lake."""
+    try:
+        with work.root.open() as folder:
+            return _holds_all_in(rooms, work, folder)
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{work.key} cannot be looked at: {error.strerror}") from error
+        return False
+
+
+def _holds_all_in(rooms: Rooms, work: Work, folder: Folder) -> bool:
     touched = files = 0
-    for row, status in _both(rooms, work):
+    for row, status in _both(rooms, work, folder):
         if status is None:
             return False
         files += 1
         touched += mtime_ns(status) != row.mtime_ns
     if not touched:
         return files > 0
-    for row, status in _both(rooms, work):
+    for row, status in _both(rooms, work, folder):
         if status is None:
             return False
         now_ns = mtime_ns(status)
         if now_ns == row.mtime_ns:
             continue
-        hashed = hash_file(work.root, FileToSend(row.path, row.blob, row.size, now_ns))
+        hashed = hash_below(folder, FileToSend(row.path, row.blob, row.size, now_ns))
         if hashed.problem == "share":
             raise SourceUnavailable(f"{work.key}: {row.blob} cannot be read: {hashed.detail}")
         if hashed.md5 != row.md5:
@@ -101,7 +112,7 @@ def _holds_all(rooms: Rooms, work: Work) -> bool:
     return True
 
 
-def _both(rooms: Rooms, work: Work) -> Iterator[tuple[FileRow, os.stat_result | None]]:
+def _both(rooms: Rooms, work: Work, folder: Folder) -> Iterator[tuple[FileRow, os.stat_result | None]]:
     """Each file of the published manifest and how it is at the source; None where it is not, or has another size. One
     None if the manifest cannot be read."""
     number = 0
@@ -113,7 +124,7 @@ def _both(rooms: Rooms, work: Work) -> Iterator[tuple[FileRow, os.stat_result | 
             number += 1
             if number % 1000 == 0:
                 rooms.progress(work, Progress(work.key, "comparing", number))
-            yield row, _at_source(work, row)
+            yield row, _at_source(folder, row)
     except (BlobMissing, ValueError):
         yield _NO_ROW, None
 
@@ -121,13 +132,11 @@ def _both(rooms: Rooms, work: Work) -> Iterator[tuple[FileRow, os.stat_result | 
 _NO_ROW = FileRow("", b"", "run", 0, 0, b"", Evidence.NONE, "")
 
 
-def _at_source(work: Work, row: FileRow) -> os.stat_result | None:
+def _at_source(folder: Folder, row: FileRow) -> os.stat_result | None:
     try:
-        status = os.lstat(os.path.join(work.root, row.path))
+        status = folder.stat(row.path)
     except OSError as error:
         if error.errno in SHARE_GONE:
-            raise SourceUnavailable(
-                f"{work.key}: {row.blob} cannot be looked at: {error.strerror}"
-            ) from error
+            raise
         return None
     return status if stat.S_ISREG(status.st_mode) and status.st_size == row.size else None
