@@ -206,7 +206,7 @@ def show_settings(settings: Settings) -> int:
             text = ", ".join(value)
         else:
             text = f"{value:g}" if isinstance(value, float) else str(value) or "/"
-        _write(sys.stdout, f"{option.key:20} {text:40} {settings.origin[option.key]}")
+        _write(sys.stdout, f"{option.key:20} {_plain(text):40} {_plain(settings.origin[option.key])}")
     for notice in settings.notices:
         _tell(f"warning: {notice.text}")
     return 0
@@ -270,7 +270,8 @@ def _run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     if opened is None:
         return []
     with opened as ledger:
-        return sorted(name for name in ledger.names() if name.startswith(incomplete))
+        # A shell writes them as they are, and takes a line for a name.
+        return sorted(name for name in ledger.names() if name.startswith(incomplete) and _plain(name) == name)
 
 
 _RUN = click.argument("run", shell_complete=_run_names)
@@ -412,8 +413,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _tell_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except Interrupted as stop:
@@ -453,6 +453,21 @@ def _tell_error(error: SyncError, secrets: Sequence[str]) -> int:
     return error.exit_code
 
 
+def _tell_usage(error: click.ClickException) -> int:
+    """What click says of words that a person typed, or pasted; they may be odd, and hold a secret."""
+    import io
+
+    said = io.StringIO()
+    error.show(said)
+    message = error.format_message()
+    text = said.getvalue().rstrip("\n").replace(message, _plain(message))
+    try:
+        _write(sys.stderr, _hidden(text, ()))
+    except BrokenPipeError:
+        _forget(sys.stderr)
+    return 2
+
+
 def _tell_internal(error: Exception, secrets: Sequence[str]) -> int:
     """A fault of ours: the traceback goes where the log goes (and into the mail), one line to stderr."""
     import logging
@@ -479,18 +494,22 @@ def _hidden(text: str, secrets: Sequence[str]) -> str:
 
 def _tell(text: str) -> None:
     """One line of ours on stderr; what others wrote into it cannot act on the terminal."""
-    from sync_to_azure.tell.redact import plain
-
     try:
-        _write(sys.stderr, f"{PROGRAM}: {plain(text)}")
+        _write(sys.stderr, f"{PROGRAM}: {_plain(text)}")
     except BrokenPipeError:
         _forget(sys.stderr)
 
 
+def _plain(text: str) -> str:
+    from sync_to_azure.tell.redact import plain
+
+    return plain(text)
+
+
 def _write(stream: TextIO, text: str) -> None:
-    """Names on disks need not be UTF-8, and terminals need not know it: no message may fail for that."""
-    encoding = stream.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+    from sync_to_azure.tell.output import show
+
+    show(text, stream=stream)
 
 
 def _forget(stream: TextIO) -> None:

@@ -21,6 +21,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.steps.rooms import Rooms
 from sync_to_azure.tell import log as tell_log
 from sync_to_azure.tell import metrics, ping
+from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import Redactor
 from sync_to_azure.tell.terminal import ProgressLine, how_many, table, terminal_width
 
@@ -296,10 +297,8 @@ class Surroundings:
     def print(self, text: str) -> None:
         """Names need not fit the terminal's encoding; and that nobody reads any more must not cost us the mail."""
         self._live.clear()
-        encoding = sys.stdout.encoding or "utf-8"
         try:
-            text = self._redact(text)
-            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+            show(text, self._redact)
         except OSError as error:
             _log.warning("the table of runs cannot be written: %s", error.strerror)
             _forget(sys.stdout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import glob
 import re
-import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
@@ -13,6 +12,7 @@ from sync_to_azure.clock import local_time
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.ledger.audits import Audited, Finding
 from sync_to_azure.model import Evidence
+from sync_to_azure.tell.output import quoted
 from sync_to_azure.tell.terminal import how_many, human_size
 
 _WORDS = {
@@ -127,7 +127,7 @@ def at_most(audited: Audited | None) -> Evidence:
 
 def option_for(run: str) -> str:
     """The value of an option that takes a pattern, so that it means this run alone, whatever its name is."""
-    return f"{'=' if run.startswith('-') else ' '}{shlex.quote(glob.escape(run))}"
+    return f"{'=' if run.startswith('-') else ' '}{quoted(glob.escape(run))}"
 
 
 def advice(run: str, kinds: Collection[str]) -> str:

@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import os
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from sync_to_azure.source import Mount, RunFolder, find_runs, find_sheets, mount
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.tell import log as tell_log
 from sync_to_azure.tell import metrics
+from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import how_many, human_size, human_time
 
@@ -76,7 +76,7 @@ def run(settings: "Settings", send_mail: bool) -> int:
             _print(line, redact)
     finally:
         logs.close()
-    sys.stdout.write("\nall is well\n" if not wrong else f"\n{how_many(wrong, 'thing')} wrong\n")
+    show("\nall is well" if not wrong else f"\n{how_many(wrong, 'thing')} wrong")
     return 3 if wrong else 0
 
 
@@ -84,8 +84,7 @@ def _print(line: Line, redact: Redactor) -> None:
     text = f"{line.kind:6} {line.subject:14} {plain(redact(line.text))}"
     if line.advice:
         text += f"\n{'':21} → {plain(redact(line.advice))}"
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    show(text)
 
 
 def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:

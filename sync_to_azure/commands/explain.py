@@ -30,6 +30,7 @@ from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
 from sync_to_azure.steps.placing import age_of, as_units, key_of
 from sync_to_azure.steps.words import command, config_option
+from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import folded, human_size, human_time, terminal_width
 
@@ -61,7 +62,7 @@ def run(settings: Settings, name: str) -> int:
                 parts.append(("Audited", list(_audited(settings, ledger, name, elsewhere))))
     # Names of files are data, also where one holds a secret: what is told of them is clean before it is folded.
     redact = Redactor(settings.secret_values())
-    _print(laid_out([(heading, [redact(line) for line in lines]) for heading, lines in parts], width))
+    show(laid_out([(heading, [redact(line) for line in lines]) for heading, lines in parts], width))
     return 0
 
 
@@ -426,14 +427,9 @@ def laid_out(parts: Sequence[Part], width: int) -> str:
     """Headings, and below each its lines, folded to ``width`` columns."""
     lines: list[str] = []
     for heading, texts in parts:
-        lines += ["", heading] if lines else [heading]
-        for text in texts:
+        lines += ["", plain(heading)] if lines else [plain(heading)]
+        for text in map(plain, texts):
             margin = "  " + " " * (len(text) - len(text.lstrip()))
             first, *rest = folded(text.strip(), max(width - len(margin) - 2, 20)) or [""]
             lines += [margin + first, *(f"{margin}  {each}" for each in rest)]
     return "\n".join(lines)
-
-
-def _print(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

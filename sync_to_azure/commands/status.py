@@ -21,6 +21,7 @@ from sync_to_azure.ledger.words import Word
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Standing
 from sync_to_azure.settings import Settings
+from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import plain
 from sync_to_azure.tell.terminal import folded, grid, human_size, human_time, terminal_width
 
@@ -60,14 +61,15 @@ def run(
         if after is None or record.since >= after
     ]
     if as_json:
-        _print(_dumped(document(settings, found, chosen, now)))
+        show(_dumped(document(settings, found, chosen, now)))
         return 0
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
     filtered = bool(runs or states or problems or since)
     if problems and not chosen and not (runs or states or since):
-        _print("No run needs a person, and none is tried again.")
+        show("No run needs a person, and none is tried again.")
         return 0
-    _print(text(found, chosen, filtered, now, width, colours=_coloured()))
+    coloured = _coloured()
+    show(text(found, chosen, filtered, now, width, coloured), coloured=coloured)
     return 0
 
 
@@ -109,7 +111,7 @@ def text(
         for each in found.elsewhere
         if not filtered
     ]
-    texts = [line for line in lines if line is not None]
+    texts = [plain(line) for line in lines if line is not None]
     if width is not None:
         texts = [part for text in texts for part in folded(text, max(width, 20))]
     if chosen:
@@ -252,11 +254,6 @@ def _cells(record: Record, wide: bool, narrow: bool) -> list[str]:
 def _coloured() -> bool:
     """https://no-color.org: any value but an empty one."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _print(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 # For programs

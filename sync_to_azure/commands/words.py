@@ -28,6 +28,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.steps.claims import FLOW
 from sync_to_azure.steps.placing import key_of
 from sync_to_azure.steps.words import command
+from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import human_size
 
@@ -249,6 +250,5 @@ def _without_reason(settings: Settings, reason: str | None) -> None:
 
 
 def _tell(settings: Settings, text: str) -> None:
-    text = Redactor(settings.secret_values())(text)
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    """One line."""
+    show(plain(Redactor(settings.secret_values())(text)))

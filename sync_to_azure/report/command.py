@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from sync_to_azure.report import one_run, overview, source
 from sync_to_azure.report.folder import INDEX, RUNS, Folder, page_name
 from sync_to_azure.report.pages import Pages, need_extra
 from sync_to_azure.settings import Settings
+from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import how_many
 
@@ -53,8 +53,9 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
     folder.write(INDEX, text)
     folder.prune(set(with_page.values()))
     index = folder.path / INDEX
-    told = f"{plain(str(index))}: {how_many(len(found.runs), 'run')}, {how_many(len(with_page), 'page')}\n"
-    sys.stdout.write(redact(told))
+    show(
+        f"{plain(str(index))}: {how_many(len(found.runs), 'run')}, {how_many(len(with_page), 'page')}", redact
+    )
     return 0
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 
 from sync_to_azure.commands.records import Record
 from sync_to_azure.commands.status import progress, zoned
 from sync_to_azure.ledger.reading import Event
 from sync_to_azure.reasons import EVENTS, Reason, Standing
 from sync_to_azure.report import privacy
+from sync_to_azure.tell.output import quoted
 from sync_to_azure.tell.redact import plain
 from sync_to_azure.tell.terminal import human_size
 
@@ -42,7 +42,7 @@ def line(record: Record, page: str, names: bool) -> Line:
     told += [f"next: {coming}"] if coming and coming not in why else []
     return Line(
         name=plain(run.key),
-        quoted=f"{'-- ' if run.key.startswith('-') else ''}{shlex.quote(plain(run.key))}",
+        quoted=f"{'-- ' if run.key.startswith('-') else ''}{quoted(run.key)}",
         page=page,
         standing=str(record.standing),
         since=zoned(record.since),

@@ -4,7 +4,6 @@ given while the pass is at work on that very run."""
 from __future__ import annotations
 
 import logging
-import shlex
 from typing import Any
 
 from sync_to_azure.ledger import words
@@ -12,6 +11,7 @@ from sync_to_azure.model import State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.output import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ def command(settings: Settings, verb: str, run: str) -> str:
     """The words that a person types about a run, with the config file of this flow."""
     if run.startswith("-"):
         # Else it would be taken for an option.
-        return f"sync_to_azure {verb}{config_option(settings)} -- {shlex.quote(run)}"
-    return f"sync_to_azure {verb} {shlex.quote(run)}{config_option(settings)}"
+        return f"sync_to_azure {verb}{config_option(settings)} -- {quoted(run)}"
+    return f"sync_to_azure {verb} {quoted(run)}{config_option(settings)}"
 
 
 def config_option(settings: Settings) -> str:
-    return f" --config-file {shlex.quote(str(settings.config_file))}" if settings.config_file else ""
+    return f" --config-file {quoted(str(settings.config_file))}" if settings.config_file else ""
 
 
 def stops(rooms: Rooms, work: Work) -> bool:

@@ -22,6 +22,7 @@ from sync_to_azure.ledger.audits import all_audited
 from sync_to_azure.ledger.words import all_current
 from sync_to_azure.model import State, Summary
 from sync_to_azure.reasons import Standing, standing
+from sync_to_azure.tell.redact import plain_lines
 
 _MOST = 2**20
 """Bytes of an earlier file that are read; ours has about 4 kB."""
@@ -190,4 +191,4 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return plain_lines(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -166,6 +166,10 @@ def _base64_patterns(secret: str) -> Iterable[re.Pattern[str]]:
 _BASE64_FORMS = {"+": r"(?:\+|-|%(?:25)*2[bB])", "/": r"(?:\\{0,4}/|_|%(?:25)*2[fF])"}
 
 
+_ACTING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Control, format (direction, zero width), surrogates, private use, unassigned, ends of lines and paragraphs."""
+
+
 def plain(text: str) -> str:
     """Text of others (file names, a server's answer) made safe for a terminal, one line of a log and a mail header.
 
@@ -184,7 +188,7 @@ def plain_lines(text: str) -> str:
 
 
 def _visible(character: str) -> str:
-    if character.isprintable() or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+    if character.isprintable() or unicodedata.category(character) not in _ACTING:
         return character
     if character in "\n\r\t":
         return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character]

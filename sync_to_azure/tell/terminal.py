@@ -113,13 +113,14 @@ def grid(
     width: int | None = None,
     styles: Sequence[Mapping[int, str]] | None = None,
 ) -> str:
-    """An aligned table without a final line end; "" without rows. Cells are plain text already.
+    """An aligned table without a final line end; "" without rows. A cell is one line.
 
     ``width`` in columns: the last column is wrapped to it, names never cut (they are there to be copied); None: as long
     as they are. ``right``: headings of columns of numbers. ``styles``: for each row, colours (SGR codes) of cells.
     """
     if not rows:
         return ""
+    rows = [[plain(cell) for cell in row] for row in rows]
     every = [headings, *rows]
     last = len(headings) - 1
     widths = [max(columns(row[at]) for row in every) for at in range(last)]
