@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 
+from sync_to_azure.options import OPTIONS, Type
 from sync_to_azure.own_paths import Overlap, overlaps
 from sync_to_azure.settings import load
 from tests.passes.scene import Scene, tree
@@ -171,3 +172,9 @@ def test_a_restore_needs_no_main_folder(scene: Scene) -> None:
     outcome = scene.run_command("restore", "run")
     assert outcome.returncode == 0, outcome.output
     assert tree(home / "run") == before
+
+
+def test_every_option_that_names_a_path_is_considered() -> None:
+    """A new one is looked at too, or stands here with why not: azcopy is only started, and the main folder is itself."""
+    named = {option.key for option in OPTIONS if option.type is Type.PATH} - {"main-folder", "azcopy"}
+    assert named == {*KEYS, "config-file"}
