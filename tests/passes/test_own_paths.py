@@ -175,6 +175,6 @@ def test_a_restore_needs_no_main_folder(scene: Scene) -> None:
 
 
 def test_every_option_that_names_a_path_is_considered() -> None:
-    """A new one is looked at too, or stands here with why not: azcopy is only started, and the main folder is itself."""
+    """A new one is looked at too, or is named here: azcopy is only started, the main folder is what others lie in."""
     named = {option.key for option in OPTIONS if option.type is Type.PATH} - {"main-folder", "azcopy"}
     assert named == {*KEYS, "config-file"}
