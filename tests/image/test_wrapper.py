@@ -100,7 +100,7 @@ def test_a_wrapper_runs_a_verified_pass(
     # As cron's supervisor ends a job: SIGTERM to the wrapper.
     start["env"]["SYNC_DOCKER_OPTIONS"] += " --entrypoint sleep"
     script = home / "utils" / "sync-miseq"
-    script.write_text(script.read_text().replace('--config-file "$config/miseq.cfg" "$@"', "1000"))
+    script.write_text(script.read_text().replace('--config-file "$own" "$@"', "1000"))
     process = subprocess.Popen(words, **start)
     try:
         while not engine("podman", "ps", "--quiet").stdout:

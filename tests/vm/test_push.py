@@ -102,6 +102,7 @@ def test_the_audit_looks_at_every_job_and_tells_the_worst(tmp_path: pathlib.Path
 
 def test_the_wrappers_are_clean(vm: typing.Any, sent: typing.Any) -> None:
     scripts = [*(vm.built / "utils").glob("sync-*"), vm.built / "utils" / "pull-image"]
+    scripts += [vm.built / "autofs" / "mount.cifs-nosymfollow"]
     scripts += [
         PROJECT / "datalake-sync-vm" / "push.sh",
         PROJECT / "container" / "image",
