@@ -42,6 +42,8 @@ CLOCK_TOLERANCE = 300.0
 SAS_SOON = 30 * 86400.0
 """Seconds before a SAS ends from which on it is worth a word."""
 _RUNS_OPENED = 20
+_ST_NOSYMFOLLOW = 0x2000
+"""statvfs, Linux 5.10; Python has no name for it."""
 _SHARES = frozenset(
     "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre beegfs ncpfs fuse.sshfs fuse.glusterfs fuse.s3fs"
     " fuse.blobfuse fuse.blobfuse2 vboxsf".split()
@@ -106,7 +108,7 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     yield from _tried("container", lambda: _container(settings, destination))
     yield from _tried("clock", lambda: _clock(destination))
     yield from _tried(
-        "uploader", lambda: _uploader(destination), bool(misplaced & {"azcopy-logs", "state-file"})
+        "uploader", lambda: _uploader(settings, destination), bool(misplaced & {"azcopy-logs", "state-file"})
     )
     yield from _tried("probe", lambda: _probe(destination))
     yield from _tried("mail", lambda: _mail(settings, send_mail))
@@ -262,8 +264,15 @@ def _log_file(settings: "Settings") -> Found:
         yield OK, f"{settings.log_file}: can be written", ""
 
 
-def _uploader(destination: "Destination") -> Found:
+def _uploader(settings: "Settings", destination: "Destination") -> Found:
     yield OK, destination.prepare_uploader(), ""
+    folder = settings.main_folder
+    if settings.uploader != "native" and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW:
+        # We open everything below handles; AzCopy takes paths.
+        yield NOTE, (
+            f"AzCopy opens files by their paths and follows symbolic links below {folder}: who may write there can have"
+            " it read files from elsewhere"
+        ), "mount it with nosymfollow, or set uploader = native (docs/security.md)"
 
 
 def _metrics_file(settings: "Settings") -> Found:

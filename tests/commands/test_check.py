@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import os
 import pathlib
 import subprocess
 import sys
@@ -90,6 +91,23 @@ def test_the_native_uploader_and_no_destination_folder(scene: Scene) -> None:
     scene.config["uploader"] = "native"
     assert "our own" in check(scene)
     assert scene.azcopy_jobs() == 0 and scene.etags() == {}
+
+
+def test_a_main_folder_on_which_links_are_not_followed(scene: Scene) -> None:
+    """With AzCopy, which takes paths; the native uploader opens nothing through a link."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting wants root")
+    scene.make_run("R")
+    bind = f"mount --bind {scene.main} {scene.main}"
+    for uploader, mount, warned in (
+        ("azcopy", bind, True),
+        ("azcopy", f"{bind} && mount -o remount,bind,nosymfollow {scene.main}", False),
+        ("native", bind, False),
+    ):
+        scene.config["uploader"] = uploader
+        done = scene.in_namespace(mount, "check")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("symbolic links" in done.stdout) is warned
 
 
 def test_folders_that_are_not_there(native: Scene) -> None:
