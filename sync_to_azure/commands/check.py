@@ -267,7 +267,7 @@ def _log_file(settings: "Settings") -> Found:
 def _uploader(settings: "Settings", destination: "Destination") -> Found:
     yield OK, destination.prepare_uploader(), ""
     folder = settings.main_folder
-    if settings.uploader != "native" and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW:
+    if settings.uploader != "native" and folder.is_dir() and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW:
         # We open everything below handles; AzCopy takes paths.
         yield NOTE, (
             f"AzCopy opens files by their paths and follows symbolic links below {folder}: who may write there can have"

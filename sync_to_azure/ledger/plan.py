@@ -133,6 +133,21 @@ class Plan(Work):
     def each_to_send(self, run: Run) -> Iterator[FileToSend]:
         return self._files(self._SEND, run, "l.etag")
 
+    # Of what an uploader says it sent: where a blob stands that was not there before.
+    _SENT = (
+        "FROM file f JOIN work.sent s ON s.blob = f.blob JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
+        " AND f.origin = 'run' AND l.stub = 0 AND l.etag IS NOT s.etag_before AND l.md5 IS NOT NULL"
+    )
+
+    def sent_with_other_bytes(self, run: Run) -> Iterator[FileToSend]:
+        """Files whose MD5 is known, and whose blobs have another one."""
+        return self._files(f"{self._SENT} AND f.md5 <> l.md5", run, "l.etag")
+
+    def sent_and_not_hashed(self, run: Run) -> Iterator[FileToSend]:
+        """Files that could not be hashed after they were sent, as they are not at the source any more as the walk saw
+        them."""
+        return self._files(f"{self._SENT} AND f.md5 IS NULL AND f.generation = 0", run, "l.etag")
+
     def to_send_without_md5(self, run: Run) -> Iterator[FileToSend]:
         return self._files(f"{self._SEND} AND f.md5 IS NULL", run)
 

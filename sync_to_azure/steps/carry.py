@@ -15,7 +15,7 @@ from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file
 from sync_to_azure.ledger import Run
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
-from sync_to_azure.steps import claims, frozen, look, neighbours, read_back, sheets, words
+from sync_to_azure.steps import claims, frozen, led_away, look, neighbours, read_back, sheets, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick
@@ -159,8 +159,27 @@ def _send_and_hash(
     rooms: Rooms, work: Work, to_hash: Callable[[Run], Iterator[FileToSend]]
 ) -> UploadFailed | None:
     """Send what is missing while the MD5s are computed; list again if anything was sent."""
+    count, size = rooms.files.to_send(work.run)
+    # One that computes no MD5s opens files by itself, by their paths.
+    led = bool(count) and not rooms.uploader().computes_md5
+    try:
+        problem = _sent_and_hashed(rooms, work, to_hash, count, size)
+    except RunChanged:
+        if led:
+            take_listing(rooms, work)
+            led_away.undo(rooms, work, lambda files: rooms.files.sent(_put_directly(rooms, work, files)))
+        raise
+    if count:
+        take_listing(rooms, work)
+    if led and led_away.undo(rooms, work, lambda files: rooms.files.sent(_put_directly(rooms, work, files))):
+        take_listing(rooms, work)
+    return problem
+
+
+def _sent_and_hashed(
+    rooms: Rooms, work: Work, to_hash: Callable[[Run], Iterator[FileToSend]], count: int, size: int
+) -> UploadFailed | None:
     files, run = rooms.files, work.run
-    count, size = files.to_send(run)
     problem: UploadFailed | None = None
     if count:
         claims.take(rooms, work, lambda: all_is_ours(rooms, work))
@@ -183,8 +202,6 @@ def _send_and_hash(
         work.sent_bytes += size
     files.learn_md5s(run)
     _hash(rooms, work, to_hash(run))
-    if count:
-        take_listing(rooms, work)
     return problem
 
 

@@ -15,6 +15,7 @@ import typing
 import pytest
 
 from embedded.tools import PROJECT
+from tests.bad_input.faults import azcopy_that
 from tests.conftest import LONG
 from tests.files.refusing import SITECUSTOMIZE
 from tests.passes.conftest import azcopy_calls, scene
@@ -36,7 +37,9 @@ def run(scene: Scene) -> pathlib.Path:
     scene.config |= {"uploader": "native", "retry-times": 1}
     folder = scene.make_run("R", typing.cast("dict[str, bytes | str]", DATA))
     secrets = scene.folder / "secrets"
-    write(secrets / "run", {**dict.fromkeys(DATA, CANARY), FLAG: b"", "RunInfo.xml": CANARY})
+    write(
+        secrets / "run", {**dict.fromkeys([*DATA, "RunInfo.xml"], CANARY), FLAG: b"", "Data/one.bcl": b"ONE"}
+    )
     (secrets / "pipes").mkdir()
     for name in ("1.bcl", "2.bcl"):
         os.mkfifo(secrets / "pipes" / name)
@@ -175,3 +178,42 @@ def test_the_instruments_facts_are_not_read_through_links(scene: Scene, run: pat
     )
     nothing_left(scene)
     assert CANARY.decode() not in done.output
+
+
+OF_R = 'case "$*" in */main/R\\ *) {} ;; esac'
+SWAP, SWAP_BACK = OF_R.format("mv {d} {a}; ln -s {s} {d}"), OF_R.format("rm {d}; mv {a} {d}")
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["and back", "and stays"])
+@pytest.mark.parametrize("what", ["Data", "."], ids=["a folder", "the run"])
+def test_what_azcopy_is_led_to_is_overwritten_and_reported(
+    scene: Scene, run: pathlib.Path, azcopy: pathlib.Path, what: str, back: bool
+) -> None:
+    """AzCopy takes paths, and follows links that come after the walk: what it read is gone at the end of the pass."""
+    words = {
+        "d": run / what if what != "." else run,
+        "a": scene.folder / "away",
+        "s": scene.folder / "secrets/run" / what,
+    }
+    before = SWAP.format(**words)
+    after = SWAP_BACK.format(**words) if back else ":"
+    scene.make_run("A")
+    scene.config |= {
+        "azcopy": azcopy_that(scene.folder / "wrapper", azcopy, before, after),
+        "uploader": "azcopy",
+    }
+    scene.config |= {"retry-times": 1, "source-readers": 1}
+    done = scene.run(expect=1)
+    nothing_left(scene)
+    assert "R: AzCopy read other files than those of the run: " in done.output and "Data/1.bcl" in done.output
+    assert ("written again from the source" if back else "were emptied") in done.output
+    assert scene.is_published("R") is back
+    told = scene.run_command("explain", "R", config=scene.config).output
+    assert "AzCopy read other files than those of the run" in told
+    if not back:
+        words["d"].unlink()
+        words["a"].rename(words["d"])
+    scene.config["azcopy"] = azcopy
+    scene.run()
+    nothing_left(scene)
+    assert scene.get("R/Data/1.bcl") == DATA["Data/1.bcl"] and scene.is_published("R")
