@@ -107,7 +107,7 @@ EVENTS = {
     "adopted": "its published manifest was read from the container",
     "published-again": "published again",
     "put-back": "put back at the source",
-    "led-away": "AzCopy read other files than those of the run",
+    "led-away": "blobs held other bytes than the run, and were overwritten",
 }
 """What a run's history notes beside states."""
 _NEXT_BY_STATE = {

@@ -51,11 +51,6 @@ def undo(rooms: Rooms, work: Work, send: Send) -> bool:
     _with_other_bytes(rooms, work, send, again)
     _not_hashed(rooms, work, send, again, emptied, unclear)
     parts = []
-    if again.count:
-        parts.append(
-            f"{how_many(again.count, 'blob')} held other bytes than the files that AzCopy was given, and were written"
-            f" again from the source ({again})"
-        )
     if emptied.count:
         parts.append(
             f"{how_many(emptied.count, 'blob')} held files from outside of the run, to which links lead, and were"
@@ -66,13 +61,19 @@ def undo(rooms: Rooms, work: Work, send: Send) -> bool:
             f"{how_many(unclear.count, 'blob')} may hold files from outside of the run, as links are on their paths;"
             f" look at them ({unclear})"
         )
-    if not parts:
-        return False
-    rooms.ledger.append_event(work.run, rooms.clock.now(), _EVENT, {})
-    text = f"{work.key}: AzCopy read other files than those of the run: {'; '.join(parts)}"
-    advice = "look who writes to the share; mount it with nosymfollow, or set uploader = native, which follows no link"
-    rooms.trouble(f"{work.key}:{_EVENT}", f"{text} ({advice})", once=True)
+    if parts:
+        _report(rooms, work, f"AzCopy was led out of the run by links: {'; '.join(parts)}", exit_code=1)
+    if again.count:
+        what = f"{how_many(again.count, 'blob')} held other bytes than the file at the source ({again})"
+        why = "a link led AzCopy elsewhere, or somebody else wrote there"
+        _report(rooms, work, f"{what}, and were written again from it: {why}", exit_code=0)
     return bool(again.count or emptied.count)
+
+
+def _report(rooms: Rooms, work: Work, text: str, exit_code: int) -> None:
+    rooms.ledger.append_event(work.run, rooms.clock.now(), _EVENT, {})
+    advice = "look who writes to the share; mount it with nosymfollow, or set uploader = native, which follows no link"
+    rooms.trouble(f"{work.key}:{_EVENT}", f"{work.key}: {text} ({advice})", exit_code=exit_code, once=True)
 
 
 def _with_other_bytes(rooms: Rooms, work: Work, send: Send, again: _Blobs) -> None:
