@@ -42,8 +42,10 @@ def main() -> int:
     return 0
 
 
-def link(run: Folder, folder: str) -> None:
-    """Of what the library would open, all that are regular files and not reached by a link."""
+def link(run: Folder, folder: str) -> list[int]:
+    """Of what the library would open, all that are regular files and not reached by a link. The handles stay open: the
+    links lead to them."""
+    handles: list[int] = []
     names = list(_DESCRIBED)
     with run.folder(b"InterOp") as interop, interop.entries() as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
@@ -59,10 +61,11 @@ def link(run: Folder, folder: str) -> None:
             handle, _ = run.file(os.fsencode(name))
         except OSError as error:
             if error.errno == errno.EMFILE:
-                return
+                break
             continue
-        # Opened as long as this process lives.
+        handles.append(handle)
         os.symlink(f"/proc/self/fd/{handle}", os.path.join(folder, name))
+    return handles
 
 
 def read(run: str) -> dict[str, Any]:

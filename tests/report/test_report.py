@@ -15,11 +15,11 @@ import pytest
 
 from embedded.runs import write_miseq, write_nextseq
 from embedded.tools import PROJECT
+from sync_to_azure.files.folder import place_of
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Reason
-from sync_to_azure.files.folder import place_of
 from sync_to_azure.report import folder as folders
-from sync_to_azure.report import quality
+from sync_to_azure.report import interop_reader, quality
 from tests.conftest import LONG
 from tests.report.conftest import Lab
 
@@ -313,3 +313,42 @@ def test_ten_thousand_runs(lab: Lab) -> None:
 
 def test_no_two_runs_share_a_page() -> None:
     assert folders.page_name("A_run").casefold() != folders.page_name("a_RUN").casefold()
+
+
+def test_interop_is_read_below_the_run_and_through_no_link(tmp_path: pathlib.Path) -> None:
+    """Illumina's library takes a path: it gets links to handles that we opened."""
+    run = write_miseq(tmp_path, files=8, size=8000).folder
+    outside = write_miseq(tmp_path / "elsewhere", files=8, size=8000).folder
+    (run / "InterOp/C1.1").mkdir()
+    (run / "InterOp/C1.1/QMetricsOut.bin").write_bytes(b"of a cycle")
+    (run / "InterOp/C2.1").symlink_to(outside / "InterOp")
+    (run / "InterOp/QMetricsOut.bin").symlink_to(outside / "InterOp/TileMetricsOut.bin")
+    (run / "InterOp/QMetrics2030Out.bin").mkdir()
+    os.mkfifo(run / "InterOp/ImageMetricsOut.bin")
+    (run / "RunParameters.xml").unlink(missing_ok=True)
+    (run / "RunParameters.xml").symlink_to(outside / "RunInfo.xml")
+    links = tmp_path / "links"
+    links.mkdir()
+    with place_of(os.fsencode(run)).open() as folder:
+        handles = interop_reader.link(folder, str(links))
+        made = {str(path.relative_to(links)) for path in links.rglob("*") if path.is_symlink()}
+        assert (links / "InterOp/C1.1/QMetricsOut.bin").read_bytes() == b"of a cycle"
+        for handle in handles:
+            os.close(handle)
+    (run / "InterOp/C1.1/QMetricsOut.bin").unlink()
+    expected = {
+        "RunInfo.xml",
+        "InterOp/TileMetricsOut.bin",
+        "InterOp/ErrorMetricsOut.bin",
+        "InterOp/C1.1/QMetricsOut.bin",
+    }
+    assert expected <= made and not made & {
+        "RunParameters.xml",
+        "InterOp/QMetricsOut.bin",
+        "InterOp/QMetrics2030Out.bin",
+        "InterOp/ImageMetricsOut.bin",
+    }
+    assert quality.read(place_of(os.fsencode(run)).open()).lanes
+    (run / "InterOp").rename(tmp_path / "moved")
+    (run / "InterOp").symlink_to(tmp_path / "moved")
+    assert "no InterOp folder" in quality.read(place_of(os.fsencode(run)).open()).problem
