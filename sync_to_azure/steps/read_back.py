@@ -14,7 +14,8 @@ _log = logging.getLogger(__name__)
 
 def until(rooms: Rooms, work: Work, least: Evidence, why: str, own: bool = False) -> list[str]:
     """Bring every file of the run to ``least``; with ``own`` to a proof that rests on our own requests. Returns
-    the blobs (up to 20 told) whose bytes are not those of their MD5: the listing just taken is corrected for them, so that the plan sends them again.
+    the blobs (up to 20 reported) whose bytes are not those of their MD5: the listing just taken is corrected for them,
+    so that the plan sends them again.
     """
     count, size = rooms.files.weaker(work.run, least, own)
     if not count:

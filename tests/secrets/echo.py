@@ -12,6 +12,7 @@ import urllib.parse
 from xml.sax.saxutils import escape
 
 from embedded.azurite import Azurite
+from sync_to_azure.names import CLAIMS_FOLDER
 from tests.server import Server
 
 
@@ -82,7 +83,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _is_answered(self) -> bool:
         if self.echo.only is not None:
             return self.echo.only in self.path
-        return self.command not in ("GET", "HEAD")
+        # The claim comes before all that an uploader sends; refused, nothing else would be asked.
+        return self.command not in ("GET", "HEAD") and CLAIMS_FOLDER not in self.path
 
     def _forward(self, port: int) -> None:
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -254,8 +254,8 @@ def test_an_upload_whose_answers_say_everything_back(
     ground.config["auth"] = "sas"
     with Echo(status, upstream=azurite.port) as echo:
         ground.config["blob-endpoint"] = echo.endpoint
-        # The claim is the first write of a run: what 400 and 403 say of it holds for all runs.
-        code = 1 if status == 409 else 3
+        # The claim passes, so that it is an uploader who is answered.
+        code = 3 if status == 403 else 1
         ground.hunt({"signature": signature}, expect=code, in_azcopys_arguments=True)
         assert any(signature in told for told in echo.said), "the secret did not come by"
 
