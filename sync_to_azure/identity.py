@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from sync_to_azure.errors import AccessRefused, StorageUnavailable
 
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 SCOPE = "https://storage.azure.com/.default"
 SAS_LIFE = datetime.timedelta(hours=4)
 """A SAS of ours is good for so long; a longer AzCopy job is stopped in time and goes on under a new one."""
+
+TOKEN_LIFE = 24 * 3600.0
+"""Upper bound, in seconds, of a token of Microsoft Entra ID for Azure Storage: 60 to 90 minutes for applications and
+users, 24 hours for managed identities (Microsoft: Configurable token lifetimes; Managed identities FAQ). AzCopy
+requests its tokens itself, so their expiry is not known to us."""
+NEVER = 253_370_764_800.0
+"""9999-01-01: the expiry of a SAS that does not say when it ends (its stored access policy does)."""
+_EXPIRY_MARGIN = 900.0
+"""Seconds. Clocks differ (5 minutes are tolerated), and the service checks a credential when a request begins."""
 
 _TOKEN_MARGIN = 300.0
 _SAS_SHARE = 0.8
@@ -54,6 +63,10 @@ class Identity(Protocol):
 
     def azcopy_query(self) -> tuple[str, float | None]:
         """The SAS to append to AzCopy's URLs (or an empty string), and its life in seconds if it is ours."""
+
+    def azcopy_expiry(self, now: float) -> tuple[float, float]:
+        """When what AzCopy is given at ``now`` can no longer be used, in seconds since 1970; and the life in seconds of
+        a token that it may request itself at any time while it runs, 0 if it cannot."""
 
     def forget(self) -> None:
         """The service called a token stale: ``for_sdk`` must not give one that was kept."""
@@ -94,6 +107,9 @@ class ServicePrincipal:
 
     def azcopy_query(self) -> tuple[str, float | None]:
         return "", None
+
+    def azcopy_expiry(self, now: float) -> tuple[float, float]:
+        return _token_expiry(now)
 
     def forget(self) -> None:
         """Nothing is kept here: each credential has a cache of its own."""
@@ -178,6 +194,9 @@ class DefaultChain:
     def azcopy_query(self) -> tuple[str, float | None]:
         return "", None
 
+    def azcopy_expiry(self, now: float) -> tuple[float, float]:
+        return _token_expiry(now)
+
     def forget(self) -> None:
         self._chosen = None
 
@@ -196,6 +215,10 @@ class SharedAccessSignature:
 
     def __init__(self, settings: "Settings") -> None:
         self._sas = (settings.secret or "").lstrip("?")
+
+    def azcopy_expiry(self, now: float) -> tuple[float, float]:
+        end = sas_end(self._sas)
+        return (NEVER if end is None else min(end + _EXPIRY_MARGIN, NEVER)), 0.0
 
     def for_sdk(self) -> Any:
         from azure.core.credentials import AzureSasCredential
@@ -241,8 +264,26 @@ class AccountKey:
         )
         return sas, self._life.total_seconds()
 
+    def azcopy_expiry(self, now: float) -> tuple[float, float]:
+        return now + self._life.total_seconds() + _EXPIRY_MARGIN, 0.0
+
     def forget(self) -> None:
         """It has no token."""
+
+
+def _token_expiry(now: float) -> tuple[float, float]:
+    life = TOKEN_LIFE + _EXPIRY_MARGIN
+    return now + life, life
+
+
+def sas_end(sas: str) -> float | None:
+    """When a SAS expires by its own ``se``, in seconds since 1970; None if it does not say so (a stored access policy
+    does), or not in a way that can be read."""
+    try:
+        end = datetime.datetime.fromisoformat(parse_qs(sas.lstrip("?"))["se"][0])
+        return (end if end.tzinfo else end.replace(tzinfo=datetime.timezone.utc)).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def identity_for(settings: "Settings") -> Identity:

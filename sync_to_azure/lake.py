@@ -31,7 +31,7 @@ from sync_to_azure.errors import (
     StorageUnavailable,
     SyncError,
 )
-from sync_to_azure.model import Blob
+from sync_to_azure.model import NONCE_KEY, Blob
 from sync_to_azure.names import OURS_PREFIX
 
 if TYPE_CHECKING:
@@ -439,7 +439,11 @@ def _blob(element: ElementTree.Element) -> Blob:
         raise StorageUnavailable("an entry of the listing has no name or no properties")
     facts = {fact.tag: fact.text for fact in properties}
     text, md5 = name.text or "", facts.get("Content-MD5")
-    stub = any(each.tag.lower() == "hdi_isfolder" and each.text == "true" for each in metadata or ())
+    stub, nonce = False, None
+    for each in () if metadata is None else metadata:
+        stub |= each.tag.lower() == "hdi_isfolder" and each.text == "true"
+        if each.tag.lower() == NONCE_KEY:
+            nonce = each.text
     return Blob(
         # What XML cannot hold is percent-encoded, and marked so.
         unquote(text) if name.get("Encoded") == "true" else text,
@@ -448,6 +452,7 @@ def _blob(element: ElementTree.Element) -> Blob:
         facts.get("Etag") or "",
         facts.get("AccessTier"),
         folder_stub=stub,
+        nonce=nonce,
     )
 
 

@@ -105,17 +105,20 @@ class FileToSend:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sent:
     """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it. ``etag``:
-    that of the answer to our own request, None where the uploader is not told it (AzCopy)."""
+    that of the answer to our own request, None where the uploader is not told it (AzCopy); ``nonce``: what AzCopy's job
+    wrote into the blob's metadata instead."""
 
     blob: str
     evidence: Evidence
     md5: bytes | None = None
     etag: str | None = None
+    nonce: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Blob:
-    """One blob of a listing. ``name`` is whole; ``md5`` 16 bytes or None; ``folder_stub`` as of HNS accounts."""
+    """One blob of a listing. ``name`` is whole; ``md5`` 16 bytes or None; ``folder_stub`` as of HNS accounts;
+    ``nonce``: of the AzCopy job that uploaded it, by its metadata."""
 
     name: str
     size: int
@@ -123,6 +126,11 @@ class Blob:
     etag: str
     tier: str | None = None
     folder_stub: bool = False
+    nonce: str | None = None
+
+
+NONCE_KEY = "sync_to_azure_job"
+"""Metadata of blobs that AzCopy uploaded: the nonce of its job. AzCopy does not report ETags."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps import early, look, one_run, rest, resume, reverify, words
+from sync_to_azure.steps.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.walk import SHARE_GONE
@@ -211,7 +212,7 @@ def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
         summary.idle += word.word != HOLD
         return
     idle = run.state in (State.PUBLISHED, State.REMOVED, State.GONE, State.EXPECTED) and not work.sent_files
-    not_at_rest = run.reason is not None and run.reason.code != "removal-due"
+    not_at_rest = run.reason is not None and run.reason.code not in (REMOVAL_DUE, CREDENTIALS)
     if run.reason is not None and run.reason.code == "continuous":
         _add_up_continuous(rooms, work, run.reason, summary, seconds)
         return

@@ -139,6 +139,7 @@ _NEXT = {
     "empty": "carried when there is a file in it",
     "storage": "tried again in the next pass",
     "removal-due": "removed from {from} on",
+    "removal-after-credentials": "removed from {from} on",
     "continuous": "new files are carried when they are old enough and stand still",
     "half-a-data-set": "carried when {lacks} is there",
     "other-main-folder": "{command} takes it over, if that flow no longer exists",
@@ -238,6 +239,8 @@ _WORDS = {
     "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
     "removal-later": "published; removal waits: {problem}",
     "removal-due": "published; to be removed from {from} on",
+    "removal-after-credentials": "published; to be removed from {from} on, when the last credential that AzCopy was"
+    " given for it has expired",
     "rehash-differs": "published, not removed: {count} files hold other bytes than were published, with the same size"
     " and time: {names}",
     "moved-aside": "being removed; moved aside, nothing is unlinked yet",

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 from sync_to_azure import completion
 from sync_to_azure.clock import Clock, local_time
+from sync_to_azure.commands import check_removal
 from sync_to_azure.commands.families import MOST, families
 from sync_to_azure.errors import RunError, SyncError
 from sync_to_azure.ledger import Ledger
@@ -101,6 +102,7 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     yield from _tried("sample sheets", lambda: _sheets(settings))
     yield from _tried("remove-source", lambda: _removal(settings))
     yield from _tried("state file", lambda: _state(settings, around), "state-file" in misplaced)
+    yield from _tried("remove-source", lambda: _before_removal(settings, around), "state-file" in misplaced)
     yield from _tried("log file", lambda: _log_file(settings), "log-file" in misplaced)
     destination = Destination(quick, around.clock, around.state_folder)
     yield from _tried("metrics file", lambda: _metrics_file(settings), "metrics-file" in misplaced)
@@ -220,6 +222,17 @@ def _removal(settings: "Settings") -> Found:
             yield OK, f"{folder} may be written; removed are only files that were proved", ""
 
 
+def _before_removal(settings: "Settings", around: Surroundings) -> Found:
+    if not settings.remove_source:
+        return
+    if settings.uploader != "native":
+        for text, advice in check_removal.with_azcopy(settings, around.clock.now()):
+            yield NOTE, text, advice
+    volume = check_removal.to_read_back(around.state_path(), around.flow)
+    if volume:
+        yield NOTE, volume, ""
+
+
 def _state(settings: "Settings", around: Surroundings) -> Found:
     path = around.state_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -308,21 +321,18 @@ def _login(settings: "Settings", destination: "Destination", now: float) -> Foun
 
 def sas_found(sas: str, now: float) -> Found:
     """What a SAS says of itself: its end, and what it permits."""
-    import datetime
+    from sync_to_azure.identity import sas_end
 
     facts = {name: values[0] for name, values in parse_qs(sas.lstrip("?")).items()}
     rights = facts.get("sp", "")
     if rights and not ("r" in rights and "l" in rights and ("w" in rights or "c" in rights)):
         yield WRONG, f"the SAS permits {rights!r}; needed are {_WRITES}", "have another one made"
-    try:
-        end = datetime.datetime.fromisoformat(facts["se"])
-    except (KeyError, ValueError):
+    end = sas_end(sas)
+    if end is None:
         return
-    if end.tzinfo is None:
-        end = end.replace(tzinfo=datetime.timezone.utc)
-    left = end.timestamp() - now
+    left = end - now
     if left <= 0:
-        yield WRONG, f"the SAS ended {local_time(end.timestamp())}", "have another one made"
+        yield WRONG, f"the SAS ended {local_time(end)}", "have another one made"
     elif left < SAS_SOON:
         yield NOTE, f"the SAS ends in {human_time(left)}", "have another one made before"
 

@@ -16,6 +16,7 @@ from sync_to_azure.commands.status import progress, zoned
 from sync_to_azure.errors import SyncError
 from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.folder_view import take_view
+from sync_to_azure.ledger import azcopy_history
 from sync_to_azure.ledger.audits import NO_MANIFEST, Audited
 from sync_to_azure.ledger.reading import ChangedFile, Event, Reading, offer
 from sync_to_azure.ledger.run import Run
@@ -371,6 +372,7 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
         after=settings.remove_after * removal_gate.DAY if settings.remove_after else 0.0,
         wrong=proved.get(Evidence.NONE, (0, 0))[0],
         unpublished=ledger.unpublished(run),
+        credentials=azcopy_history.expiry(ledger.connection, run),
     )
     why = removal_gate.objection(facts)
     if not why and run.state is not State.PUBLISHED:
@@ -378,7 +380,7 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
     listed = proved.get(Evidence.LISTED, (0, 0))[0]
     if not why and listed:
         why = f"{listed} files are only listed; they are read back first"
-    due = removal_gate.due_at(facts)
+    due = max(removal_gate.due_at(facts), facts.credentials)
     if due > now:
         why += f"; from {zoned(due)} on"
     in_the_way = len(ledger.uncarried(run))

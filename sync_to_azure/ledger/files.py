@@ -63,8 +63,8 @@ class Files(Changes):
 
     def verdict(self, run: Run) -> Verdict:
         """Compare, and write down the evidence: kept where the ETag still stands, what the uploader could promise
-        where the blob stands under the ETag that it was given for it in this try, ``listed`` under any other ETag, none
-        where the blob does not match.
+        where the blob has the ETag that it was given for it in this try (of AzCopy: the nonce of its job), ``listed``
+        under any other ETag, none where the blob does not match.
         """
         differs = DIFFERS.replace("f.", "file.")
         with self._ledger.transaction() as connection:
@@ -206,10 +206,10 @@ class Files(Changes):
             connection.execute("DELETE FROM uncarried WHERE run_id = ?", (run.id,))
 
 
-# The ETag that our own request was answered with; of an uploader that is not told it, any that was not there before.
+# The ETag that our own request was answered with; of AzCopy, which does not report it, the nonce of its job.
 _SENT_BY_US = (
-    "s.blob IS NOT NULL"
-    " AND CASE WHEN s.etag IS NULL THEN l.etag IS NOT s.etag_before ELSE l.etag = s.etag END"
+    "s.blob IS NOT NULL AND CASE WHEN s.etag IS NOT NULL THEN l.etag = s.etag"
+    " WHEN s.nonce IS NOT NULL THEN l.nonce IS s.nonce ELSE l.etag IS NOT s.etag_before END"
 )
 
 

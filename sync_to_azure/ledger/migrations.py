@@ -222,6 +222,16 @@ MIGRATIONS: dict[str, str] = {
             is_fixed INTEGER NOT NULL DEFAULT 0
         );
     """,
+    "0009_azcopy": """
+        CREATE TABLE azcopy_job (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            nonce TEXT NOT NULL,
+            expires REAL NOT NULL,
+            token_life REAL NOT NULL,
+            outcome TEXT NOT NULL,
+            PRIMARY KEY (run_id, nonce)
+        ) WITHOUT ROWID;
+    """,
 }
 
 WORK_SCHEMA = """
@@ -230,10 +240,10 @@ WORK_SCHEMA = """
         size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detail TEXT NOT NULL, ctime_ns INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS work.listing (
-        blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL
+        blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL, nonce TEXT
     );
     CREATE TABLE IF NOT EXISTS work.sent (
-        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT
+        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT, nonce TEXT
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS work.hold (
         blob TEXT PRIMARY KEY, code TEXT NOT NULL

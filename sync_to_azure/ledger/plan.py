@@ -136,7 +136,7 @@ class Plan(Work):
     # Of what an uploader says it sent: where a blob stands that was not there before.
     _SENT = (
         "FROM file f JOIN work.sent s ON s.blob = f.blob JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
-        " AND f.origin = 'run' AND l.stub = 0 AND l.etag IS NOT s.etag_before AND l.md5 IS NOT NULL"
+        " AND f.origin = 'run' AND l.stub = 0 AND l.nonce = s.nonce AND l.md5 IS NOT NULL"
     )
 
     def sent_with_other_bytes(self, run: Run) -> Iterator[FileToSend]:

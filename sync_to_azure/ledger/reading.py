@@ -118,6 +118,16 @@ class Reading:
         rows = self._rows("SELECT heartbeat FROM flow WHERE id = ?", self.flow_id)
         return rows[0][0] if rows else None
 
+    def to_read_back(self) -> tuple[int, int]:
+        """Runs that are published and not removed, and the bytes of them that no request of our own proved."""
+        rows = self._rows(
+            "SELECT count(DISTINCT f.run_id), coalesce(sum(f.size), 0) FROM run r JOIN file f ON f.run_id = r.id"
+            " WHERE r.flow_id = ? AND r.generation > 0 AND r.state NOT IN ('removed', 'gone') AND f.origin = 'run'"
+            f" AND (f.etag_is_own = 0 OR f.evidence < {int(Evidence.VALIDATED)})",
+            self.flow_id,
+        )
+        return int(rows[0][0]), int(rows[0][1])
+
     # One run
 
     def events(self, run: Run) -> list[Event]:

@@ -88,8 +88,11 @@ class Work:
         self._connection.execute("DELETE FROM work.listing")
         self._connection.execute("DROP INDEX IF EXISTS work.listing_blob")
         cut = len(prefix)
-        rows = ((blob.name[cut:], blob.size, blob.md5, blob.etag, int(blob.folder_stub)) for blob in blobs)
-        self._insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?)", rows)
+        rows = (
+            (blob.name[cut:], blob.size, blob.md5, blob.etag, int(blob.folder_stub), blob.nonce)
+            for blob in blobs
+        )
+        self._insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._connection.execute("CREATE INDEX work.listing_blob ON listing (blob)")
 
     def listed(self, blob: str) -> Blob | None:
@@ -127,9 +130,9 @@ class Work:
     def sent(self, rows: Iterable[Sent]) -> None:
         """What an uploader says it sent, with the ETag that stood there before, so that a new one can be told."""
         self._insert(
-            "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag)"
-            " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4)",
-            ((sent.blob, int(sent.evidence), sent.md5, sent.etag) for sent in rows),
+            "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag, nonce)"
+            " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4, ?5)",
+            ((sent.blob, int(sent.evidence), sent.md5, sent.etag, sent.nonce) for sent in rows),
         )
 
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sync_to_azure.errors import BlobMissing, RunError
 from sync_to_azure.ledger.audits import Audits
+from sync_to_azure.ledger.azcopy_history import AzCopyHistory
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.ledger.seen_again import ADOPTED
 from sync_to_azure.model import Evidence
@@ -21,6 +22,9 @@ from sync_to_azure.steps import documents, ended, ownership
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
+
+AZCOPY_EXPIRY = "azcopy_credentials_expire"
+"""In a receipt's ``times``: when all credentials that AzCopy was given for the run have expired; null if none was."""
 
 
 class OtherKind(RunError):
@@ -76,6 +80,9 @@ def publication(rooms: Rooms, work: Work) -> None:
             )
         return
     work.receipt = receipt
+    azcopy_until = _time(receipt, AZCOPY_EXPIRY)
+    if azcopy_until is not None:
+        AzCopyHistory(rooms.ledger).note_receipt(run, azcopy_until)
     generation = int(receipt.get("generation") or 1)
     digests = receipt.get("sha256") or {}
     listed, summed = hashlib.sha256(), hashlib.sha256()

@@ -15,10 +15,20 @@ from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file
 from sync_to_azure.ledger import Run
 from sync_to_azure.ledger.files import Verdict
 from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
-from sync_to_azure.steps import claims, frozen, led_away, look, neighbours, read_back, sheets, words
+from sync_to_azure.steps import (
+    azcopy_record,
+    claims,
+    frozen,
+    led_away,
+    look,
+    neighbours,
+    read_back,
+    sheets,
+    words,
+)
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
-from sync_to_azure.uploaders import Job, Tick
+from sync_to_azure.uploaders import Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy_words import put_blob_mib
 
 _log = logging.getLogger(__name__)
@@ -98,7 +108,9 @@ def take_listing(rooms: Rooms, work: Work) -> None:
     ready = work.prefix + told.blob if told is not None else ""
     work.noticed.clear()
 
-    rooms.files.take_listing(counted(), work.prefix)
+    nonces = azcopy_record.Nonces()
+    rooms.files.take_listing(nonces.watch(counted()), work.prefix)
+    nonces.note(rooms, work)
 
 
 def _mark(rooms: Rooms, work: Work) -> None:
@@ -184,7 +196,7 @@ def _sent_and_hashed(
     if count:
         claims.take(rooms, work, lambda: all_is_ours(rooms, work))
         neighbours.none_below(rooms, work)
-        uploader = rooms.uploader()
+        uploader = _uploader(rooms, work)
         if run.taken_over:
             files.note_begun(run)
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
@@ -193,7 +205,7 @@ def _sent_and_hashed(
         with Hasher(work.root, meanwhile, rooms.hash_readers) as hasher:
             took = _Hashes(rooms, work)
             try:
-                _upload(rooms, work, count, size, hasher, took)
+                _upload(rooms, work, uploader, count, size, hasher, took)
             except UploadFailed as error:
                 problem = error
             hasher.grow(rooms.settings.source_readers)
@@ -205,17 +217,34 @@ def _sent_and_hashed(
     return problem
 
 
-def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, took: "_Hashes") -> None:
+def _uploader(rooms: Rooms, work: Work) -> Uploader:
     uploader = rooms.uploader()
+    if not uploader.computes_md5 and azcopy_record.was_cut_off(rooms, work):
+        _log.info(
+            "%s: AzCopy was cut off while it uploaded this run; the rest is uploaded natively", work.key
+        )
+        return rooms.native()
+    return uploader
+
+
+def _upload(
+    rooms: Rooms,
+    work: Work,
+    uploader: Uploader,
+    count: int,
+    size: int,
+    hasher: Hasher,
+    took: "_Hashes",
+) -> None:
     started = rooms.clock.monotonic()
     direct: list[FileToSend] = []
     in_blocks = put_blob_mib(os.environ) * 1024 * 1024
 
     def listed() -> Iterator[FileToSend]:
         for file in rooms.files.each_to_send(work.run):
-            if uploader.can_carry(file):
-                if not uploader.computes_md5 and file.size > in_blocks:
-                    _clear_leftovers(rooms, work, file)
+            is_ours = uploader.computes_md5 or file.size <= in_blocks
+            # Clearing what another upload left makes an empty blob, which AzCopy would skip.
+            if uploader.can_carry(file) and (is_ours or not _clear_leftovers(rooms, work, file)):
                 yield file
             else:
                 direct.append(file)
@@ -228,7 +257,8 @@ def _upload(rooms: Rooms, work: Work, count: int, size: int, hasher: Hasher, too
         rooms.progress(work, progress)
 
     rooms.must_hold_lock()
-    job = Job(work.key, work.root, work.base, listed(), count, size)
+    record = azcopy_record.Record(rooms, work)
+    job = Job(work.key, work.root, work.base, listed(), count, size, record)
     problem: UploadFailed | None = None
     try:
         rooms.files.sent(uploader.carry(job, tick))
@@ -267,9 +297,11 @@ def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iter
         yield Sent(file.blob, Evidence.VALIDATED, hashed.md5)
 
 
-def _clear_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> None:
-    if rooms.lake().clear_leftovers(work.prefix + file.blob):
+def _clear_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> bool:
+    cleared = rooms.lake().clear_leftovers(work.prefix + file.blob)
+    if cleared:
         _log.info("%s: blocks that an upload of %s left are cleared", work.key, file.blob)
+    return cleared
 
 
 class _Read:

@@ -17,7 +17,7 @@ from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
-from sync_to_azure.steps import adopt, claims, documents, instrument_facts, words
+from sync_to_azure.steps import adopt, azcopy_record, claims, documents, instrument_facts, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -236,6 +236,7 @@ def _receipt(
         }
     sheet = rooms.files.get(run, SHEET_BLOB)
     spoken, replaced = _spoken(rooms, work), _replaced(rooms, work, generation)
+    until = azcopy_record.expiry(rooms, work)
     unfinished = any(word.get("accepted") == "unfinished" for word in spoken)
     outcome = "accepted unfinished" if unfinished else "finished"
     return {
@@ -264,6 +265,7 @@ def _receipt(
             "quiet_since": iso(run.quiet_since) if run.quiet_since is not None else None,
             "first_published": iso(first),
             "published": iso(now),
+            adopt.AZCOPY_EXPIRY: iso(until) if until else None,
         },
         "source": rooms.origin.values(),
         "destination": {

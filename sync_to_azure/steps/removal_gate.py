@@ -18,6 +18,8 @@ from sync_to_azure.model import Blob, Entry, Evidence, Kind
 from sync_to_azure.names import ExcludeRules
 
 DAY = 86400.0
+REMOVAL_DUE, CREDENTIALS = "removal-due", "removal-after-credentials"
+"""Codes of reasons."""
 
 _TOLD = 20
 
@@ -58,7 +60,8 @@ class Rules:
 class Publication:
     """The run as a whole. ``published``: seconds since 1970, None if nobody can say; ``marker``: when the service saw
     the marker written last, None if it is not there; ``after``: seconds for which it must have been published;
-    ``never``: why it is never removed by itself, or empty.
+    ``never``: why it is never removed by itself, or empty; ``credentials``: when every credential that AzCopy was given
+    for it has expired (until then, a request of AzCopy's may still overwrite a blob), 0 if none was.
     """
 
     marker: float | None
@@ -69,6 +72,7 @@ class Publication:
     unpublished: int = 0
     mounts: tuple[str, ...] = ()
     never: str = ""
+    credentials: float = 0.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -116,7 +120,17 @@ def objection(facts: Publication) -> str:
         return f"something is mounted inside it: {', '.join(facts.mounts[:5])}"
     if due_at(facts) > facts.now:
         return "it has not been published for as long as remove-after says"
+    if facts.credentials > facts.now:
+        return "credentials that AzCopy was given for it have not expired"
     return ""
+
+
+def waits(facts: Publication) -> tuple[str, float] | None:
+    """(code of the reason, from when on it may be removed) where only time has to pass, or None."""
+    due = due_at(facts)
+    if max(due, facts.credentials) <= facts.now:
+        return None
+    return (REMOVAL_DUE, due) if due >= facts.credentials else (CREDENTIALS, facts.credentials)
 
 
 def due_at(facts: Publication) -> float:

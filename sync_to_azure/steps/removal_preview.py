@@ -30,9 +30,11 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
     carry.take_listing(rooms, work)
     wrong = rooms.files.verdict(work.run).wrong_count
     facts = removal_proof.facts_of(rooms, work, marker, wrong)
-    if marker is not None and removal_gate.due_at(facts) > facts.now:
-        _log.info("%s: would be removed from %s on", work.key, local_time(removal_gate.due_at(facts)))
-        facts = dataclasses.replace(facts, after=0.0)
+    waits = removal_gate.waits(facts) if marker is not None else None
+    if waits is not None:
+        why = " (AzCopy's credentials expire then)" if waits[0] == removal_gate.CREDENTIALS else ""
+        _log.info("%s: would be removed from %s on%s", work.key, local_time(waits[1]), why)
+        facts = dataclasses.replace(facts, after=0.0, credentials=0.0)
     decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms, work)), rules)
     decision.objection = problem or decision.objection
     if not decision.may_begin:

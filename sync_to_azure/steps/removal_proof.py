@@ -11,7 +11,7 @@ from sync_to_azure.ledger.seen_again import ADOPTED, CARRIED_EARLY, happened, st
 from sync_to_azure.model import Entry, Evidence, FileToSend, Kind, Progress
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
 from sync_to_azure.source import mounts_below
-from sync_to_azure.steps import carry, ended, look, publish, read_back
+from sync_to_azure.steps import azcopy_record, carry, ended, look, publish, read_back
 from sync_to_azure.steps.removal_gate import DAY, Publication, Standing
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import walk
@@ -54,6 +54,7 @@ def facts_of(rooms: Rooms, work: Work, marker: float | None, wrong: int) -> Publ
         unpublished=rooms.files.unpublished(work.run),
         mounts=mounts_below(work.root.path),
         never=ended.never_removed(work.run),
+        credentials=azcopy_record.expiry(rooms, work),
     )
 
 

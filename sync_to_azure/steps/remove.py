@@ -13,6 +13,7 @@ from sync_to_azure.names import ASIDE_PREFIX
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import (
     adopt,
+    azcopy_record,
     ended,
     frozen,
     instruments,
@@ -29,7 +30,8 @@ from sync_to_azure.steps.unlinking import is_there, rename
 
 _log = logging.getLogger(__name__)
 
-_AT_REST = frozenset({"removal-later", "removal-due"})
+_BY_TIME = frozenset({removal_gate.REMOVAL_DUE, removal_gate.CREDENTIALS})
+_AT_REST = _BY_TIME | {"removal-later"}
 
 
 def wanted(rooms: Rooms, work: Work) -> bool:
@@ -86,7 +88,7 @@ def _is_time(rooms: Rooms, work: Work) -> bool:
         return False
     if run.published_at is not None and _waits_till_due(rooms, work, None):
         return False
-    if run.reason is not None and run.reason.code == "removal-due":
+    if run.reason is not None and run.reason.code in _BY_TIME:
         rooms.set_state(work, State.PUBLISHED, None)
     return True
 
@@ -113,11 +115,18 @@ def _uncarried(rooms: Rooms, work: Work) -> str:
 
 
 def _waits_till_due(rooms: Rooms, work: Work, marker: float | None) -> bool:
-    facts = Publication(marker, work.run.published_at, rooms.clock.now(), rooms.settings.remove_after * DAY)
-    due = removal_gate.due_at(facts)
-    if due <= facts.now:
+    facts = Publication(
+        marker,
+        work.run.published_at,
+        rooms.clock.now(),
+        rooms.settings.remove_after * DAY,
+        credentials=azcopy_record.expiry(rooms, work),
+    )
+    waits = removal_gate.waits(facts)
+    if waits is None:
         return False
-    rooms.set_state(work, State.PUBLISHED, Reason("removal-due", {"from": due}))
+    code, moment = waits
+    rooms.set_state(work, State.PUBLISHED, Reason(code, {"from": moment}))
     return True
 
 
@@ -131,6 +140,9 @@ def remove(rooms: Rooms, work: Work) -> None:
             return
         rooms.files.clear_try()
         reason, wrong = removal_proof.prove(rooms, work)
+        if not reason and _waits_till_due(rooms, work, marker):
+            # The listing showed a job of AzCopy's that was not on record.
+            return
         reason = reason or removal_gate.objection(removal_proof.facts_of(rooms, work, marker, wrong))
         if reason:
             tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")

@@ -72,6 +72,7 @@ class Rooms:
         self._identity: Identity | None = None
         self._lake: Lake | None = None
         self._uploader: Uploader | None = None
+        self._native: Uploader | None = None
         self._last_beat = 0.0
         self._last_lock_check = 0.0
         self._last_moved: tuple[object, ...] = ()
@@ -107,6 +108,15 @@ class Rooms:
             uploader.prepare()
             self._uploader = uploader
         return self._uploader
+
+    def native(self) -> "Uploader":
+        """The native uploader, also where another one is configured: for what that one cannot take."""
+        if self.settings.uploader == "native":
+            return self.uploader()
+        if self._native is None:
+            self._native = _native(self.settings, self.identity(), self.lake())
+            self._native.prepare()
+        return self._native
 
     @property
     def origin(self) -> Origin:
@@ -195,14 +205,18 @@ def uploader_for(
 ) -> "Uploader":
     """The uploader that is configured, not prepared yet. ``readers``: files of the source that it may have open."""
     if settings.uploader == "native":
-        from sync_to_azure.identity import Signer
-        from sync_to_azure.uploaders.native import NativeUploader
-
-        return NativeUploader(settings, Signer(identity()), lake())
+        return _native(settings, identity(), lake())
     from sync_to_azure.uploaders.azcopy import AzCopyUploader
 
     jobs = azcopy_folder(settings.azcopy_logs, state_folder)
     return AzCopyUploader(settings, identity(), clock, jobs, readers)
+
+
+def _native(settings: "Settings", identity: "Identity", lake: "Lake") -> "Uploader":
+    from sync_to_azure.identity import Signer
+    from sync_to_azure.uploaders.native import NativeUploader
+
+    return NativeUploader(settings, Signer(identity), lake)
 
 
 @dataclasses.dataclass(slots=True)

@@ -17,6 +17,27 @@ from sync_to_azure.files.folder import Place
 from sync_to_azure.model import FileToSend, Sent
 
 
+class JobRecord(Protocol):
+    """Where a program that writes to the destination by itself is put on record."""
+
+    def begin(self, nonce: str, expires: float, token_life: float) -> None:
+        """Before it starts. ``nonce``: what it writes into each blob's metadata; the rest as ``azcopy_expiry`` of an
+        identity says it."""
+
+    def end(self, nonce: str) -> None:
+        """It reported its end, or never started: it sends nothing any more."""
+
+
+class NoRecord:
+    """For a job outside of all runs (the probe of ``check``)."""
+
+    def begin(self, nonce: str, expires: float, token_life: float) -> None:
+        pass
+
+    def end(self, nonce: str) -> None:
+        pass
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
     """``source``: the run folder; ``destination``: blob name prefix without a slash at its end (DEST/RUN);
@@ -28,6 +49,7 @@ class Job:
     files: Iterable[FileToSend]
     count: int
     bytes: int
+    record: JobRecord = NoRecord()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +73,8 @@ class Uploader(Protocol):
         """Is everything there that is needed? Raises ToolUnavailable. Called once a pass, before the first job."""
 
     def can_carry(self, file: FileToSend) -> bool:
-        """False for a file whose name, mapping or size this uploader cannot take; the lake writes it itself."""
+        """False for a file whose name, mapping or size this uploader cannot take, or that replaces a blob, which it
+        cannot do under a condition; another one takes it."""
 
     def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
         """Send. Raises UploadFailed when trying again may help; AccessRefused and the like when it will not."""

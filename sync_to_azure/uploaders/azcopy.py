@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import dataclasses
 import logging
 import os
 import re
+import secrets
 import shutil
 import subprocess
 from collections import deque
@@ -36,6 +38,8 @@ _SPACE_FIXED = 64 * 1024 * 1024
 _SPACE_A_FILE = 2 * 1024
 _SAS_SHARE = 0.8
 _LINGER = 10.0
+_LOG_READ = 256 * 1024
+"""Bytes from the beginning of a log."""
 _ANSWERS_WITHIN = 15.0
 """Seconds for ``--version``: a program of 100 MB, maybe read from a share."""
 
@@ -46,7 +50,8 @@ _REFUSED = re.compile(
 
 
 class AzCopyUploader:
-    """See the package's promises. Up to 256 MiB files come out ``validated``, larger ``listed`` (docs/design.md)."""
+    """See the package's promises. It sends only names that the plan's listing does not show. Up to 256 MiB files
+    come out ``validated``, larger ones ``listed`` (docs/design.md)."""
 
     def __init__(
         self, settings: "Settings", identity: "Identity", clock: Clock, jobs: Path, files_at_once: int
@@ -104,9 +109,11 @@ class AzCopyUploader:
 
     def can_carry(self, file: FileToSend) -> bool:
         """Exactly at the bound of a Put Blob AzCopy 10.32 panics, and with it the whole job ("chunk cannot be whole
-        file where there is more than one chunk")."""
+        file where there is more than one chunk"). It knows no condition: names that the listing shows are not for it.
+        """
         return (
-            file.path == file.blob.encode()
+            file.etag is None
+            and file.path == file.blob.encode()
             and azcopy_words.can_be_listed(file.path)
             and file.size != azcopy_words.put_blob_mib(os.environ) * 1024 * 1024
         )
@@ -115,15 +122,17 @@ class AzCopyUploader:
         self._look_at_space(job)
         folder = azcopy_jobs.make(self._jobs, job.run, self._clock.now())
         succeeded = False
+        nonce = secrets.token_hex(16)
         try:
             list_file = folder / azcopy_jobs.LIST
             sizes = self._write_list(list_file, job)
-            problem = self._run(job, folder, list_file, len(sizes), tick) if sizes else None
+            problem = self._run(job, folder, list_file, len(sizes), nonce, tick) if sizes else None
             put_blob = azcopy_words.put_blob_mib(os.environ)
             with open(list_file, "rb") as lines:
                 for line, size in zip(lines, sizes, strict=True):
                     small = size <= put_blob * 1024 * 1024
-                    yield Sent(line[:-1].decode(), Evidence.VALIDATED if small else Evidence.LISTED)
+                    evidence = Evidence.VALIDATED if small else Evidence.LISTED
+                    yield Sent(line[:-1].decode(), evidence, nonce=nonce)
             if problem is not None:
                 raise problem
             succeeded = True
@@ -132,7 +141,13 @@ class AzCopyUploader:
             azcopy_jobs.clear(folder, logs_too=succeeded)
 
     def _run(
-        self, job: Job, folder: Path, list_file: Path, count: int, tick: Callable[[Tick], None]
+        self,
+        job: Job,
+        folder: Path,
+        list_file: Path,
+        count: int,
+        nonce: str,
+        tick: Callable[[Tick], None],
     ) -> UploadFailed | None:
         """Start and watch AzCopy; None if it claims to have sent all, else what to say. Raises AccessRefused."""
         settings = self._settings
@@ -151,13 +166,15 @@ class AzCopyUploader:
             uses_token=bool(login),
             put_blob=azcopy_words.put_blob_mib(os.environ),
             tier=settings.access_tier,
+            nonce=nonce,
         )
         last: azcopy_words.Report | None = None
         words: deque[str] = deque(maxlen=200)
         failures: dict[str, None] = {}  # each is told in one report only, and the last one tells none
         started = moved = self._clock.monotonic()
         told_end: float | None = None
-        with self._started(argv, login, folder) as child:
+        job.record.begin(nonce, *self._identity.azcopy_expiry(self._clock.now()))
+        with self._started(argv, login, folder, job, nonce) as child:
             while not child.ended:
                 line = child.line(0.2)
                 now = self._clock.monotonic()
@@ -184,18 +201,25 @@ class AzCopyUploader:
                         "check the network and the share",
                     )
                 if life is not None and now - started > life * _SAS_SHARE:
-                    return UploadFailed("the SAS runs out, AzCopy is started anew with another", is_try=False)
+                    return UploadFailed(
+                        "the SAS expires before AzCopy is done; AzCopy was ended", is_try=False
+                    )
             # One that told its end and did not go is judged by what it told.
             code = child.exit_code() if child.ended else 0
         final = None
         if last is not None and last.final:
             final = dataclasses.replace(last, failures=tuple(failures))
+            if final.status != "Cancelled":
+                job.record.end(nonce)
         return self._judge(final, code, count, list(words), folder)
 
-    def _started(self, argv: Sequence[str | bytes], login: dict[str, str], folder: Path) -> Child:
+    def _started(
+        self, argv: Sequence[str | bytes], login: dict[str, str], folder: Path, job: Job, nonce: str
+    ) -> Child:
         try:
             return Child(argv, self._environment(login, folder), str(folder))
         except (OSError, subprocess.SubprocessError) as error:
+            job.record.end(nonce)
             raise ToolUnavailable(
                 f"AzCopy at {self._executable} does not start: {error}", "install it anew"
             ) from error
@@ -206,6 +230,8 @@ class AzCopyUploader:
         found = azcopy_words.findings(report, code, count)
         if not found:
             return None
+        if report is not None and not report.completed and report.failures:
+            words = words + _logged_refusal(report, folder)
         text = " ".join(words)
         if _REFUSED.search(text) and (report is None or not report.completed):
             refusal = next(word for word in reversed(words) if _REFUSED.search(word))
@@ -258,6 +284,18 @@ class AzCopyUploader:
                 f" {needed // 2**20} MiB",
                 "free some space, or set azcopy-logs to another disk",
             )
+
+
+def _logged_refusal(report: azcopy_words.Report, folder: Path) -> list[str]:
+    """A refused HEAD (``--overwrite=false``) is reported as error 0; what the service said is in the log alone."""
+    if not all(each.endswith("(error 0)") for each in report.failures):
+        return []
+    for path in sorted((folder / azcopy_jobs.LOGS).glob("*.log")):
+        with contextlib.suppress(OSError), open(path, "rb") as log:
+            for line in log.read(_LOG_READ).decode("utf-8", "replace").splitlines():
+                if _REFUSED.search(line):
+                    return [line.strip()]
+    return []
 
 
 def _without_pattern(source: bytes, folder: Path) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from sync_to_azure.model import NONCE_KEY
+
 PUT_BLOB_MIB = 256
 """Up to this size AzCopy sends a file in one Put Blob, whose MD5 the service checks: one bit flipped on the way of a
 200 MiB body was refused (400 Md5Mismatch). Above it AzCopy sends blocks without checksums (its issue 3141): one bit
@@ -61,11 +63,14 @@ def copy_argv(
     uses_token: bool,
     put_blob: int = PUT_BLOB_MIB,
     tier: str | None = None,
+    nonce: str | None = None,
 ) -> list[str | bytes]:
     """The arguments of one upload. ``destination`` is the blob prefix (unquoted); ``query`` a SAS or empty.
 
     No --recursive: the list names files; should one become a folder meanwhile, it is not walked into. No length check:
     a listing looks at every blob afterwards, so AzCopy need not ask for each. ``.vhd`` must not become a page blob.
+    ``--overwrite=false`` is a HEAD and then an unconditional PUT (recorded with 10.32): it protects what was there
+    before, not what comes in between.
     """
     url = f"{endpoint}/{container}/{quote(destination, safe='/')}" + (f"?{query}" if query else "")
     argv: list[str | bytes] = [
@@ -80,11 +85,13 @@ def copy_argv(
         "--from-to=LocalBlob",
         "--blob-type=BlockBlob",
         "--put-md5",
-        "--overwrite=true",
+        "--overwrite=false",
         "--check-length=false",
         NO_VERSION_CHECK,
     ]
     argv += [f"--put-blob-size-mb={put_blob}", "--output-type=json", f"--log-level={log_level}"]
+    if nonce is not None:
+        argv.append(f"--metadata={NONCE_KEY}={nonce}")
     if tier is not None:
         argv.append(f"--block-blob-tier={tier.capitalize()}")
     if cap_mbps is not None:

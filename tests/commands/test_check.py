@@ -93,6 +93,20 @@ def test_the_native_uploader_and_no_destination_folder(scene: Scene) -> None:
     assert scene.azcopy_jobs() == 0 and scene.etags() == {}
 
 
+def test_what_remains_where_azcopy_uploads_what_is_removed(scene: Scene) -> None:
+    scene.make_run("R", {"Data/large.bcl": bytes(2_000_000)})
+    scene.config |= {"remove-source": "yes"}
+    said = check(scene)
+    assert "AzCopy writes without a condition" in said and "4 h 15 min after AzCopy" in said
+    assert "uploader = native" in said and "are read back before removal" not in said
+    scene.run()
+    assert "2.0 MB of 1 published run are read back before removal" in check(scene)
+    scene.sql("UPDATE file SET etag_is_own = 1")
+    scene.config["uploader"] = "native"
+    said = check(scene)
+    assert "AzCopy" not in said and "are read back before removal" not in said
+
+
 def test_a_main_folder_on_which_links_are_not_followed(scene: Scene) -> None:
     """With AzCopy, which takes paths; the native uploader opens nothing through a link."""
     if os.geteuid() != 0:

@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from sync_to_azure.ledger.rows import FileRow
 from sync_to_azure.model import Blob, Entry, Evidence, Kind
 from sync_to_azure.names import ExcludeRules
-from sync_to_azure.steps.removal_gate import DAY, Fate, Publication, Rules, Standing, decide, due_at, fate
+from sync_to_azure.steps.removal_gate import (
+    CREDENTIALS,
+    DAY,
+    REMOVAL_DUE,
+    Fate,
+    Publication,
+    Rules,
+    Standing,
+    decide,
+    due_at,
+    fate,
+    objection,
+    waits,
+)
 
 PATHS = ("a", "Data/b", "skip/c", "x.tmp", ".nfs000000000012", "Data/.__smbfile_silly7", "Thumbs.db")
 EXCLUDE = ("skip", "*.tmp")
@@ -124,6 +137,27 @@ def test_of_two_times_the_later_counts() -> None:
     assert due_at(Publication(50.0, 100.0, 0.0, week)) == 100 + week
     assert due_at(Publication(None, None, 30.0, week)) == 30 + week
     assert due_at(Publication(100.0, 1e12, 0.0, 0.0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("now", "after", "credentials", "expected"),
+    [
+        (10.0, 0.0, 0.0, None),
+        (10.0, 0.0, 10.0, None),
+        (10.0, 0.0, 10.5, (CREDENTIALS, 10.5)),
+        (10.0, 5.0, 0.0, (REMOVAL_DUE, 14.0)),
+        (10.0, 5.0, 12.0, (REMOVAL_DUE, 14.0)),
+        (10.0, 5.0, 16.0, (CREDENTIALS, 16.0)),
+        (15.0, 5.0, 16.0, (CREDENTIALS, 16.0)),
+        (16.0, 5.0, 16.0, None),
+    ],
+)
+def test_nothing_goes_while_a_credential_that_azcopy_was_given_is_valid(
+    now: float, after: float, credentials: float, expected: tuple[str, float] | None
+) -> None:
+    facts = Publication(9.0, 9.0, now, after, credentials=credentials)
+    assert waits(facts) == expected
+    assert bool(objection(facts)) is (expected is not None)
 
 
 def test_folders_are_counted_once_with_the_run_itself() -> None:

@@ -22,7 +22,7 @@ from sync_to_azure.clock import Clock
 from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
 from sync_to_azure.identity import AccountKey
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.model import Evidence, FileToSend, Sent
+from sync_to_azure.model import NONCE_KEY, Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.passes.scene import tree
@@ -215,6 +215,31 @@ def test_a_refused_signature_is_no_try(
     assert "d3Jvbmc=" not in str(caught.value) and "sig=" not in str(caught.value)
 
 
+def test_what_another_writer_put_there_stays_and_is_a_finding(
+    azurite: Azurite,
+    container: ContainerClient,
+    azcopy: pathlib.Path,
+    jobs: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    """Since the listing; the listing decides what becomes of it."""
+    job = job_of(tmp_path / "run", {"taken": b"ours", "free": b"3"})
+    container.upload_blob("dest/run 1/taken", b"theirs")
+    sent, error = carried(
+        uploader(Settings(str(azcopy), azurite.endpoint, container.container_name), jobs), job
+    )
+    assert "1 files were skipped" in str(error)
+    assert container.download_blob("dest/run 1/taken").readall() == b"theirs"
+    nonces = {blob.name: blob.metadata.get(NONCE_KEY) for blob in container.list_blobs(include=["metadata"])}
+    assert nonces == {"dest/run 1/free": sent[0].nonce, "dest/run 1/taken": None}
+
+
+def test_what_the_listing_shows_is_not_for_it(azcopy: pathlib.Path, jobs: pathlib.Path) -> None:
+    made = uploader(Settings(str(azcopy)), jobs)
+    assert made.can_carry(FileToSend(b"a", "a", 1, 1))
+    assert not made.can_carry(FileToSend(b"a", "a", 1, 1, etag="0x1"))
+
+
 # Stand-ins: the real one cannot be made to do these
 
 
@@ -225,7 +250,9 @@ def test_all_well(stand_in: StandIn, jobs: pathlib.Path, two: Job) -> None:
     body = "say('Progress', TransfersCompleted='1', TotalBytesTransferred='1')\ntime.sleep(0.5)\nend()"
     ticks: list[Tick] = []
     sent = list(uploader(stand_in(body), jobs).carry(two, ticks.append))
-    assert sent == [Sent("a", Evidence.VALIDATED), Sent("b/c", Evidence.VALIDATED)]
+    [nonce] = {each.nonce for each in sent}
+    assert nonce is not None
+    assert sent == [Sent(name, Evidence.VALIDATED, nonce=nonce) for name in ("a", "b/c")]
     assert Tick(0, 0) in ticks or Tick(1, 1) in ticks
     assert ticks[-1].files == 2
     assert list(jobs.iterdir()) == []
@@ -298,9 +325,7 @@ def test_a_refusal_is_a_matter_of_access(stand_in: StandIn, jobs: pathlib.Path, 
         list(uploader(stand_in(body), jobs).carry(two, lambda tick: None))
 
 
-def test_a_signature_that_runs_out_is_renewed_and_is_no_try(
-    stand_in: StandIn, jobs: pathlib.Path, two: Job
-) -> None:
+def test_a_signature_that_runs_out_is_no_try(stand_in: StandIn, jobs: pathlib.Path, two: Job) -> None:
     made = uploader(stand_in("time.sleep(100)"), jobs)
     made._identity = typing.cast(typing.Any, ShortLived())
     _, error = carried(made, two)
@@ -313,6 +338,45 @@ class ShortLived:
 
     def azcopy_environment(self) -> dict[str, str]:
         return {}
+
+    def azcopy_expiry(self, now: float) -> tuple[float, float]:
+        return now + 1.0, 0.0
+
+
+class Kept:
+    """A record that keeps what it is told, and by then is on the disk."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.calls: list[str] = []
+
+    def begin(self, nonce: str, expires: float, token_life: float) -> None:
+        self.calls.append("begin")
+        self.path.touch()
+        assert expires > time.time() + 3600 and token_life == 0.0
+
+    def end(self, nonce: str) -> None:
+        self.calls.append("end")
+
+
+@pytest.mark.parametrize(
+    ("body", "calls"),
+    [
+        ("end()", ["begin", "end"]),
+        ("end('CompletedWithErrors', TransfersFailed=1)", ["begin", "end"]),
+        ("end('CompletedWithSkipped', TransfersSkipped=1)", ["begin", "end"]),
+        ("end('Cancelled')", ["begin"]),
+        ("say('Progress', TransfersCompleted=1); os.kill(os.getpid(), signal.SIGKILL)", ["begin"]),
+        ("sys.exit(0)", ["begin"]),
+    ],
+)
+def test_a_job_is_on_record_before_it_starts_and_ended_once_it_reported_its_end(
+    stand_in: StandIn, jobs: pathlib.Path, two: Job, tmp_path: pathlib.Path, body: str, calls: list[str]
+) -> None:
+    record = Kept(tmp_path / "begun")
+    body = f"assert os.path.exists({str(record.path)!r})\n{body}"
+    carried(uploader(stand_in(body), jobs), dataclasses.replace(two, record=record))
+    assert record.calls == calls
 
 
 def test_leaving_the_iterator_ends_it(
@@ -340,8 +404,10 @@ def test_one_that_went_away_after_it_was_looked_at(stand_in: StandIn, jobs: path
     settings = stand_in("end()")
     made = uploader(settings, jobs)
     pathlib.Path(settings.azcopy or "").unlink()
+    record = Kept(jobs / "begun")
     with pytest.raises(ToolUnavailable, match="does not start"):
-        list(made.carry(two, lambda tick: None))
+        list(made.carry(dataclasses.replace(two, record=record), lambda tick: None))
+    assert record.calls == ["begin", "end"]
 
 
 # Is it there?

@@ -43,7 +43,11 @@ def test_the_address_is_quoted_and_the_source_is_not() -> None:
         b"/main/r\xffn",
         "https://a.blob.core.windows.net/c/a%20b/100%25/%C3%BC%23%3F?sv=1&sig=x%3D",
     ]
-    assert {"--put-md5", "--put-blob-size-mb=256", "--overwrite=true", "--from-to=LocalBlob"} <= set(said)
+    assert {"--put-md5", "--put-blob-size-mb=256", "--overwrite=false", "--from-to=LocalBlob"} <= set(said)
+
+
+def test_a_job_writes_its_nonce_into_the_metadata_of_its_blobs() -> None:
+    assert "--metadata=sync_to_azure_job=abc" in argv(nonce="abc")
 
 
 def test_a_token_goes_only_where_it_is_trusted() -> None:

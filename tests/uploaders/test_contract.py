@@ -82,7 +82,6 @@ def test_files_arrive_byte_for_byte_with_evidence_that_is_true(
     job = job_of(run, contents)
     (run / "not asked for").write_text("x")
     (run / "link").symlink_to("size 1")
-    container.upload_blob("dest/run/size 1", b"what stood there")
     container.upload_blob("dest/run/an extra", b"extra")
     container.upload_blob("dest/elsewhere", b"extra")
     before = facts(run)
