@@ -129,6 +129,12 @@ def broken_file(path: pathlib.Path) -> collections.abc.Iterator[None]:
         sleeper.wait()
 
 
+AZCOPY_FAILS = (
+    """echo '{"MessageType":"EndOfJob","MessageContent":"{\\"JobStatus\\":\\"Failed\\"}"}'; exit 1"""
+)
+"""For a stand-in of AzCopy that sends nothing and reports its end: one that does not is not started again."""
+
+
 def stand_in(path: pathlib.Path, body: str) -> pathlib.Path:
     """A program at ``path`` that runs ``body`` in sh."""
     path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")

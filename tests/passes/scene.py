@@ -193,6 +193,10 @@ class Scene:
         """As if the run had been seen first so long ago."""
         self.sql("UPDATE run SET first_seen = first_seen - ? WHERE key = ?", seconds, run)
 
+    def expire_credentials(self) -> None:
+        """As if all that AzCopy was given had expired: what it uploaded may be removed now."""
+        self.sql("UPDATE azcopy_job SET expires = 1")
+
     def lose_ledger(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             pathlib.Path(f"{self.ledger}{suffix}").unlink(missing_ok=True)

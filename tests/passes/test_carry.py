@@ -12,6 +12,7 @@ import shutil
 import pytest
 
 from tests.conftest import LONG
+from tests.bad_input.faults import AZCOPY_FAILS, stand_in
 from tests.passes.proxy import Proxy
 from tests.passes.scene import DOCUMENTS, FLAG, Scene, eventually, tree, write
 
@@ -212,9 +213,8 @@ def test_a_file_rewritten_under_its_size_and_time_is_hashed_anew(scene: Scene) -
     """Its MD5 was kept from a pass that could send nothing; what AzCopy then sends is another content."""
     run = scene.make_run("R")
     real, broken = scene.config["azcopy"], scene.folder / "broken-azcopy"
-    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "azcopy version 10.32.2" && exit 0\nexit 1\n')
-    broken.chmod(0o755)
-    scene.config["azcopy"] = broken
+    version = '[ "$1" = --version ] && echo "azcopy version 10.32.2" && exit 0'
+    scene.config["azcopy"] = stand_in(broken, f"{version}\n{AZCOPY_FAILS}")
     scene.run(expect=1)
     file = run / "Data" / "one.bcl"
     status = file.stat()

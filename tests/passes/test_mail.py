@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from embedded.azurite import Azurite
-from tests.bad_input.faults import SIGNATURE, blobs, stand_in, told, write_run
+from tests.bad_input.faults import AZCOPY_FAILS, SIGNATURE, blobs, stand_in, told, write_run
 
 Run = collections.abc.Callable[..., typing.Any]
 PASSWORD = "hunter2%#x-of-the-mail-server"
@@ -99,8 +99,8 @@ def state(everyday: dict[str, object]) -> pathlib.Path:
 @pytest.fixture
 def broken(tmp_path: pathlib.Path) -> pathlib.Path:
     """An AzCopy that sends nothing."""
-    version = 'if [ "$1" = --version ]; then echo "azcopy version 10.32.2"; else echo "sig=abcdefghijklmn"; exit 1; fi'
-    return stand_in(tmp_path / "broken-azcopy", version)
+    version = 'if [ "$1" = --version ]; then echo "azcopy version 10.32.2"; exit 0; fi'
+    return stand_in(tmp_path / "broken-azcopy", f'{version}\necho "sig=abcdefghijklmn"; {AZCOPY_FAILS}')
 
 
 def text(mail: email.message.EmailMessage) -> str:

@@ -6,6 +6,8 @@ import os
 import shlex
 import shutil
 
+import pytest
+
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, touch_later, tree, write
 
@@ -13,22 +15,32 @@ MIB = 1024 * 1024
 ASIDE = ".sync_to_azure-removing-"
 
 
+@pytest.fixture
+def scene(scene: Scene) -> Scene:
+    """What AzCopy uploads waits for its credentials: tests/uploaders/test_azcopy_runs.py."""
+    scene.config["uploader"] = "native"
+    return scene
+
+
 def test_a_proved_run_is_removed_and_stays_known(scene: Scene, proxy: Proxy) -> None:
     sheets = scene.sheets()
     for name in ("R", "S"):
         (sheets / f"{name}.csv").write_text("sheet")
     scene.through(proxy).config["remove-source"] = "true"
-    scene.config["verify"] = "listed"
+    scene.config |= {"verify": "listed", "uploader": "azcopy"}
     scene.make_run("R", {"large.raw": os.urandom(71 * MIB + 1), "SampleSheet.csv": "own", "odd\nname": "x"})
     (scene.main / "R" / "Empty" / "Deep").mkdir(parents=True)
     scene.run(environment={"AZCOPY_BUFFER_GB": "0.1"})
+    assert not any(method == "GET" and path.endswith("/R/RunInfo.xml") for method, path in proxy.seen)
+    scene.expire_credentials()
+    scene.run()
     assert list(scene.main.iterdir()) == []
     scene.check_sums("R")
     assert (
         "GET",
         f"/devstoreaccount1/{scene.container.container_name}/R/large.raw",
     ) in proxy.seen, "read back"
-    assert not any(method == "GET" and path.endswith("/R/RunInfo.xml") for method, path in proxy.seen)
+    scene.config["uploader"] = "native"
 
     before = scene.etags()
     proxy.seen.clear()

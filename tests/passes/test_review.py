@@ -135,7 +135,7 @@ def test_ledger_set_back_with_a_removal_half_done(scene: Scene) -> None:
 def test_cut_off_while_a_removed_runs_rows_are_forgotten(scene: Scene) -> None:
     """A late sheet must not make a manifest of the sheet alone."""
     sheets = scene.sheets()
-    scene.config |= {"remove-source": "true", "sheet-optional": "true"}
+    scene.config |= {"remove-source": "true", "sheet-optional": "true", "uploader": "native"}
     scene.make_run("R")
     killed_between(scene, "R")
     scene.run()
@@ -186,7 +186,7 @@ def test_trouble_with_a_removed_run_does_not_make_an_empty_main_folder_unbelieva
     scene: Scene, how: str
 ) -> None:
     sheets = scene.sheets()
-    scene.config |= {"remove-source": "true", "sheet-optional": "true"}
+    scene.config |= {"remove-source": "true", "sheet-optional": "true", "uploader": "native"}
     scene.make_run("R")
     scene.run()
     assert list(scene.main.iterdir()) == []
@@ -202,7 +202,7 @@ def test_trouble_with_a_removed_run_does_not_make_an_empty_main_folder_unbelieva
 
 def test_cut_off_while_a_late_sheet_of_a_removed_run_is_published(scene: Scene, proxy: Proxy) -> None:
     sheets = scene.sheets()
-    scene.config |= {"remove-source": "true", "sheet-optional": "true"}
+    scene.config |= {"remove-source": "true", "sheet-optional": "true", "uploader": "native"}
     scene.through(proxy)
     scene.make_run("R")
     scene.run()
@@ -216,7 +216,7 @@ def test_cut_off_while_a_late_sheet_of_a_removed_run_is_published(scene: Scene, 
 
 
 def test_removed_and_its_marker_taken_away_the_manifest_still_counts(scene: Scene) -> None:
-    scene.config["remove-source"] = "true"
+    scene.config |= {"remove-source": "true", "uploader": "native"}
     scene.make_run("R")
     scene.run()
     assert list(scene.main.iterdir()) == []

@@ -87,10 +87,6 @@ def test_a_run_whose_azcopy_was_killed_with_its_pass_is_finished_natively(scene:
     assert scene.get("R/late.csv") == b"late" and scene.azcopy_jobs() == 1
 
 
-def age_credentials(scene: Scene) -> None:
-    scene.sql("UPDATE azcopy_job SET expires = 1")
-
-
 def test_a_run_of_azcopy_waits_with_its_removal_until_its_credentials_expired(scene: Scene) -> None:
     scene.config["remove-source"] = "true"
     run = scene.make_run("R")
@@ -112,13 +108,13 @@ def test_a_run_of_azcopy_waits_with_its_removal_until_its_credentials_expired(sc
     assert scene.state("R") == waits and run.is_dir()
     [(reason,)] = scene.sql("SELECT reason_parameters FROM run")
     assert abs(json.loads(reason)["from"] - expires) < 2, "by the receipt"
-    age_credentials(scene)
+    scene.expire_credentials()
     outcome = scene.run()
     assert "1 AzCopy jobs uploaded some of it that the ledger does not know" in outcome.output
     assert "are read back before the source is removed" in outcome.output
     assert scene.state("R") == waits and run.is_dir()
 
-    age_credentials(scene)
+    scene.expire_credentials()
     scene.run()
     assert scene.state("R")[0] == "removed" and not run.exists()
     assert scene.azcopy_jobs() == 1

@@ -74,6 +74,7 @@ def test_before_the_source_is_removed_a_lying_blob_is_found(uploader: str, scene
     scene.put("A/lies", b"wrong bytes", md5_of=b"right bytes")
     scene.run()
     assert scene.get("A/lies") == b"wrong bytes"
+    scene.expire_credentials()
     scene.config["remove-source"] = "true"
     for _ in range(3):
         outcome = scene.run_command(config=scene.config)
