@@ -62,11 +62,25 @@ def write_flow(
                 bytes=files,
                 published_at=now,
                 first_published=now,
+                scanned_at=now,
+                folders=_folders(ledger, main / name, run, files),
             )
     finally:
         rows.close()
         ledger.close()
     return PublishedFlow(main, state, names)
+
+
+def _folders(ledger: Ledger, folder: pathlib.Path, run: Run, files: int) -> int:
+    """What a walk would have noted: the folders of the files, as they are or, without files, as if they were there."""
+    paths = {str(parent) for name in _names(files) for parent in pathlib.PurePosixPath(name).parents} - {"."}
+    rows = [
+        (run.id, path.encode(), (folder / path).stat().st_mtime_ns if (folder / path).exists() else 1)
+        for path in paths
+    ]
+    with ledger.transaction() as connection:
+        connection.executemany("INSERT INTO folder VALUES (?, ?, ?)", rows)
+    return len(rows)
 
 
 def _content(blob: str) -> bytes:

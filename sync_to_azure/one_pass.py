@@ -26,7 +26,7 @@ from sync_to_azure.ledger.words import HOLD
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.steps import early, look, one_run, rest, resume, reverify, words
+from sync_to_azure.steps import early, late_files, look, one_run, rest, resume, reverify, words
 from sync_to_azure.steps.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.surroundings import Surroundings
@@ -72,6 +72,7 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
         # Some may have been put back, and are runs again.
         found = look.at_main_folder(rooms)
     rooms.due = _due(rooms)
+    late_files.look(rooms, found)
     going_on = []
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)

@@ -44,14 +44,15 @@ def walk(
     prefix: str = "",
     folders: Sequence[bytes] = (b"",),
     enters: Callable[[bytes], bool] = lambda folder: True,
+    saw_folder: Callable[[bytes, int], None] | None = None,
 ) -> Iterator[Entry]:
     """Yield every entry under ``root`` but folders that hold something, in no agreed order. Symlinks are not followed.
 
     ``prefix`` is DEST/RUN/, for the limits of blob names. Of ``folders`` below the root, those that ``enters`` lets
-    in; one
-    that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile, or become a link before they
-    are opened, are left out (the fingerprint of the next look differs). Raises RunChanged if the root is gone,
-    SourceUnavailable if the share is.
+    in; one that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile, or become a link
+    before they are opened, are left out (the fingerprint of the next look differs). ``saw_folder`` gets each folder
+    below the root with its mtime in ns, as it was before it was read: what comes into it later changes that. Raises
+    RunChanged if the root is gone, SourceUnavailable if the share is.
     """
     try:
         top = root.open()
@@ -69,6 +70,8 @@ def walk(
             continue
         try:
             here = top.folder(folder)
+            if saw_folder is not None and folder:
+                saw_folder(folder, mtime_of(os.fstat(here.handle)))
             found = here.entries()
         except OSError as error:
             entry = _folder_refused(error, root.path, folder, rules)

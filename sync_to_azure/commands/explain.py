@@ -12,7 +12,7 @@ from sync_to_azure import completion, profiles
 from sync_to_azure.clock import mtime_ns
 from sync_to_azure.commands import audit_words
 from sync_to_azure.commands.records import Record, reading, records, unknown
-from sync_to_azure.commands.status import progress, zoned
+from sync_to_azure.commands.status import progress, scanned, zoned
 from sync_to_azure.errors import SyncError
 from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.folder_view import take_view
@@ -90,7 +90,7 @@ def about(
 ) -> Iterator[Part]:
     run = record.run
     yield plain(run.key), list(_standing(settings, ledger, record, now))
-    yield "Complete?", list(_completion(settings, run, folder, now))
+    yield "Complete?", list(_completion(settings, record, folder, now))
     if run.outcome is not None:
         yield "What its instrument tells", list(_instrument(run))
     yield "Carried", list(_carried(ledger, run))
@@ -129,7 +129,8 @@ def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -
         yield f"{command(settings, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
 
 
-def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: float) -> Iterator[str]:
+def _completion(settings: Settings, record: Record, folder: RunFolder | None, now: float) -> Iterator[str]:
+    run = record.run
     if folder is None:
         yield (
             "Its folder is not in the main folder."
@@ -146,6 +147,9 @@ def _completion(settings: Settings, run: Run, folder: RunFolder | None, now: flo
     if run.is_published:
         # Not "so it was complete": a person may have accepted it as it was.
         yield "      it is published; what comes later is added when it is quiet"
+        scan = scanned(record, now)
+        if scan:
+            yield f"      its folders: {scan}"
     if run.quiet_since is None:
         yield f"[no]  quiet for {human_time(delay)}: the quiet time has not begun"
         return

@@ -20,6 +20,7 @@ from sync_to_azure.model import Evidence, State
 from sync_to_azure.reasons import DAMAGED, STATES, Standing, standing, what_next
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.ended import never_removed
+from sync_to_azure.steps.scan_schedule import next_scan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class Record:
         if self.run.weakest is None:
             return None
         return min(Evidence(self.run.weakest), audit_words.at_most(self.audited))
+
+    def next_scan(self, now: float) -> float | None:
+        """When its folders at the source are looked at next for late files, in seconds since 1970; a time that is past
+        means the next pass. None where nobody looks: its folder is not there, or it is held or ignored."""
+        if self.word is not None and self.word.stops:
+            return None
+        return next_scan(self.run, now)
 
     @property
     def since(self) -> float:

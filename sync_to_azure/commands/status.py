@@ -169,8 +169,21 @@ def _of_one(record: Record) -> str:
         proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
         looked = record.audited.listed_at if record.audited is not None else None
         audited = f", audited {zoned(looked)}" if looked is not None else ""
-        return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}{audited}."
+        scan = scanned(record, time.time())
+        source = f"; source {scan}" if scan else ""
+        return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}{audited}{source}."
     return f"{plain(run.key)} {what}."
+
+
+def scanned(record: Record, now: float) -> str:
+    """When its source was last scanned for late files, and when it is next; empty where nobody scans it."""
+    due = record.next_scan(now)
+    if due is None:
+        return ""
+    last = (
+        "not scanned yet" if record.run.scanned_at is None else f"last scanned {zoned(record.run.scanned_at)}"
+    )
+    return f"{last}, next {zoned(due) if due > now else 'in the next pass'}"
 
 
 def at_work(found: Records, now: float) -> str | None:
@@ -206,7 +219,7 @@ def _ago(seconds: float) -> str:
 def zoned(seconds: float) -> str:
     """Local time with its zone, the date always: two columns of times can be compared."""
     try:
-        return datetime.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+        return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(seconds))
     except (ValueError, OverflowError, OSError):
         return f"{seconds:.0f} s after 1970"
 
@@ -238,6 +251,8 @@ def _cells(record: Record, wide: bool, narrow: bool) -> list[str]:
     told = [progress(record)] if record.live is not None else []
     told += [plain(record.why)] if record.why else []
     told += [f"next: {record.next}"] if record.next and record.next not in record.why else []
+    scan = scanned(record, time.time())
+    told += [f"source {scan}"] if scan else []
     if narrow:
         told[:0] = [] if record.why.startswith(str(run.state)) else [str(run.state)]
         told += [f"{files} files, {size}"] if counted else []
@@ -273,7 +288,7 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
         },
         "pass": _pass(found.at_work),
         "counts": {_one_word(standing): counts[standing] for standing in Standing},
-        "runs": [_run(record) for record in chosen],
+        "runs": [_run(record, now) for record in chosen],
         "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
         "words_for_runs_to_come": [{"run": word.key, **_word(word)} for word in found.expected],
     }
@@ -290,7 +305,8 @@ def _pass(at_work: Pass) -> dict[str, Any]:
     return {"running": at_work.running, "last_moved": _iso(at_work.heartbeat)}
 
 
-def _run(record: Record) -> dict[str, Any]:
+def _run(record: Record, now: float) -> dict[str, Any]:
+    next_scan = record.next_scan(now)
     run, live, reason = record.run, record.live, record.run.reason
     return {
         "run": run.key,
@@ -337,6 +353,8 @@ def _run(record: Record) -> dict[str, Any]:
         "generation": run.generation,
         "evidence": record.evidence.label if record.evidence is not None else None,
         "verified": _iso(run.verified_at),
+        "scanned": _iso(run.scanned_at),
+        "next_scan": None if next_scan is None else iso(max(next_scan, now)),
         "first_seen": iso(run.first_seen),
         "first_published": _iso(run.first_published),
         "published": _iso(run.published_at),

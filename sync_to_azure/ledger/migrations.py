@@ -232,6 +232,18 @@ MIGRATIONS: dict[str, str] = {
             PRIMARY KEY (run_id, nonce)
         ) WITHOUT ROWID;
     """,
+    "0012_folders": """
+        ALTER TABLE run ADD COLUMN folders INTEGER;
+        ALTER TABLE run ADD COLUMN scanned_at REAL;
+        ALTER TABLE run ADD COLUMN folders_changed_at REAL;
+        ALTER TABLE run ADD COLUMN scan_cursor BLOB;
+        CREATE TABLE folder (
+            run_id INTEGER NOT NULL REFERENCES run(id),
+            path BLOB NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            PRIMARY KEY (run_id, path)
+        ) WITHOUT ROWID;
+    """,
 }
 
 WORK_SCHEMA = """
@@ -239,6 +251,9 @@ WORK_SCHEMA = """
         path BLOB NOT NULL, blob TEXT, kind TEXT NOT NULL,
         size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detail TEXT NOT NULL, ctime_ns INTEGER NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS work.folder (
+        path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS work.listing (
         blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL, nonce TEXT
     );
@@ -249,8 +264,8 @@ WORK_SCHEMA = """
         blob TEXT PRIMARY KEY, code TEXT NOT NULL
     ) WITHOUT ROWID;
 """
-"""The throw-away database: seen (this walk), listing (this look at the container), sent (this try), and hold (files
-that must not be sent, and why)."""
+"""The throw-away database: seen and folder (this walk), listing (this look at the container), sent (this try), and hold
+(files that must not be sent, and why)."""
 
 
 def refuse_others(connection: sqlite3.Connection, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import hashlib
 import json
@@ -33,7 +34,8 @@ class Run:
     ``weakest`` (an ``Evidence``) and ``verified_at`` are of the last verdict: they are asked for all runs at once, so
     they stand here and not only in the file rows. ``profile`` to ``completeness``: what its instrument tells of it,
     ``outcome`` None until that was asked; ``still_since``: an unfinished run's tree was ``still_digest`` since then,
-    seen last at ``still_looked``.
+    seen last at ``still_looked``. ``folders``: how many its last walk saw (the ``folder`` table has them), None if none
+    did; ``scanned_at``: when all of them were looked at last; ``scan_cursor``: the last one of a look in part.
     """
 
     id: int
@@ -67,6 +69,10 @@ class Run:
     still_digest: str | None = None
     still_since: float | None = None
     still_looked: float | None = None
+    folders: int | None = None
+    scanned_at: float | None = None
+    folders_changed_at: float | None = None
+    scan_cursor: builtins.bytes | None = None
 
     @property
     def is_published(self) -> bool:
@@ -77,7 +83,8 @@ RUN_COLUMNS = (
     "id, key, profile, state, reason_code, reason_parameters, since, first_seen, folder_mtime_ns, fingerprint,"
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
     " sheet_size, sheet_mtime_ns, sheet_state, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
-    " completeness, still_digest, still_since, still_looked"
+    " completeness, still_digest, still_since, still_looked, folders,"
+    " scanned_at, folders_changed_at, scan_cursor"
 )
 _NAMES = tuple(RUN_COLUMNS.replace(" ", "").split(","))
 SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {

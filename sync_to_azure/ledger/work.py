@@ -56,6 +56,7 @@ class Work:
         self._attach()
         connection = self._connection
         connection.execute("DELETE FROM work.seen")
+        connection.execute("DELETE FROM work.folder")
         connection.execute("DROP INDEX IF EXISTS work.seen_blob")
         rows = (
             (
@@ -124,7 +125,7 @@ class Work:
     def clear_try(self) -> None:
         """A new run: nothing sent, nothing held, nothing seen or listed."""
         self._attach()
-        for table in ("sent", "hold", "seen", "listing"):
+        for table in ("sent", "hold", "seen", "folder", "listing"):
             self._connection.execute(f"DELETE FROM work.{table}")
 
     def sent(self, rows: Iterable[Sent]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from sync_to_azure.ledger.folders import Folders
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import (
@@ -41,6 +42,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         if solved and run.state not in (State.REMOVED, State.GONE):
             reason = continuous.left(rooms, work) or Reason("not-there")
             rooms.set_state(work, State.GONE, reason)
+            Folders(rooms.ledger).forget(run)
             _log.info("%s: %s", work.key, reason.text)
             if reason.advice:
                 rooms.trouble(

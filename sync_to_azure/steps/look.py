@@ -12,6 +12,7 @@ from sync_to_azure.clock import local_time
 from sync_to_azure.errors import SourceUnavailable
 from sync_to_azure.files.folder import Place
 from sync_to_azure.ledger import Run
+from sync_to_azure.ledger.folders import Folders
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.names import run_name_problem
 from sync_to_azure.reasons import Reason
@@ -127,7 +128,8 @@ def name_problem(folder: RunFolder) -> str:
 
 
 def nothing_new(rooms: Rooms, work: Work) -> bool:
-    """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it."""
+    """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it: the
+    folders below have their own schedule (``late_files``), which takes the mtime away where one changed."""
     run, folder = work.run, work.folder
     if work.continuous is not None:
         # A file that is written anew does not move its folder's mtime.
@@ -166,10 +168,13 @@ def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
     """Walk the run into the ledger's ``seen`` table and take its fingerprint; warn of times in the future. Of a
     ``finished`` run it is noted how it ended and what it lacks."""
     builder = FingerprintBuilder()
-    entries = _entries(rooms, work, builder)
+    folders = Folders(rooms.ledger)
+    entries = _entries(rooms, work, builder, folders)
     if finished:
         entries = instruments.watched(rooms, work, entries)
+    work.walked_at = rooms.clock.now()
     rooms.files.take_walk(entries, work.renamed)
+    folders.flush()
     if finished:
         instruments.note(rooms, work)
     fingerprint = builder.result()
@@ -193,8 +198,14 @@ def fingerprint_now(rooms: Rooms, work: Work) -> str:
     return builder.result().digest
 
 
-def _entries(rooms: Rooms, work: Work, builder: FingerprintBuilder) -> Iterator[Entry]:
-    for number, entry in enumerate(walk(work.root, rooms.rules, work.prefix)):
+def _entries(
+    rooms: Rooms, work: Work, builder: FingerprintBuilder, folders: Folders | None = None
+) -> Iterator[Entry]:
+    def saw(path: bytes, mtime_ns: int) -> None:
+        if folders is not None:
+            folders.note(path, mtime_ns, rooms.clock.now())
+
+    for number, entry in enumerate(walk(work.root, rooms.rules, work.prefix, saw_folder=saw)):
         builder.add(entry)
         if number % 1000 == 999:
             rooms.progress(work, Progress(work.key, "looking", number + 1))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from sync_to_azure.errors import RunChanged, SourceUnavailable
 from sync_to_azure.files.folder import Place
+from sync_to_azure.ledger.folders import Folders
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
@@ -134,6 +135,7 @@ def removed(rooms: Rooms, work: Work) -> None:
     # The word that no rows are kept comes before they go: without it, none of them would look like all of them.
     rooms.set_state(work, State.REMOVED, None, rows_kept=0)
     rooms.files.forget(work.run)
+    Folders(rooms.ledger).forget(work.run)
     for code in ("unlink-refused", "not-removed", "left-behind", "rehash-differs"):
         rooms.ledger.untell(f"{code}:{work.key}")
     _log.info("%s: removed from the source", work.key)

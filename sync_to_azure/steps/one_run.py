@@ -275,9 +275,7 @@ def _verify_and_publish(
     if files.unpublished(run) or work.republish or healed:
         if sheets.is_awaited(rooms, work, sheet):
             reason = sheet_problem or Reason("no-sheet-yet", {"sheet": f"{work.key}.csv"})
-            rooms.set_state(
-                work, State.VERIFIED, reason, folder_mtime_ns=work.folder and work.folder.mtime_ns
-            )
+            rooms.set_state(work, State.VERIFIED, reason, folder_mtime_ns=rest.at_rest(rooms, work))
             rest.tell_missing_sheet(rooms, work)
             return
         publish.publish(rooms, work, verdict)

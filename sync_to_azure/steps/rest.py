@@ -6,6 +6,7 @@ import logging
 
 from sync_to_azure.errors import RunChanged
 from sync_to_azure.ledger.audits import Audits
+from sync_to_azure.ledger.folders import Folders
 from sync_to_azure.model import State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import adopt, continuous, early, frozen, instruments, look, words
@@ -42,12 +43,21 @@ def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     if work.run.state is State.FLAGGED:
         _log.info("%s: what was flagged is solved", work.key)
     if work.continuous is not None:
-        rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work))
+        rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work), scanned_at=rooms.clock.now())
         words.accepted(rooms, work)
         return
-    mtime_ns = work.folder.mtime_ns if work.folder is not None else None
-    rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=mtime_ns)
+    rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=at_rest(rooms, work))
     words.accepted(rooms, work)
+
+
+def at_rest(rooms: Rooms, work: Work) -> int | None:
+    """The run was walked and nothing of it is left to do: its folders are remembered, and by them (its own mtime is
+    returned) it is known what comes later."""
+    if work.folder is None:
+        return None
+    if work.walked_at is not None:
+        Folders(rooms.ledger).keep(work.run, work.walked_at)
+    return work.folder.mtime_ns
 
 
 def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:

@@ -228,6 +228,7 @@ class Work:
     ``ready_is_due``: its sign that results are there was not written; ``is_doubted``: a pass may have been cut off
     while it replaced what is published. ``claim``: the claim that was written in this pass, at ``claimed_at`` of the
     monotonic clock; ``noticed``: names below the run in its last listing that may be documents of another flow.
+    ``walked_at``: when this pass began to walk it into the ledger.
     """
 
     run: Run
@@ -253,6 +254,7 @@ class Work:
     claim: Claim | None = None
     claimed_at: float = 0.0
     noticed: list[str] = dataclasses.field(default_factory=list)
+    walked_at: float | None = None
 
     @property
     def key(self) -> str:
