@@ -128,6 +128,7 @@ class Soak:
                 print(f"pass {number + 1}: {self.measured[-1]}", flush=True)
         self.instrument.end_all()
         for _ in range(6):
+            self.world.expire_credentials()
             outcome = self.world.run()
             left = invariants.not_right_yet(self.world)
             if outcome.code == 0 and not left:
@@ -140,6 +141,7 @@ class Soak:
         world = self.world
         self._memory = self._handles = 0
         world.struck.clear()
+        world.expire_credentials()
         with fault.arm(world, fault) if fault is not None else contextlib.nullcontext():
             outcome = world.run()
         if world.azurite.process_id is None:

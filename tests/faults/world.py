@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -10,6 +11,7 @@ import queue
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -331,6 +333,14 @@ class World:
         for each_end in list(self.on_end):
             each_end(outcome)
         return outcome
+
+    def expire_credentials(self) -> None:
+        """As if a day had passed: what AzCopy uploaded may be removed now."""
+        ledger = self.folder / "state" / "ledger.sqlite"
+        with contextlib.suppress(sqlite3.Error):
+            address = f"file:{ledger}?mode=rw"
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=60)) as connection, connection:
+                connection.execute("UPDATE azcopy_job SET expires = 1")
 
     def azcopies(self) -> list[int]:
         """Process ids of AzCopy jobs of this world."""

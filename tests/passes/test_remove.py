@@ -56,6 +56,9 @@ def test_a_proved_run_is_removed_and_stays_known(scene: Scene, proxy: Proxy) -> 
     assert list(scene.main.iterdir()) == [] and scene.is_published("S")
     write(scene.main / "R", {"late.txt": "after removal"})
     scene.run()
+    # The receipt, which is read again, says until when AzCopy's credentials were valid.
+    scene.expire_credentials()
+    scene.run()
     assert list(scene.main.iterdir()) == [] and scene.get("R/late.txt") == b"after removal"
     scene.check_sums("R")
 

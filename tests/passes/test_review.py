@@ -246,6 +246,7 @@ def test_no_signature_in_the_ledger_when_nobody_answers(
 
 
 def test_an_unreadable_folder_aside_does_not_stop_the_others(scene: Scene) -> None:
+    scene.config["uploader"] = "native"
     run = scene.make_run("R")
     scene.run(unprivileged=True)
     scene.config["remove-source"] = "true"

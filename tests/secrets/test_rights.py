@@ -97,6 +97,7 @@ def test_the_documented_role_is_enough_for_all_that_a_pass_does(carrying: Scene,
         carrying.run("--thorough")
         assert carrying.get("R/Data/late.bcl") == good
         assert hashlib.md5(carrying.get("R/large.raw")).digest() == hashlib.md5(large).digest()
+        carrying.expire_credentials()
         carrying.run("--remove-source")
         assert not run.exists()
     assert proxy.refused == [] and proxy.used <= ROLE and proxy.used >= {READ, WRITE}
