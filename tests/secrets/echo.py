@@ -53,9 +53,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         try:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.echo.upstream is not None and not self._is_answered():
-                self._forward(self.echo.upstream)
+                self._forward(self.echo.upstream, body)
                 return
         except OSError:
             return
@@ -67,8 +67,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.echo.said.append(told)
         one_line = " ".join(told.split())
         code = "AuthenticationFailed" if self.echo.code == "" else self.echo.code
-        body = f"<Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>" if code else told
-        content = body.encode("utf-8", "replace")
+        text = f"<Error><Code>{code}</Code><Message>{escape(told)}</Message></Error>" if code else told
+        content = text.encode("utf-8", "replace")
         self.send_response_only(self.echo.status, one_line[:2000].encode("ascii", "replace").decode())
         if code:
             self.send_header("x-ms-error-code", code)
@@ -86,9 +86,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         # The claim comes before all that an uploader sends; refused, nothing else would be asked.
         return self.command not in ("GET", "HEAD") and CLAIMS_FOLDER not in self.path
 
-    def _forward(self, port: int) -> None:
+    def _forward(self, port: int, body: bytes) -> None:
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        line.request(self.command, self.path, headers=dict(self.headers))
+        line.request(self.command, self.path, body=body or None, headers=dict(self.headers))
         answer = line.getresponse()
         content = answer.read()
         self.send_response_only(answer.status)
