@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sync_to_azure.clock import local_time
 from sync_to_azure.model import State
@@ -38,6 +38,9 @@ class Reason:
 
     def _filled(self, words: str) -> str:
         values = {key: _value(key, value) for key, value in self.parameters.items()}
+        names, count = self.parameters.get("names"), self.parameters.get("count")
+        if isinstance(names, (list, tuple)):
+            values["names"] = _first(names, count if isinstance(count, int) else 0)
         return words.format_map(_Forgiving(values))
 
 
@@ -192,6 +195,17 @@ def _value(key: str, value: object) -> str:
         return ", ".join(str(item) for item in value)
     return str(value)
 
+
+def _first(names: Sequence[object], count: int) -> str:
+    """Up to ten of ``count`` names; of more than ten the first five and a number. Not all of them may be known."""
+    count = max(count, len(names))
+    shown = names if count == len(names) <= _ALL_SHOWN else names[:_SHOWN]
+    listed = ", ".join(str(name) for name in shown)
+    return f"{listed} and {count - len(shown)} more" if listed and count > len(shown) else listed
+
+
+_SHOWN, _ALL_SHOWN = 5, 10
+"""Names in a sentence."""
 
 _WORDS = {
     "flag-missing": "waiting: {flags} is missing",

@@ -27,6 +27,7 @@ from sync_to_azure.steps import (
     words,
 )
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.few import Few
 from sync_to_azure.tell.terminal import human_size
 from sync_to_azure.uploaders import Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy_words import put_blob_mib
@@ -347,6 +348,7 @@ class _Hashes:
         self._rooms, self._work = rooms, work
         self._batch: list[tuple[FileToSend, bytes]] = []
         self._changed: list[str] = []
+        self._unreadable = Few(_log, logging.WARNING, "%s: … and %d more files cannot be read", work.key)
         self.files = 0
         self.bytes = 0
 
@@ -363,7 +365,7 @@ class _Hashes:
                 self._flush()
                 raise SourceUnavailable(f"{self._work.key}: {file.blob} cannot be read: {hashed.detail}")
             elif hashed.problem == "unreadable":
-                _log.warning("%s: %s cannot be read: %s", self._work.key, file.blob, hashed.detail)
+                self._unreadable.show("%s: %s cannot be read: %s", self._work.key, file.blob, hashed.detail)
                 self._rooms.files.note_unreadable(self._work.run, file, hashed.detail)
             else:
                 self._changed.append(file.blob)
@@ -376,6 +378,7 @@ class _Hashes:
     def end(self) -> None:
         """Raises RunChanged if files were not as the walk saw them."""
         self._flush()
+        self._unreadable.end()
         if self._changed:
             names = ", ".join(self._changed[:5])
             raise RunChanged(

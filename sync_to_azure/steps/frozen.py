@@ -12,6 +12,7 @@ from sync_to_azure.hashing import Hasher, hash_file
 from sync_to_azure.model import FileToSend, Progress
 from sync_to_azure.reasons import Reason
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.few import Few
 
 _log = logging.getLogger(__name__)
 
@@ -102,13 +103,15 @@ def mark_what_to_heal(rooms: Rooms, work: Work) -> None:
 
 
 def _marks(rooms: Rooms, work: Work) -> Iterator[tuple[str, str]]:
+    healed = Few(_log, logging.WARNING, "%s: … and %d more blobs are sent again from the source", work.key)
     for row, seen in rooms.files.published_gone_wrong(work.run):
         if row.origin == "sheet":
             yield row.blob, "sheet"
             continue
         matches = seen is not None and work.folder is not None and hash_file(work.root, seen).md5 == row.md5
         if matches:
-            _log.warning(
+            healed.show(
                 "%s: blob %s is missing or wrong; it is sent again from the source", work.key, row.blob
             )
         yield row.blob, "heal" if matches else "lost"
+    healed.end()

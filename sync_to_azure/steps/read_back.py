@@ -7,6 +7,7 @@ import logging
 
 from sync_to_azure.model import Evidence, Progress
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.tell.few import Few
 from sync_to_azure.tell.terminal import human_size
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ def until(rooms: Rooms, work: Work, least: Evidence, why: str, own: bool = False
         return []
     _log.info("%s: %d files, %s, are read back %s", work.key, count, human_size(size), why)
     wrong: list[str] = []
+    few = Few(_log, logging.ERROR, "%s: … and %d more blobs hold other bytes than their MD5 says", work.key)
     done = number = 0
     started = rooms.clock.monotonic()
     for row in rooms.files.each_weaker(work.run, least, own):
@@ -35,6 +37,6 @@ def until(rooms: Rooms, work: Work, least: Evidence, why: str, own: bool = False
             continue
         rooms.files.correct_listing(row.blob, found)
         wrong.append(row.blob)
-        if len(wrong) <= 20:
-            _log.error("%s: blob %s holds other bytes than its MD5 says", work.key, row.blob)
+        few.show("%s: blob %s holds other bytes than its MD5 says", work.key, row.blob)
+    few.end()
     return wrong

@@ -33,6 +33,7 @@ from sync_to_azure.errors import (
 from sync_to_azure.files.folder import Folder, is_gone_or_replaced
 from sync_to_azure.hashing import as_seen
 from sync_to_azure.model import Evidence, FileToSend, Sent
+from sync_to_azure.tell.few import Few
 from sync_to_azure.uploaders import Job, Tick, blocks
 from sync_to_azure.uploaders.buffers import Buffer, Buffers, read_whole
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for
@@ -112,6 +113,8 @@ class _Session:
         self._buffers = Buffers(self._stop, self._reading)
         self._done: queue.SimpleQueue[tuple[FileToSend, Sent | SyncError | None]] = queue.SimpleQueue()
         self._waiting = 0
+        self._refusals = Few(_log, logging.ERROR, "%s: … and %d more files are refused", job.run)
+        self._changed = Few(_log, logging.WARNING, "%s: … and %d more files changed while read", job.run)
         self._closed = False
         self._bytes = 0
         self._through = 0
@@ -171,12 +174,12 @@ class _Session:
             elif isinstance(outcome, SyncError):
                 self._failed += 1
                 if isinstance(outcome, BlobRefused):
-                    _log.error("%s: %s", self._job.run, outcome)
+                    self._refusals.show("%s: %s", self._job.run, outcome)
                     self._refused = self._refused or outcome
                 if len(self._failures) < 5:
                     self._failures.append(outcome)
             else:
-                _log.warning(
+                self._changed.show(
                     "%s: %s changed while it was read; it is not committed", self._job.run, file.blob
                 )
 
@@ -219,6 +222,8 @@ class _Session:
             self._files.put(None)
             self._tasks.put(None)
         self._calls.close()
+        self._refusals.end()
+        self._changed.end()
         # A reader that hangs on a dead share cannot be ended: it is a daemon, and sends nothing any more.
         deadline = time.monotonic() + 2.0
         for thread in self._threads:

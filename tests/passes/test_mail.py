@@ -20,6 +20,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from embedded.azurite import Azurite
 from tests.bad_input.faults import AZCOPY_FAILS, SIGNATURE, blobs, stand_in, told, write_run
+from tests.line import Answer
+from tests.passes.proxy import Proxy
 
 Run = collections.abc.Callable[..., typing.Any]
 PASSWORD = "hunter2%#x-of-the-mail-server"
@@ -327,3 +329,29 @@ def test_a_missing_sheet_does_not_hide_that_all_is_well_again(
     assert "all is well again" in postbox.take()["Subject"]
     told(run_command(config=sheetless), 0)
     assert postbox.mails == [] and "b.sync" in blobs(container)
+
+
+def test_of_thousands_of_refused_files_five_and_a_count_are_logged_and_mailed(
+    run_command: Run,
+    config: dict[str, object],
+    postbox: Postbox,
+    proxy: Proxy,
+    main_folder: pathlib.Path,
+) -> None:
+    files = 40
+    for name in ("R", "links"):
+        write_run(main_folder, name)
+    for number in range(files):
+        (main_folder / "R" / f"{number:03}.dat").write_text("refused")
+        (main_folder / "links" / f"{number:03}.lnk").symlink_to("/nowhere")
+    leased = Answer(412, "LeaseIdMissing")
+    proxy.before = lambda method, path: leased if method == "PUT" and ".dat" in path else None
+    outcome = run_command(config=config | {"uploader": "native", "blob-endpoint": proxy.endpoint})
+    body = text(postbox.take())
+    for output in (outcome.output, body):
+        lines = [line for line in output.splitlines() if " ERROR R: " in line and "refuses for good" in line]
+        named = {line.split(".dat")[0][-3:] for line in lines if ".dat" in line}
+        assert len(named) == 5 and len(lines) < 9, output
+        assert f"R: … and {files - 5} more files are refused" in output
+        assert output.count(".lnk") in range(5, 21) and f"and {files - 5} more" in output
+    assert len(body.splitlines()) < 80, body
