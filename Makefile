@@ -28,7 +28,7 @@ help:
 	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
 	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
-	@echo 'make faults          500 faults and pairs of faults, and what held; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2)'
+	@echo 'make faults          500 faults and pairs of faults, and what held; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2 CLASSES=link,lock ONLY="AzCopy killed")'
 	@echo 'make soak            300 passes while an instrument writes runs, and what they used and left (SEED=1 PASSES=20)'
 	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
 	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
@@ -76,7 +76,8 @@ test: bootstrap
 # It writes its table into docs/reliability.md.
 faults: bootstrap
 	@.venv/bin/python -u -m tests.faults --write --runs $(or $(RUNS),500) --minutes $(or $(MINUTES),60) \
-	    --lanes $(or $(LANES),4) $(if $(SEED),--seed $(SEED))
+	    --lanes $(or $(LANES),4) $(if $(SEED),--seed $(SEED)) $(if $(CLASSES),--classes '$(CLASSES)') \
+	    $(if $(ONLY),--only '$(ONLY)')
 
 # Likewise.
 soak: bootstrap

@@ -12,6 +12,7 @@ import datetime
 import json
 import pathlib
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import typing
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT, azcopy_path
 from sync_to_azure import __version__
-from tests.faults import plans, report, trial
+from tests.faults import faults, plans, report, trial
 
 VIOLATED = 4
 """A lane's exit code; 1 is that of a lane that failed itself."""
@@ -37,6 +38,12 @@ def main() -> int:
     words.add_argument("--minutes", type=float, default=60.0, help="no trial is begun after so long")
     words.add_argument("--lanes", type=int, default=3)
     words.add_argument("--only", default="", help="this fault, or two as 'ONE + OTHER'")
+    words.add_argument(
+        "--classes",
+        default="",
+        help=f"only faults of these, parted by commas: {', '.join(faults.CLASSES)}; second-round for all but the"
+        " first three",
+    )
     words.add_argument("--uploader", default="", choices=("", "native", "azcopy"), help="with --only")
     words.add_argument("--first", type=int, default=0, help="number of the first trial")
     words.add_argument("--trial", type=int, default=None, help="this one, as it was printed")
@@ -46,11 +53,18 @@ def main() -> int:
     given = words.parse_args()
     # So that mounts are taken away, and lanes ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given.classes = given.classes.replace("second-round", ",".join(faults.SECOND_ROUND))
+    if unknown := set(_classes(given)) - set(faults.CLASSES):
+        words.error(f"no such class: {', '.join(sorted(unknown))}")
     given.seed = int(time.time()) if given.seed is None else given.seed
     given.folder = given.folder or pathlib.Path(tempfile.mkdtemp(prefix="faults-"))
     if given.lane is not None or given.trial is not None:
         return lane(given)
     return lanes(given)
+
+
+def _classes(given: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(filter(None, given.classes.split(",")))
 
 
 def lane(given: argparse.Namespace) -> int:
@@ -61,7 +75,7 @@ def lane(given: argparse.Namespace) -> int:
     violated = counted = 0
     with Azurite(given.folder / f"azurite-{given.lane or 0}") as azurite:
         while counted < wanted and time.monotonic() < ends:
-            plan = plans.plan(given.seed, number, given.only, given.uploader)
+            plan = plans.plan(given.seed, number, given.only, given.uploader, _classes(given))
             result = trial.run(plan, given.folder / f"trial-{number}", azurite)
             counted += result.counts or given.trial is not None
             violated += bool(result.violations)
@@ -96,8 +110,8 @@ def lanes(given: argparse.Namespace) -> int:
         processes = [stack.enter_context(_started(given, number)) for number in range(given.lanes)]
         while any(process.poll() is None for process in processes):
             time.sleep(0.5)
-            rows = _rows(given.folder, rows)
-    rows = _rows(given.folder, rows)
+            rows = _rows(given, rows)
+    rows = _rows(given, rows)
     counted, violated = sum(row["counts"] for row in rows), [row for row in rows if row["violations"]]
     minutes = (time.monotonic() - began) / 60
     native = sum(row["uploader"] == "native" for row in rows)
@@ -109,8 +123,11 @@ def lanes(given: argparse.Namespace) -> int:
         f" {minutes:.0f} minutes in {given.lanes} lanes. {versions()}"
     )
     print(text)
-    if given.write:
-        report.put(DOCUMENT, "faults", f"{text}\n\n{report.table(rows)}")
+    if given.write and not given.only:
+        classes = _classes(given)
+        # The faults of the second round have a table of their own.
+        place = "second round" if classes and set(classes) <= set(faults.SECOND_ROUND) else "faults"
+        report.put(DOCUMENT, place, f"{text}\n\n{report.table(rows, faults.of(classes))}")
     broken = [process.returncode for process in processes if process.returncode not in (0, VIOLATED)]
     if broken:
         print(f"lanes ended with {broken}: see lane-*.err in {given.folder}")
@@ -121,7 +138,7 @@ def lanes(given: argparse.Namespace) -> int:
 def _started(given: argparse.Namespace, number: int) -> typing.Iterator["subprocess.Popen[bytes]"]:
     arguments = [
         f"--{name}={getattr(given, name)}"
-        for name in ("runs", "seed", "minutes", "lanes", "first", "only", "uploader")
+        for name in ("runs", "seed", "minutes", "lanes", "first", "only", "uploader", "classes")
     ]
     with (
         open(given.folder / f"lane-{number}.jsonl", "wb") as out,
@@ -147,9 +164,15 @@ def _started(given: argparse.Namespace, number: int) -> typing.Iterator["subproc
             process.wait()
 
 
-def _rows(folder: pathlib.Path, known: list[dict[str, typing.Any]]) -> list[dict[str, typing.Any]]:
+def _rows(given: argparse.Namespace, known: list[dict[str, typing.Any]]) -> list[dict[str, typing.Any]]:
     """All that the lanes wrote; what is new is told."""
     rows = []
+    folder: pathlib.Path = given.folder
+    same = "".join(
+        f" --{name} {shlex.quote(getattr(given, name))}"
+        for name in ("only", "uploader", "classes")
+        if getattr(given, name)
+    )
     for path in sorted(folder.glob("lane-*.jsonl")):
         rows += [
             json.loads(line)
@@ -166,9 +189,8 @@ def _rows(folder: pathlib.Path, known: list[dict[str, typing.Any]]) -> list[dict
                 flush=True,
             )
             if row["violations"]:
-                print(
-                    f"     again: python -m tests.faults --seed {row['seed'].split('/')[0]} --trial {row['number']}"
-                )
+                seed = row["seed"].split("/")[0]
+                print(f"     again: python -m tests.faults --seed {seed} --trial {row['number']}{same}")
                 print(*(f"     {violation}" for violation in row["violations"]), sep="\n", flush=True)
     return rows
 

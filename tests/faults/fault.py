@@ -8,6 +8,7 @@ import dataclasses
 import threading
 import typing
 
+from sync_to_azure.names import CLAIMS_FOLDER
 from tests.faults.world import SHAPES, Outcome, World
 from tests.line import Answer, Request
 
@@ -21,7 +22,8 @@ class Fault:
     ``codes``: the exit codes with which a pass may end while it stands; ``words``: regular expression of which one must
     be said where the code is not 0 (``told``: whatever the code). ``remove`` and ``shapes``: in which worlds it can
     strike. ``thorough``: it is found by --thorough only. ``again``: another pass of this kind while it still stands.
-    ``alone``: nothing else would come to strike beside it.
+    ``alone``: nothing else would come to strike beside it. ``expires``: it strikes when AzCopy's credentials have
+    expired, as a removal waits for that.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Fault:
     thorough: bool = False
     again: tuple[str, ...] | None = None
     alone: bool = False
+    expires: bool = False
 
 
 class Some:
@@ -97,7 +100,21 @@ def is_write(request: Request) -> bool:
 
 def is_data(request: Request) -> bool:
     """Bytes of a run's file."""
-    return request.kind in ("PUT blob", "PUT block") and "/" in request.blob
+    return request.kind in ("PUT blob", "PUT block") and "/" in request.blob and not is_claim(request)
+
+
+def is_claim(request: Request) -> bool:
+    return request.blob.startswith(f"{CLAIMS_FOLDER}/")
+
+
+def is_by_azcopy(request: Request) -> bool:
+    agents = [value for name, value in request.headers.items() if name.lower() == "user-agent"]
+    return any("azcopy" in each.lower() for each in agents)
+
+
+def is_commit(request: Request, below: str = "R/Data/") -> bool:
+    """A file of the run is written by this request: one Put Blob, or the list of its blocks."""
+    return request.writes and request.blob.startswith(below)
 
 
 def is_document(request: Request) -> bool:

@@ -20,7 +20,7 @@ def nothing_lost(world: World) -> list[str]:
     etags = world.watch.etags()
     problems = []
     for (run, path), owed in sorted(world.truth.owed.items()):
-        there = {at_source(world, run, path)}
+        there = at_source(world, run, path)
         names = (path, INSTRUMENT_SHEET) if path == SHEET else (path,)
         for name in (f"{run}/{each}" for each in names):
             if name in etags:
@@ -31,11 +31,13 @@ def nothing_lost(world: World) -> list[str]:
     return problems
 
 
-def at_source(world: World, run: str, path: str) -> str | None:
-    for folder in (world.disk / run, world.disk / f"{ASIDE}{run}"):
+def at_source(world: World, run: str, path: str) -> set[str]:
+    """Digests of what has this name at the source, or where somebody moved it."""
+    found = set()
+    for folder in (world.disk / run, world.disk / f"{ASIDE}{run}", world.away / run):
         with contextlib.suppress(OSError):
-            return digest(_read(folder / path))
-    return None
+            found.add(digest(_read(folder / path)))
+    return found
 
 
 def _read(path: os.PathLike[str]) -> bytes:

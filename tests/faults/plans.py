@@ -6,7 +6,7 @@ import collections.abc
 import random
 
 from tests.faults.fault import Fault
-from tests.faults.faults import BY_NAME, TABLE
+from tests.faults.faults import BY_NAME, TABLE, of
 from tests.faults.world import SHAPES, Plan
 
 _AZCOPY = 0.22
@@ -15,23 +15,27 @@ _AZCOPY = 0.22
 _PAIRS = 0.6
 
 
-def plan(seed: int, number: int, only: str = "", uploader: str = "") -> Plan:
-    """The ``number``-th trial: first each fault alone with each uploader, then alone and in pairs as it falls."""
+def plan(
+    seed: int, number: int, only: str = "", uploader: str = "", classes: collections.abc.Sequence[str] = ()
+) -> Plan:
+    """The ``number``-th trial: first each fault alone with each uploader, then alone and in pairs as it falls.
+    ``classes``: each trial has a fault of one of these; the other one of a pair may be any."""
     chance = random.Random(f"{seed}/{number}")
+    table = of(classes)
     if only:
         faults: tuple[Fault, ...] = tuple(BY_NAME[name] for name in only.split(" + "))
     else:
-        alone = [(fault, each) for each in ("native", "azcopy") for fault in TABLE if each in fault.uploaders]
+        alone = [(fault, each) for each in ("native", "azcopy") for fault in table if each in fault.uploaders]
         if number < len(alone):
             fault, uploader = alone[number]
             faults = (fault,)
         else:
-            faults = _some(chance)
+            faults = _some(chance, table)
     return plan_for(f"{seed}/{number}", faults, chance, uploader)
 
 
-def _some(chance: random.Random) -> tuple[Fault, ...]:
-    first = chance.choice(TABLE)
+def _some(chance: random.Random, table: collections.abc.Sequence[Fault]) -> tuple[Fault, ...]:
+    first = chance.choice(table)
     if first.alone or chance.random() >= _PAIRS:
         return (first,)
     return (first, chance.choice([each for each in TABLE if fit(first, each)]))

@@ -10,18 +10,22 @@ import statistics
 import typing
 
 from tests.faults.faults import TABLE
+from tests.faults.fault import Fault
 
 Row = collections.abc.Mapping[str, typing.Any]
 
 
-def table(rows: collections.abc.Sequence[Row]) -> str:
-    """``rows``: one a trial, as the lanes wrote them."""
+def table(rows: collections.abc.Sequence[Row], faults: collections.abc.Sequence[Fault] = TABLE) -> str:
+    """``rows``: one a trial, as the lanes wrote them. Of ``faults``, one row each; and of others beside them, if any
+    came in pairs."""
+    beside = [fault for fault in TABLE if fault not in faults]
+    faults = [*faults, *(fault for fault in beside if any(fault.name in row["faults"] for row in rows))]
     lines = [
         "| fault | tried | struck | of these in pairs | exit codes while it stood (passes) |"
         " passes until all was right: median, most | invariants |",
         "|---|---|---|---|---|---|---|",
     ]
-    for fault in TABLE:
+    for fault in faults:
         of_it = [row for row in rows if fault.name in row["faults"]]
         struck = [row for row in of_it if fault.name in row["struck"]]
         if not of_it:

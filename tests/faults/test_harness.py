@@ -12,9 +12,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from tests.faults import invariants, plans
+from tests.faults import faults, invariants, links, plans, trial, writers
 from tests.faults.faults import TABLE
-from tests.faults.storage import put
+from tests.faults.storage import digest_of, forge, put
 from tests.faults.world import Plan, World
 from tests.line import Request
 
@@ -160,6 +160,43 @@ def test_what_was_published_is_owed_whatever_the_harness_does(published: World) 
     assert invariants.nothing_lost(published) == []
     published.container.delete_blob("R/RunInfo.xml")
     assert len(invariants.nothing_lost(published)) == 1
+
+
+def test_a_canary_in_a_blob(published: World) -> None:
+    canary = links.Canary(published)
+    secret = canary.stand_for(published.disk / "R", "RunInfo.xml")
+    assert canary.leaks() == [] and canary.damage() == []
+    put(published.container, "R/RunInfo.xml", b"first " + secret.read_bytes())
+    assert canary.leaks() == ["blob R/RunInfo.xml holds a file from outside of the run"]
+    secret.unlink()
+    assert canary.damage() == [f"{secret} outside of the run is gone or another"]
+
+
+def test_a_check_of_a_fault_is_looked_at_after_each_pass(world: World) -> None:
+    world.checks.append(lambda: ["what must hold"])
+    looked = trial.Trial(world)
+    looked._pass()
+    assert looked.violations == ["after pass 1: what must hold"]
+
+
+def test_what_was_moved_out_of_the_main_folder_is_not_lost(world: World) -> None:
+    (world.away / "R").mkdir(parents=True)
+    (world.disk / "R" / "RunInfo.xml").rename(world.away / "R" / "RunInfo.xml")
+    assert invariants.nothing_lost(world) == []
+
+
+def test_a_forged_blob_is_listed_with_the_right_md5(published: World) -> None:
+    right = published.watch.get("R/RunInfo.xml") or b""
+    forge(published.container, "R/RunInfo.xml", b"x" * len(right), hashlib.md5(right).digest())
+    assert digest_of(published.container, "R/RunInfo.xml") == hashlib.md5(right).digest()
+    assert any("R/RunInfo.xml is" in each for each in invariants.nothing_claimed(published, "by hand"))
+
+
+def test_classes() -> None:
+    assert faults.of(()) == TABLE and faults.of(("link",)) == links.FAULTS
+    for number in range(60):
+        plan = plans.plan(1, number, classes=("link", "other-writer"))
+        assert any(faults.BY_NAME[name] in (*links.FAULTS, *writers.FAULTS) for name in plan.faults), plan
 
 
 def test_the_table() -> None:

@@ -141,6 +141,8 @@ class Trial:
 
     def _stand(self, told: set[str], *arguments: str) -> None:
         """A pass while the faults stand; ``told`` grows by those of which something was said."""
+        if any(fault.expires for fault in self.faults):
+            self.world.expire_credentials()
         outcome = self._pass(*arguments)
         self.codes.append(outcome.code)
         self._judge(outcome)
@@ -164,7 +166,9 @@ class Trial:
             self.violated("a traceback or internal error was told")
         number = len(self.world.passes)
         self.violations += invariants.nothing_claimed(self.world, f"after pass {number}")
-        self.violations += [f"after pass {number}: {each}" for each in invariants.nothing_lost(self.world)]
+        problems = invariants.nothing_lost(self.world)
+        problems += [problem for check in self.world.checks for problem in check()]
+        self.violations += [f"after pass {number}: {each}" for each in problems]
 
     def _judge(self, outcome: Outcome) -> None:
         """Code and words while the faults stand."""
@@ -198,6 +202,7 @@ class Trial:
         if problems:
             self.violations += [f"not healed after {_HEALING} passes: {problem}" for problem in problems]
             return
+        self.violations += [f"in the end: {each}" for check in world.final_checks for each in check()]
         if self.world.chance.random() < _LOOK_AGAIN:
             self._look_again()
 

@@ -84,11 +84,19 @@ class World:
         self.watch = Watch(container, self.truth)
         self.struck: set[str] = set()
         self.found_by_thorough = False
+        self.credentials_expired = False
         self.once: dict[str, list[bytes]] = {}
         """By path: what files held before each fault that changed them."""
         self.acts: list[Act] = []
         self.heads: list[Act] = []
         self.changes: list[collections.abc.Callable[[Request, bytes], bytes]] = []
+        self.answered: list[collections.abc.Callable[[Request, int], None]] = []
+        """Called when the storage has done a request, before the command hears of it."""
+        self.headers: list[collections.abc.Callable[[Request, dict[str, str]], None]] = []
+        self.checks: list[collections.abc.Callable[[], list[str]]] = []
+        """What must hold after each pass, besides the invariants; faults add theirs."""
+        self.final_checks: list[collections.abc.Callable[[], list[str]]] = []
+        """What must hold when all is right again."""
         self.on_end: list[collections.abc.Callable[[Outcome], None]] = []
         self.tasks: "queue.SimpleQueue[collections.abc.Callable[[], None]]" = queue.SimpleQueue()
         self.on_start: list[collections.abc.Callable[[subprocess.Popen[str]], None]] = []
@@ -122,6 +130,7 @@ class World:
         self.line = Line(self.azurite.port)
         self.line.act, self.line.forwarding = self._act, self.watch.forwarding
         self.line.change, self.line.head = self._changed, self._head
+        self.line.headers = self._headers
         self.line.__enter__()
         self.config = self._config(key)
         if self.plan.uploader == "azcopy":
@@ -237,6 +246,11 @@ class World:
                 self.truth.destroyed(run, name, was, why)
             self.truth.written(run, name, content)
 
+    @property
+    def away(self) -> pathlib.Path:
+        """Where parts of runs lie that somebody moved out of the main folder: ``away/RUN/PATH``."""
+        return self.folder / "away"
+
     # The ledger
 
     def lose_ledger(self) -> None:
@@ -274,9 +288,15 @@ class World:
 
     def _changed(self, request: Request, status: int, content: bytes) -> bytes:
         self.watch.passed(request, status)
+        for answered in list(self.answered):
+            answered(request, status)
         for change in list(self.changes):
             content = change(request, content)
         return content
+
+    def _headers(self, request: Request, headers: dict[str, str]) -> None:
+        for change in list(self.headers):
+            change(request, headers)
 
     # The command
 
@@ -335,7 +355,8 @@ class World:
         return outcome
 
     def expire_credentials(self) -> None:
-        """As if a day had passed: what AzCopy uploaded may be removed now."""
+        """As if a day had passed: what AzCopy uploaded may be removed now, and its requests are refused."""
+        self.credentials_expired = True
         ledger = self.folder / "state" / "ledger.sqlite"
         with contextlib.suppress(sqlite3.Error):
             address = f"file:{ledger}?mode=rw"
