@@ -16,6 +16,10 @@ class Clock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def boottime(self) -> float:
+        """As ``monotonic``, but the time that the machine sleeps counts as well."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 

@@ -67,6 +67,8 @@ class Lake:
         self._answers: list[Any] = []
         self.clock_ahead: float | None = None
         """Seconds that this machine's clock is ahead of the service's, by its last answer; whole seconds are told."""
+        self.service_date: float | None = None
+        """The service's date in its last answer, in seconds since 1970; None if that told none."""
         self._authority = settings.authority_host or "the login service"
         with self._errors("signing in"):
             self._client = ContainerClient(
@@ -135,6 +137,7 @@ class Lake:
     def _keep(self, answer: Any) -> None:
         """Called for every answer of the service: of a listing the last, good one counts."""
         date = answer.http_response.headers.get("Date")
+        self.service_date = None
         if date:
             self._note_date(date)
         if "comp=list" in answer.http_request.url:
@@ -143,7 +146,8 @@ class Lake:
 
     def _note_date(self, date: str) -> None:
         with contextlib.suppress(ValueError, TypeError):
-            self.clock_ahead = time.time() - email.utils.parsedate_to_datetime(date).timestamp()
+            self.service_date = email.utils.parsedate_to_datetime(date).timestamp()
+            self.clock_ahead = time.time() - self.service_date
 
     def put(
         self,

@@ -148,6 +148,7 @@ _NEXT = {
     "other-main-folder": "{command} takes it over, if that flow no longer exists",
     "claimed-by-other-flow": "{command} takes it over, if that flow no longer exists",
     "removal-later": "removed as soon as that is gone",
+    "clocks-differ": "removed when they agree",
 }
 
 _ADVICE = {
@@ -162,6 +163,7 @@ _ADVICE = {
     "changed-after-accept": "look at them, and accept what is there now, or release the run",
     "withdraw-refused": "give the role the right to delete blobs, or release the run",
     "snapshot-refused": "without snapshots the old bytes would be lost: allow them, or release the run",
+    "clocks-differ": "set this machine's clock, and keep it by NTP; check compares the two",
     "blob-lost": "restore the blobs or the source; docs/operations.md",
     "taken-over-differs": "compare them, and move away what is wrong, or accept what the source holds;"
     " docs/operations.md",
@@ -252,6 +254,7 @@ _WORDS = {
     "storage": "not carried in this pass: {problem}",
     "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
     "removal-later": "published; removal waits: {problem}",
+    "clocks-differ": "published; nothing is removed: {problem}",
     "removal-due": "published; to be removed from {from} on",
     "removal-after-credentials": "published; to be removed from {from} on, when the last credential that AzCopy was"
     " given for it has expired",

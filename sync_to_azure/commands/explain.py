@@ -373,6 +373,7 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
         marker=run.published_at if run.lake_known else None,
         published=run.published_at,
         now=now,
+        service_now=now,
         after=settings.remove_after * removal_gate.DAY if settings.remove_after else 0.0,
         wrong=proved.get(Evidence.NONE, (0, 0))[0],
         unpublished=ledger.unpublished(run),

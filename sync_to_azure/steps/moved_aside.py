@@ -15,7 +15,7 @@ from sync_to_azure.ledger.folders import Folders
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
-from sync_to_azure.steps import look, removal_gate, removal_proof, words
+from sync_to_azure.steps import look, removal_clocks, removal_gate, removal_proof, words
 from sync_to_azure.steps.removal_gate import Decision, Fate, Rules
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.unlinking import Below, rename
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 PROOF_LASTS = 300.0
 """Seconds after a listing in which files are unlinked on its word; then the lake is asked again."""
+_MOST_TRIES = 3
+"""Proofs that were too old before the first unlink: the machine, or the line, is too slow for now."""
 
 
 def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
@@ -49,7 +51,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     work.folder = RunFolder(work.key.encode(), place, 0)
     rules = Rules(rooms.rules, rooms.settings.remove_excluded)
     rehash = removal_proof.must_rehash(rooms, work)
-    looked_twice = False
+    looked_twice, too_old = False, 0
     while True:
         rooms.files.clear_try()
         removal_proof.look_again(rooms, work)
@@ -61,11 +63,11 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
             rehash = False
             removal_proof.look_again(rooms, work)
         problem, wrong = removal_proof.prove(rooms, work)
-        proved_at = rooms.clock.monotonic()
+        proved = removal_proof.instant(rooms)
         if problem:
             put_back(rooms, work, place, problem)
             return
-        facts = removal_proof.facts_of(rooms, work, rooms.lake().modified(work.base + ".sync"), wrong)
+        facts = removal_proof.facts_of(rooms, work, removal_proof.ask(rooms, work), wrong)
         decision = removal_gate.decide(facts, removal_proof.seen_again(rooms, work), rules)
         if not decision.may_begin:
             _not_now(rooms, work, place, decision)
@@ -75,6 +77,17 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
             return
         if not has_begun(work):
             rooms.set_state(work, State.REMOVING, Reason("unlinking", {}))
+        asked = removal_proof.ask(rooms, work)
+
+        def proof_lasts() -> bool:
+            return removal_clocks.age(proved, asked.at, rooms.clock.boottime()) < PROOF_LASTS
+
+        if asked.marker is None or not proof_lasts():
+            too_old += 1
+            if too_old == _MOST_TRIES:
+                _stopped(rooms, work, "what the lake answered was too old each time before the first file")
+                return
+            continue
         with Below(place) as below:
 
             def fresh(number: int) -> bool:
@@ -82,7 +95,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
                     rooms.must_hold_lock()
                 if number % 500 == 0:
                     rooms.progress(work, Progress(work.key, "removing", number, decision.files))
-                return rooms.clock.monotonic() - proved_at < PROOF_LASTS
+                return proof_lasts()
 
             outcome = below.unlink(_going(rooms, work, rules), fresh)
             if not outcome.hopeless and not outcome.late:

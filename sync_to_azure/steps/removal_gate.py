@@ -16,9 +16,10 @@ from collections.abc import Iterable
 from sync_to_azure.ledger.rows import FileRow
 from sync_to_azure.model import Blob, Entry, Evidence, Kind
 from sync_to_azure.names import ExcludeRules
+from sync_to_azure.steps import removal_clocks
 
 DAY = 86400.0
-REMOVAL_DUE, CREDENTIALS = "removal-due", "removal-after-credentials"
+REMOVAL_DUE, CREDENTIALS, CLOCKS = "removal-due", "removal-after-credentials", "clocks-differ"
 """Codes of reasons."""
 
 _TOLD = 20
@@ -61,7 +62,8 @@ class Publication:
     """The run as a whole. ``published``: seconds since 1970, None if nobody can say; ``marker``: when the service saw
     the marker written last, None if it is not there; ``after``: seconds for which it must have been published;
     ``never``: why it is never removed by itself, or empty; ``credentials``: when every credential that AzCopy was given
-    for it has expired (until then, a request of AzCopy's may still overwrite a blob), 0 if none was.
+    for it has expired (until then, a request of AzCopy's may still overwrite a blob), 0 if none was. ``now``: by our
+    clock; ``service_now``: by the service's at that moment, None if it did not say.
     """
 
     marker: float | None
@@ -73,13 +75,21 @@ class Publication:
     mounts: tuple[str, ...] = ()
     never: str = ""
     credentials: float = 0.0
+    service_now: float | None = None
+
+    @property
+    def time(self) -> float:
+        """What ``remove-after`` goes by: neither clock alone can end the wait."""
+        return removal_clocks.earlier(self.now, self.service_now)
 
 
 @dataclasses.dataclass(slots=True)
 class Decision:
-    """``objection``: why the run as a whole may not be removed. Counts of what goes; what is in the way, up to 20."""
+    """``objection``: why the run as a whole may not be removed; ``clocks``: why the clocks cannot be believed. Counts
+    of what goes; what is in the way, up to 20."""
 
     objection: str = ""
+    clocks: str = ""
     files: int = 0
     bytes: int = 0
     uncarried: int = 0
@@ -90,17 +100,17 @@ class Decision:
 
     @property
     def may_begin(self) -> bool:
-        return not (self.objection or self.blocked or self.waiting)
+        return not (self.objection or self.clocks or self.blocked or self.waiting)
 
     @property
     def only_waits(self) -> bool:
-        return not (self.objection or self.blocked) and self.waiting > 0
+        return not (self.objection or self.blocked or self.may_begin)
 
     @property
     def why(self) -> str:
         """In words; empty where nothing is in the way."""
-        if self.objection or self.may_begin:
-            return self.objection
+        if self.objection or self.clocks or self.may_begin:
+            return self.objection or self.clocks
         count = self.blocked + self.waiting
         more = f" and {count - 5} more" if count > 5 else ""
         return "in its way: " + ", ".join(self.in_the_way[:5]) + more
@@ -118,9 +128,9 @@ def objection(facts: Publication) -> str:
         return f"{facts.unpublished} files are not published"
     if facts.mounts:
         return f"something is mounted inside it: {', '.join(facts.mounts[:5])}"
-    if due_at(facts) > facts.now:
+    if due_at(facts) > facts.time:
         return "it has not been published for as long as remove-after says"
-    if facts.credentials > facts.now:
+    if facts.credentials > facts.time:
         return "credentials that AzCopy was given for it have not expired"
     return ""
 
@@ -128,7 +138,7 @@ def objection(facts: Publication) -> str:
 def waits(facts: Publication) -> tuple[str, float] | None:
     """(code of the reason, from when on it may be removed) where only time has to pass, or None."""
     due = due_at(facts)
-    if max(due, facts.credentials) <= facts.now:
+    if max(due, facts.credentials) <= facts.time:
         return None
     return (REMOVAL_DUE, due) if due >= facts.credentials else (CREDENTIALS, facts.credentials)
 
@@ -185,7 +195,7 @@ def _unproved(entry: Entry, row: FileRow, blob: Blob | None) -> str:
 
 def decide(facts: Publication, standings: Iterable[Standing], rules: Rules) -> Decision:
     """The gate: ``may_begin`` says whether the first unlink may come."""
-    decision = Decision(objection(facts))
+    decision = Decision(objection(facts), removal_clocks.problem(facts.now, facts.service_now))
     folders: set[bytes] = set()
     for standing in standings:
         entry = standing.entry

@@ -26,11 +26,10 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
     rules = Rules(rooms.rules, rooms.settings.remove_excluded)
     rooms.files.clear_try()
     removal_proof.look_again(rooms, work)
-    marker = rooms.lake().modified(work.base + ".sync")
     carry.take_listing(rooms, work)
     wrong = rooms.files.verdict(work.run).wrong_count
-    facts = removal_proof.facts_of(rooms, work, marker, wrong)
-    waits = removal_gate.waits(facts) if marker is not None else None
+    facts = removal_proof.facts_of(rooms, work, removal_proof.ask(rooms, work), wrong)
+    waits = removal_gate.waits(facts) if facts.marker is not None else None
     if waits is not None:
         why = " (AzCopy's credentials expire then)" if waits[0] == removal_gate.CREDENTIALS else ""
         _log.info("%s: would be removed from %s on%s", work.key, local_time(waits[1]), why)
@@ -85,7 +84,12 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     rules, now = Rules(rooms.rules, rooms.settings.remove_excluded), rooms.clock.now()
     removal_proof.look_again(rooms, work)
     facts = Publication(
-        now, now, now, mounts=mounts_below(work.root.path), never=ended.never_removed(work.run)
+        now,
+        now,
+        now,
+        mounts=mounts_below(work.root.path),
+        never=ended.never_removed(work.run),
+        service_now=now,
     )
     decision = removal_gate.decide(facts, _arrived(removal_proof.seen_again(rooms, work)), rules)
     decision.objection = problem or decision.objection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from sync_to_azure.model import Entry, Evidence, FileToSend, Kind, Progress
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
 from sync_to_azure.source import mounts_below
 from sync_to_azure.steps import azcopy_record, carry, ended, look, publish, read_back
+from sync_to_azure.steps.removal_clocks import Instant
 from sync_to_azure.steps.removal_gate import DAY, Publication, Standing
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import walk
@@ -44,11 +46,32 @@ def seen_again(rooms: Rooms, work: Work) -> Iterator[Standing]:
         yield Standing(entry, row, blob)
 
 
-def facts_of(rooms: Rooms, work: Work, marker: float | None, wrong: int) -> Publication:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """One look at the marker. ``marker``: when the service saw it written last, None if it is not there; ``now``: our
+    clock when the answer came; ``at``: when that was, for the age of a proof."""
+
+    marker: float | None
+    now: float
+    at: Instant
+
+
+def ask(rooms: Rooms, work: Work) -> Asked:
+    marker = rooms.lake().modified(work.base + ".sync")
+    return Asked(marker, rooms.clock.now(), instant(rooms))
+
+
+def instant(rooms: Rooms) -> Instant:
+    """When the lake answered last, if that was just now."""
+    return Instant(rooms.clock.boottime(), rooms.lake().service_date)
+
+
+def facts_of(rooms: Rooms, work: Work, asked: Asked, wrong: int) -> Publication:
     return Publication(
-        marker=marker,
+        marker=asked.marker,
         published=work.run.published_at,
-        now=rooms.clock.now(),
+        now=asked.now,
+        service_now=asked.at.service,
         after=rooms.settings.remove_after * DAY,
         wrong=wrong,
         unpublished=rooms.files.unpublished(work.run),

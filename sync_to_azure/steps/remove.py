@@ -18,6 +18,7 @@ from sync_to_azure.steps import (
     frozen,
     instruments,
     moved_aside,
+    removal_clocks,
     removal_gate,
     removal_preview,
     removal_proof,
@@ -31,7 +32,7 @@ from sync_to_azure.steps.unlinking import is_there, rename
 _log = logging.getLogger(__name__)
 
 _BY_TIME = frozenset({removal_gate.REMOVAL_DUE, removal_gate.CREDENTIALS})
-_AT_REST = _BY_TIME | {"removal-later"}
+_AT_REST = _BY_TIME | {"removal-later", removal_gate.CLOCKS}
 
 
 def wanted(rooms: Rooms, work: Work) -> bool:
@@ -88,6 +89,9 @@ def _is_time(rooms: Rooms, work: Work) -> bool:
         return False
     if run.published_at is not None and _waits_till_due(rooms, work, None):
         return False
+    if rooms.clock_problem:
+        rooms.set_state(work, State.PUBLISHED, Reason(removal_gate.CLOCKS, {"problem": rooms.clock_problem}))
+        return False
     if run.reason is not None and run.reason.code in _BY_TIME:
         rooms.set_state(work, State.PUBLISHED, None)
     return True
@@ -114,13 +118,15 @@ def _uncarried(rooms: Rooms, work: Work) -> str:
     return f"{count} entries in it are not carried, such as {first} (see its receipt{hint})" if first else ""
 
 
-def _waits_till_due(rooms: Rooms, work: Work, marker: float | None) -> bool:
+def _waits_till_due(rooms: Rooms, work: Work, asked: removal_proof.Asked | None) -> bool:
+    """``asked``: None before the lake was; then our clock says it, and the lake's only what comes after."""
     facts = Publication(
-        marker,
+        asked.marker if asked is not None else None,
         work.run.published_at,
-        rooms.clock.now(),
+        asked.now if asked is not None else rooms.clock.now(),
         rooms.settings.remove_after * DAY,
         credentials=azcopy_record.expiry(rooms, work),
+        service_now=asked.at.service if asked is not None else None,
     )
     waits = removal_gate.waits(facts)
     if waits is None:
@@ -132,18 +138,20 @@ def _waits_till_due(rooms: Rooms, work: Work, marker: float | None) -> bool:
 
 def remove(rooms: Rooms, work: Work) -> None:
     """Prove, move aside, and go on there."""
+    asked = removal_proof.ask(rooms, work)
+    if _clocks_differ(rooms, work, asked):
+        return
     refused_before = work.run.reason is not None and work.run.reason.code == "removal-later"
     # A folder that could not be moved aside was proved then, and will be once it is aside: no listing for each try.
     if not refused_before:
-        marker = rooms.lake().modified(work.base + ".sync")
-        if marker is not None and _waits_till_due(rooms, work, marker):
+        if asked.marker is not None and _waits_till_due(rooms, work, asked):
             return
         rooms.files.clear_try()
         reason, wrong = removal_proof.prove(rooms, work)
-        if not reason and _waits_till_due(rooms, work, marker):
+        if not reason and _waits_till_due(rooms, work, asked):
             # The listing showed a job of AzCopy's that was not on record.
             return
-        reason = reason or removal_gate.objection(removal_proof.facts_of(rooms, work, marker, wrong))
+        reason = reason or removal_gate.objection(removal_proof.facts_of(rooms, work, asked, wrong))
         if reason:
             tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")
             return
@@ -165,6 +173,20 @@ def remove(rooms: Rooms, work: Work) -> None:
         tell(rooms, f"rename-refused:{work.key}:{error.errno}", text)
         return
     moved_aside.go_on(rooms, work, aside)
+
+
+def _clocks_differ(rooms: Rooms, work: Work, asked: removal_proof.Asked) -> bool:
+    """Told once for all runs; nothing more is asked in this pass."""
+    rooms.clock_problem = removal_clocks.problem(asked.now, asked.at.service)
+    if not rooms.clock_problem:
+        rooms.ledger.untell(removal_gate.CLOCKS)
+        if work.run.reason is not None and work.run.reason.code == removal_gate.CLOCKS:
+            rooms.set_state(work, State.PUBLISHED, None)
+        return False
+    reason = Reason(removal_gate.CLOCKS, {"problem": rooms.clock_problem})
+    rooms.set_state(work, State.PUBLISHED, reason)
+    tell(rooms, removal_gate.CLOCKS, f"nothing is removed: {rooms.clock_problem} ({reason.advice})")
+    return True
 
 
 def settle_absent(rooms: Rooms, work: Work) -> None:

@@ -66,6 +66,8 @@ class Rooms:
         """Runs whose turn it is to be looked at again (``reverify-after``)."""
         self.is_above_known = False
         """Is it known that the destination is not inside a run of another flow?"""
+        self.clock_problem = ""
+        """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""
         self._origin: Origin | None = None
         self._state_folder = state_folder
         self._show = show

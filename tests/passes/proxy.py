@@ -60,6 +60,10 @@ class Proxy:
 
         self._line.headers = headers
 
+    def change_headers(self, how: collections.abc.Callable[[Request, dict[str, str]], None]) -> None:
+        """Of each answer, until ``reset``."""
+        self._line.headers = how
+
     def wait_for_release(self) -> None:
         """For an action that holds a request back; all are released at the end of the test."""
         self.hold.wait(LONG)

@@ -72,6 +72,7 @@ def publications(draw: st.DrawFn) -> Publication:
         unpublished=draw(few(0, 0, 0, 1)),
         mounts=draw(few((), (), (), ("/main/R/mounted",))),
         never=draw(few("", "", "", "it failed")),
+        service_now=draw(few(100.0, 100.0, 90.0, 110.0, 401.0, None)),
     )
 
 
@@ -109,9 +110,12 @@ def test_nothing_goes_unless_everything_is_proved(
     may_go = [each for each in found if is_proved(each) or is_let_go(each, rules)]
     folders = [each for each in found if each.entry.kind is Kind.EMPTY_FOLDER]
     times = [time for time in (facts.marker, facts.published) if time is not None]
-    old_enough = not facts.after or (bool(times) and max(times) + facts.after <= facts.now)
+    both = (facts.now, facts.service_now or 0.0)
+    old_enough = not facts.after or (bool(times) and max(times) + facts.after <= min(both))
     as_a_whole = (
         facts.marker is not None
+        and facts.service_now is not None
+        and abs(facts.now - facts.service_now) <= 300
         and old_enough
         and not (facts.wrong or facts.unpublished or facts.mounts or facts.never)
     )
@@ -160,19 +164,54 @@ def test_nothing_goes_while_a_credential_that_azcopy_was_given_is_valid(
     assert bool(objection(facts)) is (expected is not None)
 
 
+@pytest.mark.parametrize(
+    ("now", "service_now", "expected"),
+    [
+        (10.0, 20.0, (REMOVAL_DUE, 14.0)),
+        (20.0, 10.0, (REMOVAL_DUE, 14.0)),
+        (20.0, 14.0, None),
+        (20.0, None, None),
+    ],
+)
+def test_time_has_passed_when_it_has_by_both_clocks(
+    now: float, service_now: float | None, expected: tuple[str, float] | None
+) -> None:
+    assert waits(Publication(9.0, 9.0, now, 5.0, service_now=service_now)) == expected
+
+
+@pytest.mark.parametrize(
+    ("service_now", "words"),
+    [
+        (1000.0, ""),
+        (700.0, ""),
+        (1300.0, ""),
+        (699.0, "5 min 01 s ahead of the service's"),
+        (1301.0, "5 min 01 s behind the service's"),
+        (None, "do not say what time it is"),
+    ],
+)
+def test_nothing_goes_while_the_clocks_differ(service_now: float | None, words: str) -> None:
+    found = [Standing(Entry(b"empty", Kind.EMPTY_FOLDER))]
+    decision = decide(Publication(1.0, 1.0, 1000.0, service_now=service_now), found, Rules(ExcludeRules(())))
+    assert decision.may_begin is not bool(words) and words in decision.why
+    assert decision.only_waits is bool(words), "what was begun is not put back for that"
+
+
 def test_folders_are_counted_once_with_the_run_itself() -> None:
     entries = [
         Entry(b"a/b/c/d", Kind.EMPTY_FOLDER),
         Entry(b"a/b/e", Kind.EMPTY_FOLDER),
         Entry(b"f", Kind.EMPTY_FOLDER),
     ]
-    decision = decide(Publication(1.0, 1.0, 2.0), map(Standing, entries), Rules(ExcludeRules(())))
+    decision = decide(
+        Publication(1.0, 1.0, 2.0, service_now=2.0), map(Standing, entries), Rules(ExcludeRules(()))
+    )
     assert decision.may_begin and decision.folders == len({"", "a", "a/b", "a/b/c", "a/b/c/d", "a/b/e", "f"})
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 30])
 def test_what_is_in_the_way_is_told_with_a_few_names(count: int) -> None:
     found = [Standing(Entry(f"late {number}".encode(), Kind.FILE)) for number in range(count)]
-    decision = decide(Publication(1.0, 1.0, 2.0), found, Rules(ExcludeRules(())))
+    decision = decide(Publication(1.0, 1.0, 2.0, service_now=2.0), found, Rules(ExcludeRules(())))
     assert (decision.blocked, len(decision.in_the_way)) == (count, min(count, 20))
     assert decision.why.count("late") == min(count, 5) and ("more" in decision.why) == (count > 5)

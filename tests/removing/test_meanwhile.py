@@ -203,8 +203,7 @@ def test_a_blob_becomes_another(
     scene: Scene, proxy: Proxy, precious: pathlib.Path, contents: Contents, number: int
 ) -> None:
     """Before it is moved aside, and after."""
-    published(scene, precious, contents)
-    scene.through(proxy)
+    published(scene.through(proxy), precious, contents)
     seen = listings(proxy, number, lambda: scene.put("R/Data/one.bcl", b"ONE"))
     told = scene.run(expect=2 - number).output
     assert len(seen) == number and "1 blobs are missing or wrong" in told
@@ -219,8 +218,7 @@ def test_a_blob_is_written_anew_with_the_same_bytes(
     scene: Scene, proxy: Proxy, precious: pathlib.Path, contents: Contents
 ) -> None:
     """Another ETag: what was proved does not count any more; it is read back."""
-    published(scene, precious, contents)
-    scene.through(proxy)
+    published(scene.through(proxy), precious, contents)
     listings(proxy, 2, lambda: scene.put("R/Data/one.bcl", b"one"))
     scene.run()
     assert ("GET", f"/devstoreaccount1/{scene.container.container_name}/R/Data/one.bcl") in proxy.seen
@@ -230,8 +228,7 @@ def test_a_blob_is_written_anew_with_the_same_bytes(
 def test_a_blob_is_corrupt_under_its_md5(
     scene: Scene, proxy: Proxy, precious: pathlib.Path, contents: Contents
 ) -> None:
-    published(scene, precious, contents)
-    scene.through(proxy)
+    published(scene.through(proxy), precious, contents)
     listings(proxy, 2, lambda: scene.put("R/Data/one.bcl", b"ONE", md5_of=b"one"))
     assert "they were sent again" in scene.run().output
     contents.check()
@@ -243,8 +240,7 @@ def test_the_lake_is_asked_again_when_the_proof_is_old(
     scene: Scene, proxy: Proxy, precious: pathlib.Path, contents: Contents
 ) -> None:
     """Unlinking takes longer than a proof lasts, and meanwhile a blob whose file is still here is overwritten."""
-    published(scene, precious, contents)
-    scene.through(proxy)
+    published(scene.through(proxy), precious, contents)
     seen = listings(proxy, 3, lambda: scene.put(f"R/{FLAG}", b"overwritten"))
     old = (("os.remove", "one.bcl"), "sys.modules['sync_to_azure.steps.moved_aside'].PROOF_LASTS = -1.0")
     fresh = (
