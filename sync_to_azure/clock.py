@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
+from typing import Protocol
 
 
 class Clock:
@@ -27,14 +27,30 @@ class Clock:
 _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 
 
-def mtime_ns(status: os.stat_result) -> int:
+class Times(Protocol):
+    """What is used of ``os.stat_result``."""
+
+    @property
+    def st_mode(self) -> int: ...
+
+    @property
+    def st_size(self) -> int: ...
+
+    @property
+    def st_mtime_ns(self) -> int: ...
+
+    @property
+    def st_ctime_ns(self) -> int: ...
+
+
+def mtime_ns(status: Times) -> int:
     """The modification time in ns since 1970, held within 64 bits (1677 to 2262): file systems hold later ones (ext4 up
     to 2446, tmpfs anything), and a clock that is far off writes them; SQLite cannot. Compare only what came from here.
     """
     return _held(status.st_mtime_ns)
 
 
-def ctime_ns(status: os.stat_result) -> int:
+def ctime_ns(status: Times) -> int:
     """When the file was changed last in any way, held as ``mtime_ns``: a share tells what its server believes."""
     return _held(status.st_ctime_ns)
 

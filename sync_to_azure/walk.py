@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sync_to_azure.clock import ctime_ns
 from sync_to_azure.clock import mtime_ns as mtime_of
 from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable
+from sync_to_azure.files import fresh
 from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.model import Entry, Fingerprint, Kind
 from sync_to_azure.names import ExcludeRules, blob_name, is_junk, shown
@@ -45,14 +46,16 @@ def walk(
     folders: Sequence[bytes] = (b"",),
     enters: Callable[[bytes], bool] = lambda folder: True,
     saw_folder: Callable[[bytes, int], None] | None = None,
+    freshly: bool = False,
 ) -> Iterator[Entry]:
     """Yield every entry under ``root`` but folders that hold something, in no agreed order. Symlinks are not followed.
 
     ``prefix`` is DEST/RUN/, for the limits of blob names. Of ``folders`` below the root, those that ``enters`` lets
     in; one that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile, or become a link
     before they are opened, are left out (the fingerprint of the next look differs). ``saw_folder`` gets each folder
-    below the root with its mtime in ns, as it was before it was read: what comes into it later changes that. Raises
-    RunChanged if the root is gone, SourceUnavailable if the share is.
+    below the root with its mtime in ns, as it was before it was read: what comes into it later changes that.
+    ``freshly``: folders are read past the cache of the share's client, where the kernel can. Raises RunChanged if the
+    root is gone, SourceUnavailable if the share is.
     """
     try:
         top = root.open()
@@ -70,6 +73,8 @@ def walk(
             continue
         try:
             here = top.folder(folder)
+            if freshly:
+                fresh.is_available(here.handle)
             if saw_folder is not None and folder:
                 saw_folder(folder, mtime_of(os.fstat(here.handle)))
             found = here.entries()

@@ -15,7 +15,7 @@ from sync_to_azure.ledger.folders import Folders
 from sync_to_azure.model import Entry, Progress, State
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import RunFolder
-from sync_to_azure.steps import look, removal_clocks, removal_gate, removal_proof, words
+from sync_to_azure.steps import cache_wait, look, removal_clocks, removal_gate, removal_proof, words
 from sync_to_azure.steps.removal_gate import Decision, Fate, Rules
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.unlinking import Below, rename
@@ -50,6 +50,13 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     place = Place(rooms.main(), aside)
     work.folder = RunFolder(work.key.encode(), place, 0)
     rules = Rules(rooms.rules, rooms.settings.remove_excluded)
+    problem = cache_wait.problem(rooms)
+    if problem:
+        if has_begun(work):
+            _stopped(rooms, work, problem)
+        else:
+            put_back(rooms, work, place, problem)
+        return
     rehash = removal_proof.must_rehash(rooms, work)
     looked_twice, too_old = False, 0
     while True:
@@ -62,6 +69,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
                 return
             rehash = False
             removal_proof.look_again(rooms, work)
+        cache_wait.wait_out(rooms, work)
         problem, wrong = removal_proof.prove(rooms, work)
         proved = removal_proof.instant(rooms)
         if problem:

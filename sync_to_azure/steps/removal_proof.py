@@ -28,7 +28,7 @@ def look_again(rooms: Rooms, work: Work) -> None:
     renamed = _renamed(rooms, work)
 
     def watched() -> Iterator[Entry]:
-        for number, entry in enumerate(walk(work.root, _EVERYTHING, work.prefix)):
+        for number, entry in enumerate(walk(work.root, _EVERYTHING, work.prefix, freshly=True)):
             if number % 1000 == 999:
                 rooms.progress(work, Progress(work.key, "looking", number + 1))
             yield entry

@@ -14,6 +14,7 @@ from sync_to_azure.reasons import Reason
 from sync_to_azure.steps import (
     adopt,
     azcopy_record,
+    cache_wait,
     ended,
     frozen,
     instruments,
@@ -104,7 +105,8 @@ def _unwritable(rooms: Rooms) -> tuple[str, str]:
         return "read-only-source", f"{main_folder} is mounted read-only: remove-source cannot work there"
     if not os.access(main_folder, os.W_OK | os.X_OK):
         return "unwritable-source", f"{main_folder} may not be written by us: remove-source cannot work there"
-    return "", ""
+    problem = cache_wait.problem(rooms)
+    return ("long-cache", f"nothing is removed: {problem}") if problem else ("", "")
 
 
 def _uncarried(rooms: Rooms, work: Work) -> str:

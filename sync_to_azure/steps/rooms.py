@@ -66,6 +66,8 @@ class Rooms:
         """Runs whose turn it is to be looked at again (``reverify-after``)."""
         self.is_above_known = False
         """Is it known that the destination is not inside a run of another flow?"""
+        self.share_cache: float | None = None
+        """For how many seconds looks at the source may be answered from a cache, once it was asked."""
         self.clock_problem = ""
         """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""
         self._origin: Origin | None = None

@@ -1,5 +1,5 @@
 """Unlinking below one folder: entry by entry, through handles; never through a symlink, never across a mount, never a
-tree. Each entry is looked at once more just before it goes."""
+tree. Each entry is looked at once more just before it goes, past what the share's client has in its cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import stat
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from sync_to_azure.clock import mtime_ns
+from sync_to_azure.clock import Times, mtime_ns
+from sync_to_azure.files import fresh
 from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.model import Entry, Kind
 from sync_to_azure.names import shown
@@ -21,6 +22,8 @@ HOPELESS = SHARE_GONE | {errno.EROFS}
 """After these the next file is not tried: the share itself is not there, or was turned read-only."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_ENTRY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EISDIR})
 
 
@@ -59,6 +62,7 @@ class Below:
         self._mount = mount_number(self._main)
         try:
             self._refuse_mount(self._root)
+            self._looks_fresh = fresh.is_available(self._root)
         except OSError:
             self.__exit__(None, None, None)
             raise
@@ -102,7 +106,7 @@ class Below:
             parent, _, name = entry.path.rpartition(b"/")
             try:
                 handle = self._open(parent)
-                if is_as_seen(os.stat(name, dir_fd=handle, follow_symlinks=False), entry):
+                if is_as_seen(self._look(handle, name, entry), entry):
                     os.unlink(name, dir_fd=handle)
                     outcome.unlinked += 1
                 else:
@@ -117,6 +121,18 @@ class Below:
                 if outcome.hopeless:
                     break
         return outcome
+
+    def _look(self, folder: int, name: bytes, entry: Entry) -> Times:
+        """The last one. The folder comes first: the client may still know the name as that of another file."""
+        if not self._looks_fresh:
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+        fresh.look(folder)
+        opened = _opened(folder, name, entry.kind is Kind.FILE)
+        try:
+            return fresh.look(opened)
+        finally:
+            # Before it is unlinked: NFS would keep an open file under a name of its own.
+            os.close(opened)
 
     def remove_folders(self, outcome: Outcome) -> None:
         """``rmdir`` from below, the folder itself last. One that still holds something is no refusal: it stays."""
@@ -179,7 +195,20 @@ class Below:
         os.close(self._main)
 
 
-def is_as_seen(status: os.stat_result, entry: Entry) -> bool:
+def _opened(folder: int, name: bytes, is_file: bool) -> int:
+    """Opened for reading, a file is what the server has under this name now, and a client that holds back what it wrote
+    hands it in."""
+    if is_file:
+        try:
+            return os.open(name, _FILE, dir_fd=folder)
+        except OSError as error:
+            # Not ours to read, or a socket or device by now: it can be looked at all the same.
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV):
+                raise
+    return os.open(name, _ENTRY, dir_fd=folder)
+
+
+def is_as_seen(status: Times, entry: Entry) -> bool:
     """Is it still what the walk saw? Of links and special files the walk notes no size."""
     mode = status.st_mode
     if stat.S_ISDIR(mode) or mtime_ns(status) != entry.mtime_ns:

@@ -28,7 +28,8 @@ def scene(any_scene: Scene) -> Scene:
 class Share:
     """The main folder as the command sees it; tests look at, and change, the folder behind it."""
 
-    def __init__(self, scene: Scene, folder: pathlib.Path) -> None:
+    def __init__(self, scene: Scene, folder: pathlib.Path, kept: int = 0) -> None:
+        """``kept``: seconds for which its client answers by itself what it was told once."""
         self.point = folder / "share"
         self.point.mkdir()
         self._rules, self._strikes = folder / "rules.json", folder / "strikes"
@@ -36,7 +37,7 @@ class Share:
         self.rules()
         scene.config["main-folder"] = self.point
         program = pathlib.Path(__file__).with_name("share.py")
-        self._mounted = Mounted(program, scene.main, self.point, self._rules, self._strikes)
+        self._mounted = Mounted(program, scene.main, self.point, self._rules, self._strikes, kept)
         self.close = self._mounted.close
 
     def rules(self, *rules: dict[str, object]) -> None:
@@ -58,6 +59,17 @@ def share(scene: Scene, tmp_path: pathlib.Path) -> collections.abc.Iterator[Shar
         pytest.skip(MISSING)
     with contextlib.closing(Share(scene, tmp_path)) as mounted:
         yield mounted
+
+
+@pytest.fixture
+def caching_share(
+    scene: Scene, tmp_path: pathlib.Path
+) -> collections.abc.Iterator[collections.abc.Callable[[int], Share]]:
+    """Call it with the seconds."""
+    if not can_mount():
+        pytest.skip(MISSING)
+    with contextlib.ExitStack() as mounted:
+        yield lambda kept: mounted.enter_context(contextlib.closing(Share(scene, tmp_path, kept)))
 
 
 class Contents:

@@ -1,4 +1,4 @@
-"""A share that misbehaves as CIFS and NFS do, over FUSE: share.py FOLDER MOUNT_POINT RULES STRIKES
+"""A share that misbehaves as CIFS and NFS do, over FUSE: share.py FOLDER MOUNT_POINT RULES STRIKES [SECONDS]
 
 RULES is a file of JSON, read anew before each operation: a list of rules
     {"op": "unlink|rmdir|rename|lookup", "match": regular expression on the path (a rename: "old -> new"),
@@ -7,8 +7,8 @@ RULES is a file of JSON, read anew before each operation: a list of rules
 ``act``: ``done`` (it is done all the same), ``silly`` (the file becomes .nfs…, no error is answered), ``pending`` (no
 error, but the name stays, cannot be looked at, and keeps its folder from being empty), ``year 2500`` (no error, but
 that is when it was changed last), ``dead`` (from now on everything answers the errno), ``read-only`` (from now on all
-that writes answers it). What lasts ends when its rule is taken away. Each strike is a line of STRIKES. conftest.py
-starts it, with the system's Python.
+that writes answers it). What lasts ends when its rule is taken away. Each strike is a line of STRIKES. The client
+keeps what it was told for SECONDS, as those of CIFS and NFS do. conftest.py starts it, with the system's Python.
 """
 
 from __future__ import annotations
@@ -145,5 +145,7 @@ class Share(PassThrough):
 
 
 if __name__ == "__main__":
-    given_folder, mount_point, given_rules, given_strikes = sys.argv[1:5]
-    serve(Share(given_folder, given_rules, given_strikes), mount_point, ["allow_other"])
+    given_folder, mount_point, given_rules, given_strikes, *seconds = sys.argv[1:]
+    share = Share(given_folder, given_rules, given_strikes)
+    share.kept = int(seconds[0]) if seconds else 0
+    serve(share, mount_point, ["allow_other"])
