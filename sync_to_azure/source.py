@@ -7,7 +7,8 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from sync_to_azure.clock import mtime_ns
@@ -152,10 +153,20 @@ def _sheet(entry: "os.DirEntry[str]", folder: Path, opened: Folder) -> SheetFile
     return SheetFile(shown(os.fsencode(stem)), own, status.st_size, mtime_ns(status), opened)
 
 
-def sheets_for(run: str, sheets: dict[str, list[SheetFile]]) -> list[SheetFile]:
-    """The sheets that fit a run: the exact name if it is there, else all that match without case."""
-    fitting = sheets.get(run.casefold(), [])
-    return [sheet for sheet in fitting if sheet.stem == run] or fitting
+def sheets_for(run: str, sheets: dict[str, list[SheetFile]], alike: Container[str]) -> list[SheetFile]:
+    """The sheets that fit a run: the exact name if it is there, else all that match without case, unless another run
+    has that name in another case, too (``names_alike``): then a sheet belongs to the run of exactly its name.
+    """
+    folded = run.casefold()
+    fitting = sheets.get(folded, [])
+    exact = [sheet for sheet in fitting if sheet.stem == run]
+    return exact if exact or folded in alike else fitting
+
+
+def names_alike(runs: Iterable[str]) -> frozenset[str]:
+    """Names, case folded, that several runs have."""
+    counts = Counter(run.casefold() for run in runs)
+    return frozenset(name for name, count in counts.items() if count > 1)
 
 
 def top_level_files(run: RunFolder) -> list[str]:

@@ -20,6 +20,7 @@ from sync_to_azure.source import (
     find_sheets,
     mount_numbered,
     mount_of,
+    names_alike,
     sheets_for,
     top_level_files,
 )
@@ -101,10 +102,14 @@ def test_sheets_by_their_stem_without_case(tmp_path: pathlib.Path) -> None:
         "run1": ["RUN1", "Run1"],
         "run2": ["run2"],
     }
-    assert [sheet.stem for sheet in sheets_for("Run1", sheets)] == ["Run1"]
-    assert sorted(sheet.stem for sheet in sheets_for("rUN1", sheets)) == ["RUN1", "Run1"]
-    assert [sheet.path.name for sheet in sheets_for("RUN2", sheets)] == ["run2.Csv"]
-    assert sheets_for("run3", sheets) == []
+    assert [sheet.stem for sheet in sheets_for("Run1", sheets, ())] == ["Run1"]
+    assert sorted(sheet.stem for sheet in sheets_for("rUN1", sheets, ())) == ["RUN1", "Run1"]
+    assert [sheet.path.name for sheet in sheets_for("RUN2", sheets, ())] == ["run2.Csv"]
+    assert sheets_for("run3", sheets, ()) == sheets_for("un1", sheets, ()) == []
+    alike = names_alike(["rUN1", "Run1", "RUN2"])
+    assert alike == {"run1"}
+    assert sheets_for("rUN1", sheets, alike) == [], "its name is another run's, too"
+    assert [sheet.stem for sheet in sheets_for("Run1", sheets, alike)] == ["Run1"]
     (sheet,) = sheets["run2"]
     status = (tmp_path / "run2.Csv").stat()
     assert (sheet.size, sheet.mtime_ns) == (1, status.st_mtime_ns)

@@ -26,7 +26,7 @@ from sync_to_azure.names import PUBLISHED_SUFFIXES
 from sync_to_azure.profiles.continuous import Continuous
 from sync_to_azure.reasons import EVENTS, Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.source import RunFolder, find_runs, find_sheets, sheets_for, top_level_files
+from sync_to_azure.source import RunFolder, find_runs, find_sheets, names_alike, sheets_for, top_level_files
 from sync_to_azure.steps import removal_gate
 from sync_to_azure.steps.ended import never_removed
 from sync_to_azure.steps.placing import age_of, as_units, key_of
@@ -164,7 +164,8 @@ def _sheet(settings: Settings, run: str) -> Iterator[str]:
     if settings.samplesheet_folder is None:
         return
     try:
-        found = sheets_for(run, find_sheets(settings.samplesheet_folder))
+        runs = {run, *(folder.key for folder in find_runs(settings.main_folder).runs)}
+        found = sheets_for(run, find_sheets(settings.samplesheet_folder), names_alike(runs))
     except SyncError as error:
         yield f"[?]   {error}"
         return

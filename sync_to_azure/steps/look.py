@@ -22,6 +22,7 @@ from sync_to_azure.source import (
     RunFolder,
     find_runs,
     find_sheets,
+    names_alike,
     sheets_for,
     top_level_files,
 )
@@ -96,6 +97,7 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
         if sheet.stem.casefold() not in with_folder
     }
     on_record = {key.casefold() for key in known}
+    alike = names_alike(set(folders) | {key for key, run in known.items() if not _is_sheet_alone(run)})
     keys = set(folders) | set(known) | {stem for stem in alone if stem.casefold() not in on_record}
     for key in sorted(keys):
         if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
@@ -112,7 +114,7 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
         if run is None:
             state = State.SEEN if key in folders else State.EXPECTED
             run = ledger.add_run(key, state, rooms.clock.now())
-        fitting = sheets_for(key, sheets)
+        fitting = sheets_for(key, sheets, alike)
         folder = folders.get(key)
         if folder is not None:
             # By a later look, the main folder may have been mounted again.
@@ -120,6 +122,11 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
         work = Work(run, folder, fitting, rooms.base(key), rooms.clock.monotonic())
         work.continuous = rooms.continuous
         yield work
+
+
+def _is_sheet_alone(run: Run) -> bool:
+    """Nothing but a sheet was ever there of it, or what was there vanished before it was published."""
+    return not run.is_published and run.state in (State.EXPECTED, State.GONE)
 
 
 def name_problem(folder: RunFolder) -> str:

@@ -269,3 +269,19 @@ def test_a_second_sheet_for_a_published_run_is_told_once(scene: Scene) -> None:
     assert "two sample sheets fit this run" in scene.run(expect=1).stderr
     assert "two sample sheets" not in scene.run().stderr
     assert scene.get("R/SampleSheet.csv") == b"sheet"
+
+
+def test_a_sheet_belongs_to_the_run_of_exactly_its_name(scene: Scene) -> None:
+    """Neither to one whose name it only begins, nor to one that differs in case, where each has its own."""
+    sheets = scene.sheets()
+    names = ("RUN", "RUN_b", "RUN_1", "RUN_10", "run")
+    for name in names:
+        scene.make_run(name)
+    give_sheet(sheets, b"[Data]\nRUN\n", "RUN.csv")
+    give_sheet(sheets, b"[Data]\nRUN_1\n", "RUN_1.csv")
+    scene.run()
+    published = {name for name in names if scene.is_published(name)}
+    assert published == {"RUN", "RUN_1"}
+    assert scene.get("RUN/SampleSheet.csv") == b"[Data]\nRUN\n"
+    assert scene.get("RUN_1/SampleSheet.csv") == b"[Data]\nRUN_1\n"
+    assert scene.state("run") == ("verified", "no-sheet-yet")
