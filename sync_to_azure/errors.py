@@ -15,6 +15,7 @@ SyncError                       the root; carries message, what to do, exit code
 │   ├── UploadFailed            an uploader ended without having sent all; trying again may help
 │   ├── RunChanged              files changed while they were carried: the quiet time starts over
 │   ├── BlobMissing             a blob that should be there is not
+│   ├── DocumentTooLarge        a blob beside a run is larger than any document of ours: nothing of it is read
 │   ├── BlobReplaced            somebody else wrote a blob between our look at it and our writing
 │   └── BlobRefused             the service refuses one blob for good (lease, immutability policy)
 └── Interrupted      (130/143)  a signal asked us to stop
@@ -107,6 +108,15 @@ class RunChanged(RunError):
 
 class BlobMissing(RunError):
     pass
+
+
+class DocumentTooLarge(RunError):
+    def __init__(self, name: str, size: int, most: int) -> None:
+        self.size = size
+        super().__init__(
+            f"{name} has {size:,} bytes, which no document of sync_to_azure has (at most {most:,}); it was not read",
+            "look who wrote it; restore it, or move it away",
+        )
 
 
 class BlobReplaced(RunError):

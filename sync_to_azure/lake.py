@@ -20,13 +20,14 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from sync_to_azure import __version__
+from sync_to_azure import __version__, bounded
 from sync_to_azure.errors import (
     AccessRefused,
     BlobMissing,
     BlobRefused,
     BlobReplaced,
     ConfigurationError,
+    DocumentTooLarge,
     Redirected,
     StorageUnavailable,
     SyncError,
@@ -202,10 +203,10 @@ class Lake:
         md5 = found.content_settings.content_md5
         return Blob(name, found.size, bytes(md5) if md5 else None, str(found.etag).strip('"'))
 
-    def get(self, name: str) -> bytes | None:
-        """A small blob, whole, or None if it is not there."""
+    def get(self, name: str, most: int = bounded.MOST_DOCUMENT) -> bytes | None:
+        """A small blob, whole, or None if it is not there. Raises DocumentTooLarge."""
         try:
-            return b"".join(self.read(name))
+            return b"".join(self.read(name, most=most))
         except BlobMissing:
             return None
 
@@ -226,9 +227,12 @@ class Lake:
             age = time.time() - self.clock_ahead - written
         return Dated(content, str(found.etag).strip('"'), max(0.0, age))
 
-    def read(self, name: str, etag: str | None = None, offset: int = 0) -> Iterator[bytes]:
+    def read(
+        self, name: str, etag: str | None = None, offset: int = 0, most: int | None = None
+    ) -> Iterator[bytes]:
         """The blob in chunks, from byte ``offset`` on, which must lie within it; with ``etag`` only that version.
-        Raises BlobMissing (a SyncError) if it is not there."""
+        Raises BlobMissing (a SyncError) if it is not there, DocumentTooLarge if it has more than ``most`` bytes.
+        """
         from azure.core import MatchConditions
 
         condition: dict[str, Any] = {}
@@ -237,14 +241,16 @@ class Lake:
         with self._errors(f"reading {name}", name):
             if offset:
                 condition["offset"] = offset
-            yield from self._client.get_blob_client(name).download_blob(
-                max_concurrency=1, **condition
-            ).chunks()
+            answer = self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition)
+            if most is not None and answer.size > most:
+                raise DocumentTooLarge(name, answer.size, most)
+            yield from answer.chunks()
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a text blob, without their ends; one above 1 MiB, which is none of ours, comes in pieces."""
+        """The lines of a manifest, without their ends; one above 1 MiB, which is none of ours, comes in pieces. Raises
+        BlobMissing, DocumentTooLarge."""
         rest = b""
-        for chunk in self.read(name):
+        for chunk in self.read(name, most=bounded.MOST_MANIFEST):
             *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
             if len(rest) > _LONGEST_LINE:

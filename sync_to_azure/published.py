@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from sync_to_azure.errors import BlobMissing, RunError, StateUnavailable
+from sync_to_azure import bounded
+from sync_to_azure.errors import BlobMissing, DocumentTooLarge, RunError, StateUnavailable
 from sync_to_azure.model import Blob
 from sync_to_azure.names import is_ours, md5_line
 from sync_to_azure.steps import documents
@@ -93,7 +94,7 @@ class Publication:
         with self._errors():
             self.problems.clear()
             self._database.execute("DELETE FROM file")
-            self.is_marked = self._lake.get(self.base + _MARKER) is not None
+            self.is_marked = self._lake.exists(self.base + _MARKER)
             text = self._lake.get(self.base + ".json")
             if text is not None and documents.is_newer(text):
                 raise RunError(
@@ -125,15 +126,20 @@ class Publication:
 
     def _rows(self, digest: "hashlib._Hash") -> Iterator[tuple[object, ...]]:
         name = f"{self.base}.files.jsonl"
-        for number, line in enumerate(self._lake.lines(name), 1):
-            digest.update(line + b"\n")
+
+        def lines() -> Iterator[bytes]:
+            for line in self._lake.lines(name):
+                digest.update(line + b"\n")
+                yield line
+
+        rows = documents.file_rows(lines(), 0)
+        while True:
             try:
-                row = documents.parse_file_line(line, 0)
-            except ValueError:
-                raise RunError(
-                    f"{name} line {number} is no line of a manifest",
-                    "have the blob restored",
-                ) from None
+                row = next(rows, None)
+            except ValueError as error:
+                raise RunError(f"{name} {error}", "have the blob restored") from None
+            if row is None:
+                return
             sheet = row.origin == "sheet"
             # Of a continuous folder one file may stand in several places: it comes back as the lake has it.
             path = row.blob if self.is_continuous else row.path.decode()
@@ -151,10 +157,12 @@ class Publication:
         for blob, md5 in self._database.execute("SELECT blob, md5 FROM file ORDER BY blob"):
             expected.update(md5_line(md5, f"{self.run}/{blob}").encode())
         try:
-            for chunk in self._lake.read(self.base + ".md5"):
+            for chunk in self._lake.read(self.base + ".md5", most=bounded.MOST_MANIFEST):
                 summed.update(chunk)
         except BlobMissing:
             self.problems.append((f"{self.run}.md5", "is missing"))
+        except DocumentTooLarge as error:
+            self.problems.append((f"{self.run}.md5", f"has {error.size:,} bytes, far more than it can have"))
         else:
             if summed.digest() != expected.digest():
                 self.problems.append((f"{self.run}.md5", f"does not say what {self.run}.files.jsonl says"))
@@ -162,8 +170,8 @@ class Publication:
             return
         digests = self.receipt.get("sha256") or {}
         for suffix, found in ((".files.jsonl", listed), (".md5", summed.hexdigest())):
-            missing = any(name == self.run + suffix for name, _ in self.problems)
-            if digests.get(self.run + suffix) != found and not missing:
+            known = any(name == self.run + suffix for name, _ in self.problems)
+            if digests.get(self.run + suffix) != found and not known:
                 self.problems.append((self.run + suffix, "has not the checksum that its receipt tells"))
 
     def take_listing(self, moved: Callable[[int], None]) -> None:

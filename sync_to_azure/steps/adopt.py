@@ -11,7 +11,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sync_to_azure.errors import BlobMissing, RunError
+from sync_to_azure import bounded
+from sync_to_azure.errors import BlobMissing, DocumentTooLarge, RunError
 from sync_to_azure.ledger.audits import Audits
 from sync_to_azure.ledger.azcopy_history import AzCopyHistory
 from sync_to_azure.ledger.files import FileRow
@@ -43,10 +44,10 @@ def publication(rooms: Rooms, work: Work) -> None:
     run, lake = work.run, rooms.lake()
     # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim,
     # but while accepted files are under way, of which the ledger alone knows what was kept of them.
-    marker = lake.get(work.base + ".sync") if work.continuous is None else None
+    is_marked = work.continuous is None and lake.exists(work.base + ".sync")
     receipt_bytes = lake.get(work.base + ".json")
     if work.continuous is not None and not rooms.files.pending(run):
-        marker = receipt_bytes
+        is_marked = receipt_bytes is not None
     receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
     if receipt_bytes is not None and receipt is None:
         raise RunError(
@@ -58,13 +59,13 @@ def publication(rooms: Rooms, work: Work) -> None:
         is_continuous = receipt.get("outcome") == "continuous"
         if is_continuous is not (work.continuous is not None):
             raise OtherKind(work.key, is_continuous)
-    if marker is None and run.is_published and not run.rows_kept and receipt is None:
+    if not is_marked and run.is_published and not run.rows_kept and receipt is None:
         raise RunError(
             f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
             "restore them",
         )
     newer = receipt is not None and int(receipt.get("generation") or 1) > run.generation
-    if marker is None and (run.rows_kept and not newer if run.is_published else receipt is None):
+    if not is_marked and (run.rows_kept and not newer if run.is_published else receipt is None):
         # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
         # its marker or without. Of a published run the ledger knows what shall stand there.
         work.republish = run.is_published
@@ -80,7 +81,7 @@ def publication(rooms: Rooms, work: Work) -> None:
             )
         return
     work.receipt = receipt
-    azcopy_until = _time(receipt, AZCOPY_EXPIRY)
+    azcopy_until = documents.time_in(receipt, AZCOPY_EXPIRY)
     if azcopy_until is not None:
         AzCopyHistory(rooms.ledger).note_receipt(run, azcopy_until)
     generation = int(receipt.get("generation") or 1)
@@ -89,8 +90,11 @@ def publication(rooms: Rooms, work: Work) -> None:
     rooms.files.forget(run)
     try:
         rooms.files.put(run, _rows(rooms, work, generation, listed))
-        for chunk in lake.read(work.base + ".md5"):
+        for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
             summed.update(chunk)
+    except DocumentTooLarge:
+        rooms.files.forget(run)
+        raise
     except (ValueError, BlobMissing) as error:
         rooms.files.forget(run)
         raise RunError(
@@ -100,7 +104,7 @@ def publication(rooms: Rooms, work: Work) -> None:
     if wanted[0] != listed.hexdigest():
         _read_again(rooms, work, listed.hexdigest())
     # A publishing that was cut off between its blobs: every line is true, the set is written again.
-    is_whole = marker is not None and wanted == (listed.hexdigest(), summed.hexdigest())
+    is_whole = is_marked and wanted == (listed.hexdigest(), summed.hexdigest())
     work.ready_is_due = _ready_is_due(rooms, work, receipt, is_whole)
     work.republish = not is_whole or work.ready_is_due
     rooms.ledger.set(
@@ -113,9 +117,9 @@ def publication(rooms: Rooms, work: Work) -> None:
         files=int(receipt.get("files") or 0),
         bytes=int(receipt.get("bytes") or 0),
         weakest=_weakest(receipt),
-        verified_at=_time(receipt, "published"),
-        published_at=_time(receipt, "published"),
-        first_published=_time(receipt, "first_published"),
+        verified_at=documents.time_in(receipt, "published"),
+        published_at=documents.time_in(receipt, "published"),
+        first_published=documents.time_in(receipt, "first_published"),
         **ended.of_receipt(receipt),
     )
     Audits(rooms.ledger).doubt(run)
@@ -138,7 +142,10 @@ def _ready_is_due(rooms: Rooms, work: Work, receipt: Mapping[str, Any], is_whole
         return False
     if not is_whole or told is None:
         return not is_whole
-    return rooms.lake().get(work.prefix + ready.blob) != f"{told[1]}\n".encode()
+    try:
+        return rooms.lake().get(work.prefix + ready.blob) != f"{told[1]}\n".encode()
+    except DocumentTooLarge:
+        return True
 
 
 def _read_again(rooms: Rooms, work: Work, listed: str) -> None:
@@ -169,13 +176,13 @@ def is_overtaken(rooms: Rooms, work: Work) -> bool:
         return receipt is not None and int(receipt.get("generation") or 1) > run.generation
     if work.continuous is not None:
         return receipt is not None
-    return (receipt is not None or not run.taken_over) and lake.get(work.base + ".sync") is not None
+    return (receipt is not None or not run.taken_over) and lake.exists(work.base + ".sync")
 
 
 def documents_stand(rooms: Rooms, work: Work) -> bool:
     """Are manifest, receipt and marker of a published run still there, and do they belong together?"""
     lake = rooms.lake()
-    if work.continuous is None and lake.get(work.base + ".sync") is None:
+    if work.continuous is None and not lake.exists(work.base + ".sync"):
         return False
     receipt = documents.parse_receipt(lake.get(work.base + ".json") or b"")
     if receipt is None or receipt.get("generation") != work.run.generation:
@@ -183,9 +190,9 @@ def documents_stand(rooms: Rooms, work: Work) -> bool:
     for suffix in (".md5", ".files.jsonl"):
         digest = hashlib.sha256()
         try:
-            for chunk in lake.read(work.base + suffix):
+            for chunk in lake.read(work.base + suffix, most=bounded.MOST_MANIFEST):
                 digest.update(chunk)
-        except BlobMissing:
+        except (BlobMissing, DocumentTooLarge):
             return False
         if digest.hexdigest() != (receipt.get("sha256") or {}).get(work.key + suffix):
             return False
@@ -199,22 +206,16 @@ def lacks_documents(rooms: Rooms, work: Work) -> bool:
 
 
 def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") -> Iterator[FileRow]:
-    for line in rooms.lake().lines(work.base + ".files.jsonl"):
-        digest.update(line + b"\n")
-        yield documents.parse_file_line(line, generation)
+    def lines() -> Iterator[bytes]:
+        for line in rooms.lake().lines(work.base + ".files.jsonl"):
+            digest.update(line + b"\n")
+            yield line
+
+    return documents.file_rows(lines(), generation)
 
 
 def _weakest(receipt: Mapping[str, Any]) -> int | None:
     try:
         return int(Evidence.from_label(str(receipt.get("weakest_evidence"))))
     except KeyError:
-        return None
-
-
-def _time(receipt: dict[str, object], name: str) -> float | None:
-    times = receipt.get("times")
-    text = times.get(name) if isinstance(times, dict) else None
-    try:
-        return documents.time_ns(str(text).removesuffix("+00:00")) / 1e9 if text else None
-    except ValueError:
         return None

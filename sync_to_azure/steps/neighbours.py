@@ -6,10 +6,10 @@ destination it is: what instruments, people and copies of containers leave there
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
+from sync_to_azure import bounded
 from sync_to_azure.errors import ConfigurationError, RunError
 from sync_to_azure.names import CLAIMS_FOLDER
 from sync_to_azure.reasons import Reason
@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_READ = 5
 """Documents of a listing that are read; there are none below nearly every run."""
-_MOST_BYTES = 16 * 1024 * 1024
 _LISTED = ".files.jsonl"
 NOTICED = (_LISTED, "/1")
 """How names of blobs end that may be documents of another flow: a manifest, a first claim."""
@@ -88,14 +87,14 @@ def _is_at(rooms: Rooms, values: dict[str, Any], prefix: str, run: str) -> bool:
 
 
 def _read(rooms: Rooms, name: str) -> dict[str, Any] | None:
-    read = rooms.lake().get_dated(name, _MOST_BYTES)
+    read = rooms.lake().get_dated(name, bounded.MOST_DOCUMENT)
     return parsed(read.content) if read is not None else None
 
 
 def parsed(text: bytes) -> dict[str, Any] | None:
     """A JSON object with a schema, or None."""
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = bounded.json_of(text)
+    except ValueError:
         return None
     return values if isinstance(values, dict) and type(values.get("schema")) is int else None

@@ -117,8 +117,7 @@ def _both(rooms: Rooms, work: Work, folder: Folder) -> Iterator[tuple[FileRow, o
     None if the manifest cannot be read."""
     number = 0
     try:
-        for line in rooms.lake().lines(work.base + ".files.jsonl"):
-            row = documents.parse_file_line(line, 1)
+        for row in documents.file_rows(rooms.lake().lines(work.base + ".files.jsonl"), 1):
             if row.origin == "sheet":
                 continue
             number += 1

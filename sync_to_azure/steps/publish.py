@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import logging
 import os
 import tempfile
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sync_to_azure import __version__
+from sync_to_azure import __version__, bounded
 from sync_to_azure.clock import iso
 from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
@@ -22,6 +23,7 @@ from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
 _log = logging.getLogger(__name__)
+_ROOM_FOR_REPLACED = bounded.MOST_DOCUMENT // 2
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,10 +65,14 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
                 f"{run.key}.md5": sums_document.sha256,
                 f"{run.key}.files.jsonl": lines_document.sha256,
             }
+            text = documents.receipt_text(receipt)
+            if documents.parse_receipt(text) is None:
+                raise RunError(
+                    f"{work.base}.json would be larger than any version could read; nothing is published"
+                )
             # The form that is read back (adopt) comes first: what the other names is frozen then, whatever cuts us off.
             beside.put(".files.jsonl", lines_document, "application/x-ndjson")
             beside.put(".md5", sums_document, "text/plain; charset=utf-8")
-    text = documents.receipt_text(receipt)
     beside.must_stand(".files.jsonl", ".md5")
     beside.put(".json", _in_memory(text), "application/json")
     beside.must_stand(".files.jsonl", ".md5")
@@ -308,7 +314,18 @@ def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]
     kept = [blob for blob in earlier if isinstance(blob, dict)] if isinstance(earlier, list) else []
     stood = ((blob.get("path"), blob.get("snapshot")) for blob in kept)
     known = {each for each in stood if all(isinstance(part, str | None) for part in each)}
-    return kept + [blob for blob in now if (blob["path"], blob["snapshot"]) not in known]
+    return _that_fit(kept + [blob for blob in now if (blob["path"], blob["snapshot"]) not in known])
+
+
+def _that_fit(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest, as many as a receipt has room for: it must be read again."""
+    size = 0
+    for number, blob in enumerate(reversed(replaced)):
+        size += len(json.dumps(blob))
+        if size > _ROOM_FOR_REPLACED:
+            _log.warning("a receipt has no room for the %d oldest blobs replaced", len(replaced) - number)
+            return replaced[-number:] if number else []
+    return replaced
 
 
 _WHY = {

@@ -13,9 +13,11 @@ from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.model import Evidence
 from sync_to_azure.steps.documents import (
     file_line,
+    file_rows,
     parse_file_line,
     parse_receipt,
     receipt_text,
+    time_in,
     time_ns,
     time_text,
 )
@@ -30,7 +32,7 @@ ROWS = strategies.builds(
     blob=PATH,
     path=PATH.map(str.encode),
     origin=strategies.just("run"),
-    size=strategies.integers(0, 2**63 - 1),
+    size=strategies.integers(0, 2**48),
     mtime_ns=INT64,
     md5=strategies.binary(min_size=16, max_size=16),
     evidence=strategies.sampled_from(Evidence),
@@ -97,7 +99,11 @@ GOOD = {
         {"source_path": "../other run/file"},
         {"source_path": "/etc/passwd"},
         {"size": -1},
-        {"size": 2**63},
+        {"size": 2**48 + 1},
+        {"size": 10**400},
+        {"size": True},
+        {"size": 1.0},
+        {"size": float("nan")},
         {"size": float("inf")},
         {"size": "x"},
         {"md5": ""},
@@ -107,6 +113,14 @@ GOOD = {
         {"mtime": 5},
         {"mtime": "yesterday"},
         {"mtime": "@99999999999999.0"},
+        {"mtime": "@" + "9" * 4000},
+        {"mtime": "2020-01-01T00:00:00.-1"},
+        {"mtime": "99999-01-01T00:00:00"},
+        {"path": "x" * 4097},
+        {"etag": "x" * 257},
+        {"etag": 5},
+        {"more": "x" * 65_536},
+        {"more": [[[]] * 2] * 40_000},
         {"evidence": "sworn"},
         {"evidence": None},
     ],
@@ -117,6 +131,38 @@ def test_a_line_that_names_something_else_than_a_file_of_the_run_is_refused(
     parse_file_line(json.dumps(GOOD).encode(), 1)
     with pytest.raises(ValueError, match="not a line of a manifest"):
         parse_file_line(json.dumps(GOOD | change).encode(), 1)
+
+
+def test_a_manifest_of_more_bytes_than_any_run_has_is_refused() -> None:
+    """Their sum would overflow in the ledger, and with it every other run's pass."""
+    line = json.dumps(GOOD | {"size": 2**48}).encode()
+    rows = list(file_rows([line] * 4, 1))
+    assert sum(row.size for row in rows) == 2**50
+    with pytest.raises(ValueError, match="line 5: the files would have more than"):
+        list(file_rows([line] * 5, 1))
+    with pytest.raises(ValueError, match="line 2 is no line of a manifest"):
+        list(file_rows([line, b"{}"], 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2020-09-13T12:26:40+00:00", 1.6e9),
+        ("2020-09-13T12:26:40Z", 1.6e9),
+        ("@" + "9" * 60, None),
+        ("@253402300800.0", None),
+        ("1969-12-31T23:59:59+00:00", None),
+        ("x" * 10_000, None),
+        ("", None),
+        (5, None),
+        (1e300, None),
+        (None, None),
+    ],
+)
+def test_times_of_a_receipt_that_no_calendar_holds_count_as_not_said(
+    text: object, seconds: float | None
+) -> None:
+    assert time_in({"times": {"published": text}}, "published") == seconds
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b'"x"', b"5", b"null", b"\xff", b"{", b"[" * 100_000, b"{}"])
@@ -156,6 +202,12 @@ def test_a_receipt_comes_back_also_with_a_folder_that_is_not_utf_8() -> None:
         b'{"schema": 1, "generation": "x"}',
         b'{"schema": 1, "files": -1}',
         b'{"schema": 1, "bytes": 1e400}',
+        b'{"schema": 1, "bytes": 1125899906842625}',
+        b'{"schema": 1, "generation": 9223372036854775807}',
+        b'{"schema": 1, "generation": 1' + b"0" * 400 + b"}",
+        b'{"schema": 1, "files": NaN}',
+        b'{"schema": 1, "words": ["' + b"x" * 70_000 + b'"]}',
+        b'{"schema": 1, "words": ' + b"[" * 50 + b"]" * 50 + b"}",
         b'{"schema": 1, "source": []}',
         b'{"schema": 1, "sha256": "x"}',
         b'{"schema": 1, "times": 5}',
