@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
-from sync_to_azure.clock import mtime_ns
+from sync_to_azure.clock import ctime_ns, mtime_ns
 from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.model import FileToSend
 from sync_to_azure.walk import SHARE_GONE
@@ -24,12 +24,14 @@ small files, fewer would leave the readers idle in between."""
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hashed:
-    """One file's MD5, or why there is none: ``changed`` (not as the walk saw it), ``unreadable``, ``share`` (gone)."""
+    """One file's MD5, or why there is none: ``changed`` (not as the walk saw it), ``unreadable``, ``share`` (gone).
+    ``ctime_ns``: the file's, just before the first byte was read."""
 
     file: FileToSend
     md5: bytes | None
     problem: str = ""
     detail: str = ""
+    ctime_ns: int | None = None
 
 
 def hash_file(root: Place, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
@@ -65,7 +67,7 @@ def hash_below(folder: Folder, file: FileToSend, stop: threading.Event | None = 
         return _refused(file, error)
     finally:
         os.close(handle)
-    return Hashed(file, digest.digest())
+    return Hashed(file, digest.digest(), ctime_ns=ctime_ns(status))
 
 
 def as_seen(status: os.stat_result, file: FileToSend) -> bool:

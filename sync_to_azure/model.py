@@ -106,13 +106,15 @@ class FileToSend:
 class Sent:
     """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it. ``etag``:
     that of the answer to our own request, None where the uploader is not told it (AzCopy); ``nonce``: what AzCopy's job
-    wrote into the blob's metadata instead."""
+    wrote into the blob's metadata instead. ``ctime_ns``: of the file, just before the bytes of ``md5`` were read.
+    """
 
     blob: str
     evidence: Evidence
     md5: bytes | None = None
     etag: str | None = None
     nonce: str | None = None
+    ctime_ns: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Status(NamedTuple):
     """As ``os.stat_result``, by the names that are used."""
 
     st_mode: int
+    st_nlink: int
     st_ino: int
     st_size: int
     st_mtime_ns: int
@@ -38,12 +39,12 @@ def look(handle: int) -> Status:
     if _statx()(handle, b"", _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC, _BASIC, buffer) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    mask, mode, inode, size, changed, changed_ns, written, written_ns = struct.unpack_from(
-        "=I24xH2xQQ48xqI4xqI4x", buffer
+    mask, links, mode, inode, size, changed, changed_ns, written, written_ns = struct.unpack_from(
+        "=I12xI8xH2xQQ48xqI4xqI4x", buffer
     )
     if mask & _NEEDED != _NEEDED:
         raise OSError(errno.EOPNOTSUPP, "the file system does not tell size and times")
-    return Status(mode, inode, size, written * 10**9 + written_ns, changed * 10**9 + changed_ns)
+    return Status(mode, links, inode, size, written * 10**9 + written_ns, changed * 10**9 + changed_ns)
 
 
 def is_available(handle: int) -> bool:

@@ -179,7 +179,8 @@ class Changes(Plan):
         with self._ledger.transaction() as connection:
             connection.execute(
                 "UPDATE file SET path = c.old_path, size = c.old_size, mtime_ns = c.old_mtime_ns, md5 = c.old_md5,"
-                " evidence = c.old_evidence, etag = c.old_etag, generation = c.old_generation FROM changed c"
+                " evidence = c.old_evidence, etag = c.old_etag, generation = c.old_generation, ctime_ns = NULL"
+                " FROM changed c"
                 " WHERE file.run_id = ? AND c.run_id = file.run_id AND c.blob = file.blob AND c.applied = 1"
                 " AND c.old_generation > 0 AND file.generation = 0",
                 (run.id,),

@@ -24,19 +24,24 @@ class Files(Changes):
 
     # Hashes, verdict
 
-    def set_md5s(self, run: Run, rows: Iterable[tuple[FileToSend, bytes]]) -> None:
+    def set_md5s(self, run: Run, rows: Iterable[tuple[FileToSend, bytes, int | None]]) -> None:
+        """With the ctime in ns that each file had just before it was read."""
         with self._ledger.transaction() as connection:
             connection.executemany(
-                "UPDATE file SET md5 = ? WHERE run_id = ? AND blob = ? AND size = ? AND mtime_ns = ? AND md5 IS NULL",
-                [(md5, run.id, file.blob, file.size, file.mtime_ns) for file, md5 in rows],
+                "UPDATE file SET md5 = ?, ctime_ns = ? WHERE run_id = ? AND blob = ? AND size = ? AND mtime_ns = ?"
+                " AND md5 IS NULL",
+                [
+                    (md5, ctime_ns, run.id, file.blob, file.size, file.mtime_ns)
+                    for file, md5, ctime_ns in rows
+                ],
             )
 
     def learn_md5s(self, run: Run) -> None:
         """Take over the MD5s that an uploader computed from the very bytes that it sent."""
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET md5 = s.md5 FROM work.sent s WHERE file.run_id = ? AND s.blob = file.blob"
-                " AND file.md5 IS NULL AND s.md5 IS NOT NULL",
+                "UPDATE file SET md5 = s.md5, ctime_ns = s.ctime_ns FROM work.sent s WHERE file.run_id = ?"
+                " AND s.blob = file.blob AND file.md5 IS NULL AND s.md5 IS NOT NULL",
                 (run.id,),
             )
 
@@ -51,14 +56,27 @@ class Files(Changes):
                 (run.id,),
             )
 
-    def set_mtimes(self, run: Run, files: Iterable[FileToSend]) -> None:
+    def set_ctimes(self, run: Run, rows: Iterable[tuple[FileToSend, int | None]]) -> None:
+        """Published files that were hashed again and found the same, and the ctime that each had just before."""
+        with self._ledger.transaction() as connection:
+            connection.executemany(
+                "UPDATE file SET ctime_ns = ? WHERE run_id = ? AND blob = ? AND size = ? AND mtime_ns = ?",
+                [(ctime_ns, run.id, file.blob, file.size, file.mtime_ns) for file, ctime_ns in rows],
+            )
+
+    def doubt_ctimes(self, run: Run) -> None:
+        """Every file is hashed again before it is removed."""
+        with self._ledger.transaction() as connection:
+            connection.execute("UPDATE file SET ctime_ns = NULL WHERE run_id = ?", (run.id,))
+
+    def set_mtimes(self, run: Run, files: Iterable[tuple[FileToSend, int | None]]) -> None:
         """Published files that were only touched: hashed again and found the same. Where one came under another path
         (the instrument's sheet, laid down as its blob is called), the row keeps the manifest's: it is frozen.
         """
         with self._ledger.transaction() as connection:
             connection.executemany(
-                "UPDATE file SET mtime_ns = ? WHERE run_id = ? AND blob = ?",
-                [(file.mtime_ns, run.id, file.blob) for file in files],
+                "UPDATE file SET mtime_ns = ?, ctime_ns = ? WHERE run_id = ? AND blob = ?",
+                [(file.mtime_ns, ctime_ns, run.id, file.blob) for file, ctime_ns in files],
             )
 
     def verdict(self, run: Run) -> Verdict:
@@ -157,7 +175,7 @@ class Files(Changes):
         """Insert rows, replacing those of the same blob."""
         self._insert(
             "INSERT OR REPLACE INTO file (run_id, blob, path, origin, size, mtime_ns, md5, evidence, etag, generation,"
-            " etag_is_own) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " etag_is_own, ctime_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     run.id,
@@ -171,6 +189,7 @@ class Files(Changes):
                     r.etag,
                     r.generation,
                     int(r.etag_is_own),
+                    r.ctime_ns,
                 )
                 for r in rows
             ),

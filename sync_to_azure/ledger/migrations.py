@@ -244,6 +244,9 @@ MIGRATIONS: dict[str, str] = {
             PRIMARY KEY (run_id, path)
         ) WITHOUT ROWID;
     """,
+    "0013_ctime": """
+        ALTER TABLE file ADD COLUMN ctime_ns INTEGER;
+    """,
 }
 
 WORK_SCHEMA = """
@@ -258,7 +261,8 @@ WORK_SCHEMA = """
         blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL, nonce TEXT
     );
     CREATE TABLE IF NOT EXISTS work.sent (
-        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT, nonce TEXT
+        blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT, nonce TEXT,
+        ctime_ns INTEGER
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS work.hold (
         blob TEXT PRIMARY KEY, code TEXT NOT NULL

@@ -12,7 +12,8 @@ from sync_to_azure.model import Evidence
 class FileRow:
     """One line of the manifest. ``blob`` is the name below DEST/RUN/; ``origin`` is ``run`` or ``sheet``.
     ``etag_is_own``: ``evidence`` rests on an answer to a request of our own that named exactly ``etag``: that of our
-    upload, or of reading that version back."""
+    upload, or of reading that version back. ``ctime_ns``: of the file at the source, just before ``md5`` was computed
+    of it; None if that is not known."""
 
     blob: str
     path: bytes
@@ -24,6 +25,7 @@ class FileRow:
     etag: str
     generation: int = 0
     etag_is_own: bool = False
+    ctime_ns: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,14 +47,24 @@ class Verdict:
 
 ROW_COLUMNS = (
     "f.blob, f.path, f.origin, f.size, f.mtime_ns, f.md5, f.evidence, coalesce(f.etag, ''), f.generation,"
-    " f.etag_is_own"
+    " f.etag_is_own, f.ctime_ns"
 )
 """Of a table ``file f``, in the order of ``file_row``."""
-ROW_LENGTH = 10
+ROW_LENGTH = 11
 
 
 def file_row(row: tuple[Any, ...]) -> FileRow:
-    blob, path, origin, size, mtime_ns, md5, evidence, etag, generation, own = row
+    blob, path, origin, size, mtime_ns, md5, evidence, etag, generation, own, ctime_ns = row
     return FileRow(
-        blob, path, origin, size, mtime_ns, md5 or b"", Evidence(evidence), etag, generation, bool(own)
+        blob,
+        path,
+        origin,
+        size,
+        mtime_ns,
+        md5 or b"",
+        Evidence(evidence),
+        etag,
+        generation,
+        bool(own),
+        ctime_ns,
     )

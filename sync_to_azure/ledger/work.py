@@ -131,9 +131,12 @@ class Work:
     def sent(self, rows: Iterable[Sent]) -> None:
         """What an uploader says it sent, with the ETag that stood there before, so that a new one can be told."""
         self._insert(
-            "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag, nonce)"
-            " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4, ?5)",
-            ((sent.blob, int(sent.evidence), sent.md5, sent.etag, sent.nonce) for sent in rows),
+            "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag, nonce, ctime_ns)"
+            " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4, ?5, ?6)",
+            (
+                (sent.blob, int(sent.evidence), sent.md5, sent.etag, sent.nonce, sent.ctime_ns)
+                for sent in rows
+            ),
         )
 
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:

@@ -295,7 +295,7 @@ def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iter
                     continue
         except OSError:
             continue
-        yield Sent(file.blob, Evidence.VALIDATED, hashed.md5)
+        yield Sent(file.blob, Evidence.VALIDATED, hashed.md5, ctime_ns=hashed.ctime_ns)
 
 
 def _clear_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> bool:
@@ -346,7 +346,7 @@ class _Hashes:
 
     def __init__(self, rooms: Rooms, work: Work) -> None:
         self._rooms, self._work = rooms, work
-        self._batch: list[tuple[FileToSend, bytes]] = []
+        self._batch: list[tuple[FileToSend, bytes, int | None]] = []
         self._changed: list[str] = []
         self._unreadable = Few(_log, logging.WARNING, "%s: … and %d more files cannot be read", work.key)
         self.files = 0
@@ -358,7 +358,7 @@ class _Hashes:
             self.files += 1
             self.bytes += file.size
             if hashed.md5 is not None:
-                self._batch.append((file, hashed.md5))
+                self._batch.append((file, hashed.md5, hashed.ctime_ns))
                 if len(self._batch) >= _BATCH:
                     self._flush()
             elif hashed.problem == "share":

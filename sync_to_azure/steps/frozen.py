@@ -49,7 +49,7 @@ def changed_at_source(
     changed = Differences()
     rooms.files.begin_offer(work.run)
     expected: dict[str, bytes] = {}
-    touched: list[FileToSend] = []
+    touched: list[tuple[FileToSend, int | None]] = []
     count = 0
 
     def became_another(file: FileToSend) -> None:
@@ -72,7 +72,7 @@ def changed_at_source(
                 if hashed.problem == "share":
                     raise SourceUnavailable(f"{work.key}: {hashed.file.blob} cannot be read: {hashed.detail}")
                 if hashed.md5 is not None and hashed.md5 == expected.pop(hashed.file.blob):
-                    touched.append(hashed.file)
+                    touched.append((hashed.file, hashed.ctime_ns))
                     count += 1
                 else:
                     became_another(hashed.file)

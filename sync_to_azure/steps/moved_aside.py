@@ -19,6 +19,7 @@ from sync_to_azure.steps import cache_wait, look, removal_clocks, removal_gate, 
 from sync_to_azure.steps.removal_gate import Decision, Fate, Rules
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.unlinking import Below, rename
+from sync_to_azure.tell.terminal import how_many
 
 _log = logging.getLogger(__name__)
 
@@ -57,18 +58,21 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         else:
             put_back(rooms, work, place, problem)
         return
-    rehash = removal_proof.must_rehash(rooms, work)
+    removal_proof.begin(rooms, work)
     looked_twice, too_old = False, 0
     while True:
         rooms.files.clear_try()
         removal_proof.look_again(rooms, work)
-        if rehash:
-            differ = removal_proof.rehashed(rooms, work)
-            if differ:
-                _put_back_for_good(rooms, work, place, differ)
-                return
-            rehash = False
+        read, differ = removal_proof.hashed_again(rooms, work)
+        if differ:
+            _put_back_for_good(rooms, work, place, differ)
+            return
+        if read:
             removal_proof.look_again(rooms, work)
+            moved = removal_proof.still_changed(rooms, work)
+            if moved:
+                _moves(rooms, work, place, moved)
+                return
         cache_wait.wait_out(rooms, work)
         problem, wrong = removal_proof.prove(rooms, work)
         proved = removal_proof.instant(rooms)
@@ -134,6 +138,19 @@ def _not_now(rooms: Rooms, work: Work, place: Place, decision: Decision) -> None
         _stopped(rooms, work, decision.why)
         return
     put_back(rooms, work, place, decision.why)
+
+
+def _moves(rooms: Rooms, work: Work, place: Place, count: int) -> None:
+    """Somebody changes rights or owners at this moment; or the share moves ctime whenever a file is read."""
+    problem = f"{how_many(count, 'file')} changed in some way (rights, owner, attributes) while being read once more"
+    if has_begun(work):
+        _stopped(rooms, work, problem)
+    elif put_back(rooms, work, place, problem):
+        tell(
+            rooms,
+            f"not-removed:{work.key}",
+            f"{work.key} is not removed: {problem}; the next pass reads them again",
+        )
 
 
 def has_begun(work: Work) -> bool:

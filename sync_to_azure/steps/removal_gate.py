@@ -1,8 +1,8 @@
 """May this run be removed? Pure: what was seen again, the manifest and a listing in, the fate of each entry out.
 
 Nothing is unlinked unless every entry of the folder, seen again after it was moved aside, is in the published manifest
-with the same size and mtime, and its blob stands there with the evidence ``validated`` or stronger under the same ETag,
-which was told us in answer to our own upload or reading.
+with the same size, mtime and ctime, and its blob stands there with the evidence ``validated`` or stronger under the
+same ETag, which was told us in answer to our own upload or reading.
 """
 
 from __future__ import annotations
@@ -180,6 +180,8 @@ def _unproved(entry: Entry, row: FileRow, blob: Blob | None) -> str:
         return "not published"
     if (row.size, row.mtime_ns) != (entry.size, entry.mtime_ns):
         return "size or time changed"
+    if row.ctime_ns != entry.ctime_ns:
+        return "changed in some way since it was hashed (ctime)"
     if blob is None or blob.folder_stub:
         return "its blob is missing"
     if len(row.md5) != 16 or (blob.size, blob.md5) != (row.size, row.md5):

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 from sync_to_azure.clock import local_time
+from sync_to_azure.ledger.seen_again import changed_since
 from sync_to_azure.model import Blob, Evidence
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import mounts_below
@@ -46,7 +47,15 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
     count, size = rooms.files.weaker(work.run, Evidence.VALIDATED, own=True)
     if count:
         _log.info("%s: of its blobs %d, %s, would be read back first", work.key, count, human_size(size))
-    _tell_of_rehashing(rooms, work)
+    if not _tell_of_rehashing(rooms, work):
+        count, size = changed_since(rooms.ledger.connection, work.run)
+        if count:
+            _log.info(
+                "%s: %d files, %s, would be read once more first: they changed in some way since they were hashed",
+                work.key,
+                count,
+                human_size(size),
+            )
     _show_each(work, rules, _read_back(removal_proof.seen_again(rooms, work)))
 
 
@@ -103,9 +112,11 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     _show_each(work, rules, _arrived(removal_proof.seen_again(rooms, work)))
 
 
-def _tell_of_rehashing(rooms: Rooms, work: Work) -> None:
-    if removal_proof.must_rehash(rooms, work):
+def _tell_of_rehashing(rooms: Rooms, work: Work) -> bool:
+    must = removal_proof.must_rehash(rooms, work)
+    if must:
         _log.info("%s: its files would be read once more first", work.key)
+    return must
 
 
 def _how_much(decision: removal_gate.Decision) -> str:
@@ -120,7 +131,13 @@ def _arrived(standings: Iterator[Standing]) -> Iterator[Standing]:
         row = standing.row
         if row is not None:
             row = dataclasses.replace(
-                row, md5=md5, evidence=Evidence.VALIDATED, etag="sent", generation=1, etag_is_own=True
+                row,
+                md5=md5,
+                evidence=Evidence.VALIDATED,
+                etag="sent",
+                generation=1,
+                etag_is_own=True,
+                ctime_ns=standing.entry.ctime_ns,
             )
             blob = Blob(row.blob, row.size, md5, "sent")
             standing = dataclasses.replace(standing, row=row, blob=blob)
@@ -128,13 +145,15 @@ def _arrived(standings: Iterator[Standing]) -> Iterator[Standing]:
 
 
 def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
-    """As if what is only listed, or not proved by our own requests, had been read back and found right."""
+    """As if what is only listed, or not proved by our own requests, had been read back and found right; and what may
+    have changed since it was hashed, at the source."""
     for standing in standings:
         row = standing.row
         if row is not None and (row.evidence is Evidence.LISTED or (row.evidence and not row.etag_is_own)):
             row = dataclasses.replace(row, evidence=Evidence.READ_BACK, etag_is_own=True)
-            standing = dataclasses.replace(standing, row=row)
-        yield standing
+        if row is not None:
+            row = dataclasses.replace(row, ctime_ns=standing.entry.ctime_ns)
+        yield dataclasses.replace(standing, row=row)
 
 
 def _show_each(work: Work, rules: Rules, standings: Iterator[Standing]) -> None:

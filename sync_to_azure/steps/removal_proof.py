@@ -8,8 +8,17 @@ from collections.abc import Iterator
 
 from sync_to_azure.errors import SourceUnavailable
 from sync_to_azure.hashing import Hasher
-from sync_to_azure.ledger.seen_again import ADOPTED, CARRIED_EARLY, happened, standings
-from sync_to_azure.model import Entry, Evidence, FileToSend, Kind, Progress
+from sync_to_azure.ledger.seen_again import (
+    ADOPTED,
+    CARRIED_EARLY,
+    READ_AGAIN,
+    changed_since,
+    each_changed_since,
+    happened,
+    reads_again,
+    standings,
+)
+from sync_to_azure.model import Entry, Evidence, FileToSend, Progress
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
 from sync_to_azure.source import mounts_below
 from sync_to_azure.steps import azcopy_record, carry, ended, look, publish, read_back
@@ -21,6 +30,9 @@ from sync_to_azure.walk import walk
 _log = logging.getLogger(__name__)
 
 _EVERYTHING = ExcludeRules(())
+_BATCH = 500
+_KEPT_EVERY = 5.0
+"""Seconds: what was read once more is written down so often, and is not read again by a pass that goes on."""
 
 
 def look_again(rooms: Rooms, work: Work) -> None:
@@ -115,27 +127,60 @@ def must_rehash(rooms: Rooms, work: Work) -> bool:
     return rooms.settings.remove_rehash or any(known)
 
 
-def rehashed(rooms: Rooms, work: Work) -> list[str]:
-    """``remove-rehash``: read every file of the manifest that was seen again; those whose bytes are others."""
+def begin(rooms: Rooms, work: Work) -> None:
+    """Where all of it must be read once more, no earlier reading counts; an interrupted one goes on."""
+    each_time = rooms.settings.remove_rehash
+    if must_rehash(rooms, work) and not reads_again(rooms.ledger.connection, work.run, each_time):
+        rooms.files.doubt_ctimes(work.run)
+        rooms.ledger.append_event(work.run, rooms.clock.now(), READ_AGAIN, {})
+
+
+def hashed_again(rooms: Rooms, work: Work) -> tuple[int, list[str]]:
+    """Read those files whose ctime, as just seen, is not that of their hash: written to under the same size and time,
+    or only touched (rights, owner, attributes). How many were read; those that hold other bytes than were published.
+    What is the same is kept with its ctime, file by file, so that an interrupted reading goes on where it was.
+    """
+    connection = rooms.ledger.connection
+    total, size = changed_since(connection, work.run)
+    if not total:
+        return 0, []
     expected: dict[str, bytes] = {}
     differ: list[str] = []
-    count = size = 0
+    same: list[tuple[FileToSend, int | None]] = []
+    count = done = 0
+    kept_at = rooms.clock.monotonic()
 
     def published() -> Iterator[FileToSend]:
-        for standing in seen_again(rooms, work):
-            entry, row = standing.entry, standing.row
-            if row is not None and entry.kind is Kind.FILE:
-                expected[row.blob] = row.md5
-                yield FileToSend(entry.path, row.blob, entry.size, entry.mtime_ns)
+        for file, md5 in each_changed_since(connection, work.run):
+            expected[file.blob] = md5
+            yield file
+
+    def keep() -> None:
+        nonlocal kept_at
+        rooms.files.set_ctimes(work.run, same)
+        same.clear()
+        kept_at = rooms.clock.monotonic()
 
     with Hasher(work.root, published(), rooms.settings.source_readers) as hasher:
         while not hasher.finished:
             for hashed in hasher.drain(0.2):
-                count, size = count + 1, size + hashed.file.size
+                count, done = count + 1, done + hashed.file.size
+                right = expected.pop(hashed.file.blob)
                 if hashed.problem == "share":
                     raise SourceUnavailable(f"{work.key}: {hashed.file.blob} cannot be read: {hashed.detail}")
-                if hashed.md5 != expected.pop(hashed.file.blob):
+                if hashed.md5 == right:
+                    same.append((hashed.file, hashed.ctime_ns))
+                elif hashed.problem != "changed":
+                    # What changes at this very moment shows in the next look, by its size or time.
                     differ.append(f"{hashed.file.blob} ({hashed.detail or hashed.problem or 'other bytes'})")
-            rooms.progress(work, Progress(work.key, "reading once more", count, 0, size))
+                if len(same) >= _BATCH or rooms.clock.monotonic() - kept_at >= _KEPT_EVERY:
+                    keep()
+            rooms.progress(work, Progress(work.key, "reading once more", count, total, done, size))
+    keep()
     _log.info("%s: %d files were read once more, %d differ", work.key, count, len(differ))
-    return differ
+    return count, differ
+
+
+def still_changed(rooms: Rooms, work: Work) -> int:
+    """How many files, by the look just taken, changed in some way after they were hashed."""
+    return changed_since(rooms.ledger.connection, work.run)[0]

@@ -24,6 +24,7 @@ from sync_to_azure.steps import (
     removal_preview,
     removal_proof,
     sheets,
+    words,
 )
 from sync_to_azure.steps.moved_aside import tell
 from sync_to_azure.steps.removal_gate import DAY, Publication
@@ -157,7 +158,8 @@ def remove(rooms: Rooms, work: Work) -> None:
         if reason:
             tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")
             return
-    rooms.must_hold_lock()
+    # Somebody may have held it in that time, as restore does before it writes into this folder.
+    words.go_on(rooms, work)
     assert work.folder is not None
     aside = os.fsencode(ASIDE_PREFIX) + work.folder.name
     rooms.set_state(work, State.REMOVING, Reason("moved-aside", {}))

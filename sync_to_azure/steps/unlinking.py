@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from sync_to_azure.clock import Times, mtime_ns
+from sync_to_azure.clock import ctime_ns, mtime_ns
 from sync_to_azure.files import fresh
 from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.model import Entry, Kind
@@ -25,6 +25,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _ENTRY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _REPLACED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EISDIR})
+
+Status = os.stat_result | fresh.Status
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,6 +61,8 @@ class Below:
             raise
         self._path: tuple[bytes, ...] = ()
         self._handle = self._root
+        self._linked: set[int] = set()
+        """Inodes of which we unlinked one name: that moved their ctime."""
         self._mount = mount_number(self._main)
         try:
             self._refuse_mount(self._root)
@@ -106,9 +110,12 @@ class Below:
             parent, _, name = entry.path.rpartition(b"/")
             try:
                 handle = self._open(parent)
-                if is_as_seen(self._look(handle, name, entry), entry):
+                status = self._look(handle, name, entry)
+                if is_as_seen(status, entry, status.st_ino in self._linked):
                     os.unlink(name, dir_fd=handle)
                     outcome.unlinked += 1
+                    if status.st_nlink > 1:
+                        self._linked.add(status.st_ino)
                 else:
                     outcome.changed += 1
             except FileNotFoundError:
@@ -122,7 +129,7 @@ class Below:
                     break
         return outcome
 
-    def _look(self, folder: int, name: bytes, entry: Entry) -> Times:
+    def _look(self, folder: int, name: bytes, entry: Entry) -> Status:
         """The last one. The folder comes first: the client may still know the name as that of another file."""
         if not self._looks_fresh:
             return os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -208,10 +215,13 @@ def _opened(folder: int, name: bytes, is_file: bool) -> int:
     return os.open(name, _ENTRY, dir_fd=folder)
 
 
-def is_as_seen(status: Times, entry: Entry) -> bool:
-    """Is it still what the walk saw? Of links and special files the walk notes no size."""
+def is_as_seen(status: Status, entry: Entry, links_went: bool = False) -> bool:
+    """Is it still what the walk saw? Of links and special files the walk notes no size; of what is not uploaded no
+    ctime. ``links_went``: we unlinked another name of the same file."""
     mode = status.st_mode
     if stat.S_ISDIR(mode) or mtime_ns(status) != entry.mtime_ns:
+        return False
+    if entry.kind is Kind.FILE and not links_went and ctime_ns(status) != entry.ctime_ns:
         return False
     if entry.kind in (Kind.SYMLINK, Kind.SYMLINK_OUTSIDE):
         return stat.S_ISLNK(mode)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from sync_to_azure.clock import ctime_ns
 from sync_to_azure.errors import (
     BlobMissing,
     BlobRefused,
@@ -250,14 +251,15 @@ class _Session:
         self._cores.together()
         outcome: Sent | SyncError | None = None
         try:
-            body = self._read_small(file)
-            if body is not None:
-                outcome = self._put_whole(file, body)
+            read = self._read_small(file)
+            if read is not None:
+                outcome = self._put_whole(file, *read)
         except Exception as error:
             outcome = _as_ours(file.blob, error)
         self._done.put((file, outcome))
 
-    def _read_small(self, file: FileToSend) -> bytes | None:
+    def _read_small(self, file: FileToSend) -> tuple[bytes, int] | None:
+        """And the file's ctime before that."""
         with self._reading:
             opened = self._opened(file)
             if opened is None:
@@ -267,14 +269,16 @@ class _Session:
                 if not as_seen(status, file):
                     return None
                 body = read_whole(handle, file.size)
-                return body if len(body) == file.size and as_seen(os.fstat(handle), file) else None
+                if len(body) != file.size or not as_seen(os.fstat(handle), file):
+                    return None
+                return body, ctime_ns(status)
             finally:
                 os.close(handle)
 
-    def _put_whole(self, file: FileToSend, body: "memoryview | bytes") -> Sent:
+    def _put_whole(self, file: FileToSend, body: "memoryview | bytes", ctime: int) -> Sent:
         md5 = hashlib.md5(body, usedforsecurity=False).digest()
         etag = self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
-        return Sent(file.blob, Evidence.VALIDATED, md5, etag)
+        return Sent(file.blob, Evidence.VALIDATED, md5, etag, ctime_ns=ctime)
 
     def _opened(self, file: FileToSend) -> tuple[int, os.stat_result] | None:
         """None: it is gone, or something else took its place."""
@@ -295,13 +299,13 @@ class _Session:
             if not as_seen(status, file):
                 self._done.put((file, None))
             elif file.size <= blocks.SINGLE_PUT:
-                self._read_middling(file, handle)
+                self._read_middling(file, handle, ctime_ns(status))
             else:
-                self._read_large(file, handle)
+                self._read_large(file, handle, ctime_ns(status))
         finally:
             os.close(handle)
 
-    def _read_middling(self, file: FileToSend, handle: int) -> None:
+    def _read_middling(self, file: FileToSend, handle: int, ctime: int) -> None:
         buffer = self._buffers.take(blocks.BLOCK, file.size)
         body = self._buffers.filled(handle, buffer, file.size)
         if len(body) != file.size or not as_seen(os.fstat(handle), file):
@@ -313,7 +317,7 @@ class _Session:
             self._cores.apart()
             outcome: Sent | SyncError
             try:
-                outcome = self._put_whole(file, body)
+                outcome = self._put_whole(file, body, ctime)
             except Exception as error:
                 outcome = _as_ours(file.blob, error)
             self._buffers.give_back(buffer)
@@ -321,7 +325,7 @@ class _Session:
 
         self._tasks.put(send)
 
-    def _read_large(self, file: FileToSend, handle: int) -> None:
+    def _read_large(self, file: FileToSend, handle: int, ctime: int) -> None:
         """Blocks go out while the next are read; the list of blocks is written when all are there."""
         with contextlib.suppress(OSError):
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_SEQUENTIAL)
@@ -352,7 +356,7 @@ class _Session:
             return
         md5 = whole.digest()
         etag = self._calls.put_block_list(blob, blocks.block_list(ids), md5)
-        self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5, etag)))
+        self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5, etag, ctime_ns=ctime)))
 
     def _block_sender(
         self,

@@ -42,7 +42,7 @@ class Bench:
         self.files.set_md5s(
             self.run,
             [
-                (FileToSend(name.encode(), name, len(text), mtime_ns), md5(text))
+                (FileToSend(name.encode(), name, len(text), mtime_ns), md5(text), 3)
                 for name, text in files.items()
             ],
         )

@@ -284,7 +284,7 @@ def test_rows_may_be_written_while_pages_are_read(bench: Bench) -> None:
     for file in bench.files.without_md5(bench.run):
         seen.append(file.blob)
         if len(seen) % 500 == 0:
-            bench.files.set_md5s(bench.run, [(file, b"m" * 16)])
+            bench.files.set_md5s(bench.run, [(file, b"m" * 16, 3)])
         if len(seen) == 700:
             bench.files.note_unreadable(bench.run, FileToSend(b"00650", "00650", 1, 1), "no")
             bench.files.note_unreadable(bench.run, FileToSend(b"04400", "04400", 1, 1), "no")

@@ -40,7 +40,11 @@ def standings(draw: st.DrawFn) -> Standing:
     """Mostly right; each fact wrong now and then, independent of the others."""
     path = draw(st.sampled_from(PATHS))
     entry = Entry(
-        path.encode(), draw(few(*[Kind.FILE] * 8, *Kind)), draw(few(5, 5, 5, 6)), draw(few(7, 7, 7, 8))
+        path.encode(),
+        draw(few(*[Kind.FILE] * 8, *Kind)),
+        draw(few(5, 5, 5, 6)),
+        draw(few(7, 7, 7, 8)),
+        ctime_ns=draw(few(9, 9, 9, 10)),
     )
     row = FileRow(
         blob=path,
@@ -53,6 +57,7 @@ def standings(draw: st.DrawFn) -> Standing:
         etag=draw(few("e1", "e1", "e1", "e2", "")),
         generation=draw(few(1, 2, 3, 0)),
         etag_is_own=draw(few(True, True, True, False)),
+        ctime_ns=draw(few(9, 9, 9, None)),
     )
     blob = Blob(path, draw(few(5, 5, 5, 6)), draw(few(MD5S[0], MD5S[0], MD5S[0], MD5S[1], None)), "e1")
     if draw(few(*[False] * 9, True)):
@@ -84,7 +89,7 @@ def is_proved(standing: Standing) -> bool:
     )
     if entry.kind is not Kind.FILE or row is None or not in_the_manifest or blob is None or blob.folder_stub:
         return False
-    same_file = (row.size, row.mtime_ns) == (entry.size, entry.mtime_ns)
+    same_file = (row.size, row.mtime_ns, row.ctime_ns) == (entry.size, entry.mtime_ns, entry.ctime_ns)
     same_bytes = row.md5 == blob.md5 == MD5S[0] and blob.size == row.size
     stands = row.etag == blob.etag != "" and row.evidence in (Evidence.VALIDATED, Evidence.READ_BACK)
     return same_file and same_bytes and stands and row.etag_is_own
