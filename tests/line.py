@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import http.client
 import http.server
+import io
 import socket
 import struct
 import threading
@@ -65,6 +66,7 @@ LOSE = "forwarded, and the answer lost"
 HALF = "forwarded, and half of the answer's head"
 HALF_BODY = "forwarded, and half of the answer's body"
 TWICE = "forwarded twice"
+DRIP = "forwarded, and the answer comes byte by byte"
 RESET = "half of the body read, and the line reset"
 Act = collections.abc.Callable[[Request], "Answer | str | None"]
 """It may also wait, which holds the request back."""
@@ -110,6 +112,8 @@ class Line:
         self.answered: list[tuple[str, int]] = []
         self.released = threading.Event()
         self.bytes_a_second: float | None = None
+        self.drip = 1.0
+        """Seconds between two bytes of an answer that drips."""
         self._handler = type("Handler", (handler or LineHandler,), {"wire": self})
         self._placeholder: socket.socket | None = None
         self._port = 0
@@ -205,11 +209,25 @@ class LineHandler(http.server.BaseHTTPRequestHandler):
         elif what == HALF:
             self.wfile.write(b"HTTP/1.1 201 Crea")
             self._end()
+        elif what == DRIP:
+            self._drip(status, headers, content)
         elif what == HALF_BODY:
             self.say(status, headers, content, len(content) // 2)
             self._end()
         else:
             self.say(status, headers, content)
+
+    def _drip(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        """Until all is said or whoever asked is gone."""
+        whole, line = io.BytesIO(), self.wfile
+        self.wfile = whole
+        self.say(status, headers, content)
+        self.wfile = line
+        for byte in whole.getvalue():
+            if self.wire.released.wait(self.wire.drip):
+                break
+            self.wfile.write(bytes([byte]))
+        self._end()
 
     def upstream(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         return forward(self.wire.upstream, request)

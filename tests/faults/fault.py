@@ -23,7 +23,8 @@ class Fault:
     be said where the code is not 0 (``told``: whatever the code). ``remove`` and ``shapes``: in which worlds it can
     strike. ``thorough``: it is found by --thorough only. ``again``: another pass of this kind while it still stands.
     ``alone``: nothing else would come to strike beside it. ``expires``: it strikes when AzCopy's credentials have
-    expired, as a removal waits for that.
+    expired, as a removal waits for that. ``instants``: named ones at which it can strike; the short form of the matrix
+    takes the first, otherwise chance chooses (``world.instant``).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Fault:
     again: tuple[str, ...] | None = None
     alone: bool = False
     expires: bool = False
+    instants: tuple[str, ...] = ()
 
 
 class Some:

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import collections.abc
 
-from tests.faults import links, machine, network, source, writers
+from tests.faults import (
+    clocks,
+    forged,
+    late,
+    late_files,
+    links,
+    locks,
+    looks,
+    machine,
+    network,
+    rivals,
+    sheets,
+    source,
+    writers,
+)
 from tests.faults.fault import Fault
 
 CLASSES: collections.abc.Mapping[str, tuple[Fault, ...]] = {
     "network": network.FAULTS,
     "machine": machine.FAULTS,
     "source": source.FAULTS,
-    "other-writer": writers.FAULTS,
+    "other-writer": writers.FAULTS + forged.FAULTS + rivals.FAULTS,
+    "late-request": late.FAULTS,
     "link": links.FAULTS,
+    "lock": locks.FAULTS,
+    "look": looks.FAULTS,
+    "clock": clocks.FAULTS,
+    "late-file": late_files.FAULTS,
+    "sheet": sheets.FAULTS,
 }
 SECOND_ROUND = tuple(name for name in CLASSES if name not in ("network", "machine", "source"))
 """Another writer, a link, a late request: what spoilt requests and files alone do not show. Has a table of its own."""

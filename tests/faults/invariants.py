@@ -76,6 +76,8 @@ def _of_run(world: World, run: str) -> list[str]:
         etag = etags.get(f"{run}/{path}")
         if etag is None or world.watch.digest_of(f"{run}/{path}", etag) != wanted:
             problems.append(f"{run}: blob {path} is not as the manifest says")
+    if run in world.not_ours:
+        return problems
     here = (world.disk / run).exists()
     state = state_of(world, run)
     # A ledger that was set back, or lost, after the source was removed never hears of the run again.

@@ -68,15 +68,18 @@ class SmallDisk:
 
 
 class Share:
-    """``folder`` shows what ``source`` holds, through FUSE (share.py); ``fail``: it answers as a share that is gone."""
+    """``folder`` shows what ``source`` holds, through FUSE (share.py); ``fail``: it answers as a share that is gone.
+    ``kept``: seconds for which its client answers looks by itself."""
 
-    def __init__(self, source: pathlib.Path, folder: pathlib.Path, control: pathlib.Path) -> None:
+    def __init__(
+        self, source: pathlib.Path, folder: pathlib.Path, control: pathlib.Path, kept: int = 0
+    ) -> None:
         self.folder = folder
         self._control = control
         self._struck = control.with_name(control.name + "-struck")
         self.heal()
         program = pathlib.Path(__file__).with_name("share.py")
-        self._mounted = Mounted(program, source, folder, control)
+        self._mounted = Mounted(program, source, folder, control, kept)
         self.close = self._mounted.close
 
     def fail(self, error: int, after: int, operations: str = "read lookup getattr open readdir") -> None:

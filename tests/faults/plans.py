@@ -58,7 +58,11 @@ def fit(one: Fault, other: Fault) -> bool:
 
 
 def plan_for(
-    seed: str, faults: collections.abc.Sequence[Fault], chance: random.Random, uploader: str = ""
+    seed: str,
+    faults: collections.abc.Sequence[Fault],
+    chance: random.Random,
+    uploader: str = "",
+    instant: str = "",
 ) -> Plan:
     uploaders = [each for each in ("native", "azcopy") if all(each in fault.uploaders for fault in faults)]
     if uploader not in uploaders:
@@ -69,6 +73,5 @@ def plan_for(
     remove = chance.random() < 0.5 if not removes else bool(removes.pop())
     mount = next((fault.mount for fault in faults if fault.mount), "plain")
     disk = next((fault.disk for fault in faults if fault.disk), "")
-    return Plan(
-        seed, tuple(fault.name for fault in faults), uploader, chance.choice(shapes), remove, mount, disk
-    )
+    shape = chance.choice(shapes)
+    return Plan(seed, tuple(fault.name for fault in faults), uploader, shape, remove, mount, disk, instant)

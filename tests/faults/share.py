@@ -1,7 +1,8 @@
-"""A folder seen through FUSE that fails when told: share.py FOLDER MOUNT_POINT CONTROL_FILE
+"""A folder seen through FUSE that fails when told: share.py FOLDER MOUNT_POINT CONTROL_FILE [SECONDS]
 
 CONTROL_FILE is JSON: nothing, or which ``operations`` fail with which ``errno`` when ``after`` of them have passed;
-a file CONTROL_FILE-struck is made when the first has failed. mounts.py starts it, with the system's Python.
+a file CONTROL_FILE-struck is made when the first has failed. Its client keeps what it was told for SECONDS. mounts.py
+starts it, with the system's Python.
 """
 
 from __future__ import annotations
@@ -41,5 +42,7 @@ class Failing(PassThrough):
 
 
 if __name__ == "__main__":
-    given_folder, mount_point, given_control = sys.argv[1:]
-    serve(Failing(given_folder, given_control), mount_point)
+    given_folder, mount_point, given_control, *seconds = sys.argv[1:]
+    share = Failing(given_folder, given_control)
+    share.kept = int(seconds[0]) if seconds else 0
+    serve(share, mount_point)

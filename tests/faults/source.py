@@ -103,6 +103,18 @@ def _reached_after_verdict(
     return _acting(world, Some(world, fits), do)
 
 
+def behind_the_last_walk(
+    world: World, name: str, do: collections.abc.Callable[[], None]
+) -> contextlib.ExitStack:
+    """When the run stands aside and was walked again, before one of its files is unlinked: not the very first one."""
+    action: Action = lambda process: do()
+    stack = contextlib.ExitStack()
+    fragment, number = ("0.bcl", 1) if not name.endswith("0.bcl") else ("removing-R", 1)
+    event = "os.remove" if fragment == "0.bcl" else "os.rename"
+    stack.enter_context(world.points.at(event, fragment, action, number))
+    return stack
+
+
 def _acting(world: World, some: Some, do: collections.abc.Callable[[], None]) -> contextlib.ExitStack:
     def act(request: Request) -> None:
         if some(request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -12,11 +13,12 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from tests.faults import faults, invariants, links, plans, trial, writers
+from tests.faults import clocks, faults, invariants, links, plans, rivals, sheets, trial
+from tests.faults.fault import acting
 from tests.faults.faults import TABLE
 from tests.faults.storage import digest_of, forge, put
 from tests.faults.world import Plan, World
-from tests.line import Request
+from tests.line import DRIP, Request
 
 
 @pytest.fixture
@@ -185,6 +187,78 @@ def test_what_was_moved_out_of_the_main_folder_is_not_lost(world: World) -> None
     assert invariants.nothing_lost(world) == []
 
 
+def of_shape(
+    shape: str, azurite: Azurite, container: ContainerClient, folder: pathlib.Path
+) -> contextlib.AbstractContextManager[World]:
+    return World(Plan("by hand", (), "native", shape, False), folder / "w", azurite, container)
+
+
+def test_a_sheet_that_is_none_below_a_marker(
+    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path
+) -> None:
+    """A snapshot of the one before it is enough that it is not lost."""
+    with of_shape("sheet", azurite, container, tmp_path) as world:
+        seen = sheets.Sheets(world)
+        assert world.run().code == 0
+        assert seen.kept() == seen.true() == []
+        blob = container.get_blob_client("R/SampleSheet.csv")
+        blob.create_snapshot()
+        put(container, "R/SampleSheet.csv", b"\x00encrypted")
+        assert seen.kept() == [] and len(seen.true()) == 1
+        put(container, "OTHER/SampleSheet.csv", b"\x00encrypted")
+        [lost] = seen.kept()
+        assert lost.startswith("lost: sheet") and lost.endswith("of OTHER")
+
+
+def test_a_rival_s_run_that_is_lost_or_mixed_with_ours(published: World) -> None:
+    rival = rivals.Rival(published)
+    assert rival.lost() == rival.mixed() == [] and not rival.has_won
+    assert rival.run() == 1, "it is ours"
+    assert rival.lost() == rival.mixed() == []
+    theirs = rival.main / "R" / "own.txt"
+    content = theirs.read_bytes()
+    theirs.unlink()
+    assert rival.lost() == ["lost: own.txt of the rival's R"]
+    rows = (published.watch.get("R.files.jsonl") or b"").splitlines()
+    row = json.loads(rows[0]) | {"path": "own.txt", "md5": hashlib.md5(content).hexdigest()}
+    put(published.container, "R.files.jsonl", b"\n".join([*rows, json.dumps(row).encode()]))
+    assert rival.mixed() == ["our R is published with the rival's ['own.txt']"]
+
+
+def test_a_run_with_another_name_as_its_own_is_another_flow_s(world: World) -> None:
+    world.rename("R", "R-2")
+    assert world.runs == ["OTHER", "R-2"] and invariants.nothing_lost(world) == []
+    assert world.run().code == 0
+    assert all_problems(world) == []
+
+
+def test_a_source_removed_while_clocks_are_wrong(world: World) -> None:
+    check = clocks.stays(world)
+    assert check() == []
+    (world.disk / "R").rename(world.disk / ".sync_to_azure-removing-R")
+    assert check() == []
+    (world.disk / "OTHER").rename(world.folder / "gone")
+    assert check() == ["OTHER was removed while clocks are wrong"]
+
+
+def test_an_answer_that_drips(published: World) -> None:
+    published.line.drip = 0.001
+    with (
+        acting(published, lambda request: DRIP),
+        ContainerClient(
+            published.line.endpoint, str(published.container.container_name), credential=Azurite.key
+        ) as through,
+    ):
+        assert through.download_blob("R.sync").readall() == published.watch.get("R.sync")
+
+
+def test_a_late_file_is_found_by_an_hour(published: World) -> None:
+    published.write("R", {"Data/L001/late.bcl": b"late"})
+    published.an_hour_passes()
+    assert published.run().code == 0
+    assert all_problems(published) == []
+
+
 def test_a_forged_blob_is_listed_with_the_right_md5(published: World) -> None:
     right = published.watch.get("R/RunInfo.xml") or b""
     forge(published.container, "R/RunInfo.xml", b"x" * len(right), hashlib.md5(right).digest())
@@ -194,9 +268,10 @@ def test_a_forged_blob_is_listed_with_the_right_md5(published: World) -> None:
 
 def test_classes() -> None:
     assert faults.of(()) == TABLE and faults.of(("link",)) == links.FAULTS
-    for number in range(60):
+    chosen = faults.of(("link", "other-writer"))
+    for number in range(90):
         plan = plans.plan(1, number, classes=("link", "other-writer"))
-        assert any(faults.BY_NAME[name] in (*links.FAULTS, *writers.FAULTS) for name in plan.faults), plan
+        assert any(faults.BY_NAME[name] in chosen for name in plan.faults), plan
 
 
 def test_the_table() -> None:

@@ -189,6 +189,8 @@ class Trial:
         problems = [""]
         while problems and self.healed_after < _HEALING:
             self._wait()
+            for each in world.before_healing:
+                each()
             # What others did to blobs is found by a thorough look only; a removal comes in a pass after it.
             arguments = ("--thorough",) if thorough and self.healed_after % 2 == 1 else ()
             world.expire_credentials()

@@ -36,6 +36,12 @@ class Truth:
             self.owed.get((run, path), set()).discard(was)
             self.note(f"{run}/{path}: {why}; its bytes {was[:8]} are owed no more")
 
+    def renamed(self, run: str, new: str) -> None:
+        with self.lock:
+            self.owed = {(new if of == run else of, path): owed for (of, path), owed in self.owed.items()}
+            self.now[new] = self.now.pop(run)
+            self.note(f"{run} is named {new} now")
+
     def gone(self, run: str, path: str) -> None:
         """Nothing of this name is at the source any more."""
         with self.lock:

@@ -33,6 +33,8 @@ ASIDE = ".sync_to_azure-removing-"
 SHAPES = ("small", "blocks", "sheet", "growth", "family")
 PARAMETERS = "runParameters.xml"
 """What a run of the shape ``family`` is recognised by, besides RunInfo.xml: no fault strikes both."""
+CACHED = 3
+"""Seconds for which a cached share answers looks by itself."""
 HUNG_AFTER = 400.0
 """Seconds; the longest pass that was seen took 40, on a machine that was not slow."""
 
@@ -42,8 +44,9 @@ LARGE = 17 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is tried, all that is needed to try it again. ``mount``: plain, bound or share; ``disk``: what lies on a
-    small disk (state, log or plans), or an empty string."""
+    """What is tried, all that is needed to try it again. ``mount``: plain, bound, share, or cached (a share whose
+    client answers looks from its cache); ``disk``: what lies on a small disk (state, log or plans), or an empty string;
+    ``instant``: when the fault strikes, or an empty string where chance decides."""
 
     seed: str
     faults: tuple[str, ...]
@@ -52,6 +55,7 @@ class Plan:
     remove: bool
     mount: str = "plain"
     disk: str = ""
+    instant: str = ""
 
     def __str__(self) -> str:
         return (
@@ -84,6 +88,8 @@ class World:
         self.watch = Watch(container, self.truth)
         self.struck: set[str] = set()
         self.found_by_thorough = False
+        self.not_ours: set[str] = set()
+        """Runs that another flow published; their sources are not in this main folder."""
         self.credentials_expired = False
         self.once: dict[str, list[bytes]] = {}
         """By path: what files held before each fault that changed them."""
@@ -97,6 +103,8 @@ class World:
         """What must hold after each pass, besides the invariants; faults add theirs."""
         self.final_checks: list[collections.abc.Callable[[], list[str]]] = []
         """What must hold when all is right again."""
+        self.before_healing: list[collections.abc.Callable[[], None]] = []
+        """Called before each pass when the faults are lifted."""
         self.on_end: list[collections.abc.Callable[[Outcome], None]] = []
         self.tasks: "queue.SimpleQueue[collections.abc.Callable[[], None]]" = queue.SimpleQueue()
         self.on_start: list[collections.abc.Callable[[subprocess.Popen[str]], None]] = []
@@ -121,8 +129,9 @@ class World:
             self.disk.mkdir()
         if self.plan.mount == "bound":
             self.bound = Bound(self.disk, self.main)
-        elif self.plan.mount == "share":
-            self.share = Share(self.disk, self.main, self.folder / "control")
+        elif self.plan.mount in ("share", "cached"):
+            seconds = CACHED if self.plan.mount == "cached" else 0
+            self.share = Share(self.disk, self.main, self.folder / "control", seconds)
         if self.plan.disk:
             # AzCopy's folder must have 64 MiB.
             self.small = SmallDisk(self.folder / self.plan.disk, 100 if self.plan.disk == "plans" else 8)
@@ -181,12 +190,21 @@ class World:
         if self.plan.shape in ("small", "sheet", "family"):
             self.write("OTHER", {"Data/1.bcl": self.noise(500), FLAG: b"done\n"} | of_its_family)
         if self.plan.shape == "sheet":
-            self.write("R", {"SampleSheet.csv": self.noise(200)})
+            self.write("R", {"SampleSheet.csv": self.sample_sheet()})
             for run in ("R", "OTHER"):
-                self.sheet(run, self.noise(150))
+                self.sheet(run, self.sample_sheet())
 
     def noise(self, most: int) -> bytes:
         return self.chance.randbytes(self.chance.randint(20, most))
+
+    def sample_sheet(self) -> bytes:
+        """One that can be parsed, with an index of its own."""
+        index = "".join(self.chance.choices("ACGT", k=10))
+        return f"[Header]\nDate,2026-11-22\n[Data]\nSample_ID,index\nS1,{index}\n".encode()
+
+    def instant(self, *names: str) -> str:
+        """The plan's, where it names one of these."""
+        return self.plan.instant if self.plan.instant in names else self.chance.choice(names)
 
     @property
     def runs(self) -> list[str]:
@@ -246,6 +264,12 @@ class World:
                 self.truth.destroyed(run, name, was, why)
             self.truth.written(run, name, content)
 
+    def rename(self, run: str, new: str) -> None:
+        """A person gives our run another name, as its own is another flow's at the destination."""
+        (self.disk / run).rename(self.disk / new)
+        self.truth.renamed(run, new)
+        self.not_ours.add(run)
+
     @property
     def away(self) -> pathlib.Path:
         """Where parts of runs lie that somebody moved out of the main folder: ``away/RUN/PATH``."""
@@ -300,8 +324,11 @@ class World:
 
     # The command
 
-    def start(self, *arguments: str, state: str = "ledger.sqlite") -> "subprocess.Popen[str]":
-        config = dict(self.config)
+    def start(
+        self, *arguments: str, state: str = "ledger.sqlite", **other: object
+    ) -> "subprocess.Popen[str]":
+        """``state``: name of the ledger; ``other``: keys of the configuration, with _ for -."""
+        config = dict(self.config) | {name.replace("_", "-"): value for name, value in other.items()}
         config["state-file"] = self.folder / "state" / state
         path = self.folder / f"{state}.cfg"
         path.write_text("".join(f"{key} = {value}\n" for key, value in config.items()), encoding="utf-8")
@@ -362,6 +389,14 @@ class World:
             address = f"file:{ledger}?mode=rw"
             with contextlib.closing(sqlite3.connect(address, uri=True, timeout=60)) as connection, connection:
                 connection.execute("UPDATE azcopy_job SET expires = 1")
+
+    def an_hour_passes(self) -> None:
+        """As if all that is on record of published runs were an hour older: their folders are due to be scanned."""
+        ledger = self.folder / "state" / "ledger.sqlite"
+        with contextlib.suppress(sqlite3.Error):
+            address = f"file:{ledger}?mode=rw"
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=60)) as connection, connection:
+                connection.execute("UPDATE run SET scanned_at = scanned_at - 3600")
 
     def azcopies(self) -> list[int]:
         """Process ids of AzCopy jobs of this world."""

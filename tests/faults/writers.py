@@ -97,7 +97,61 @@ def over_our_blocks(world: World, fault: Fault) -> Armed:
         yield
 
 
+@contextlib.contextmanager
+def foreign_blocks(world: World, fault: Fault) -> Armed:
+    """Another tool has left blocks, under IDs of another length, which the service takes no others beside; when we
+    clear them, somebody has made a blob there, which must stay."""
+    chosen = [
+        name
+        for name in ("R/Data/large.raw", "R/RunInfo.xml", "R/Data/L001/1.bcl")
+        if world.chance.random() < 0.7
+    ] or ["R/Data/large.raw"]
+    for name in chosen:
+        world.container.get_blob_client(name).stage_block(world.chance.choice(("x", "others")), b"foreign")
+    meanwhile = world.chance.random() < 0.3
+    problems: list[str] = []
+    theirs: dict[str, str] = {}
+
+    def act(request: Request) -> None:
+        if request.writes and request.blob in chosen:
+            world.strike(fault.name)
+        if _clears(request) and meanwhile and request.blob not in theirs:
+            theirs[request.blob] = put(world.container, request.blob, b"of somebody else")
+
+    def answered(request: Request, status: int) -> None:
+        if _clears(request) and status == 201 and request.blob in theirs:
+            problems.append(f"{request.blob}, which somebody else made, was emptied")
+
+    world.answered.append(answered)
+    world.checks.append(lambda: problems)
+    with acting(world, act):
+        yield
+    world.answered.remove(answered)
+
+
+def _clears(request: Request) -> bool:
+    """A list of no blocks drops all that are not committed."""
+    return request.kind == "PUT blocklist" and b"<Latest>" not in request.body
+
+
 FAULTS = (
+    Fault(
+        "zeros under the IDs of our blocks",
+        over_our_blocks,
+        {-9, 0, 1},
+        _HELD_BYTES,
+        uploaders=("native",),
+        shapes=("blocks",),
+        alone=True,
+    ),
+    Fault(
+        "blocks of another tool",
+        foreign_blocks,
+        {0, 1},
+        f"{WORDS}|not sent|answers 400",
+        uploaders=("native",),
+        shapes=("blocks",),
+    ),
     Fault("a blob of somebody else, between our listing and our commit", before_our_commit, {0, 1}, WORDS),
     Fault(
         "a blob of somebody else, between our commit and the listing", after_our_commit, {0, 1}, _HELD_BYTES
