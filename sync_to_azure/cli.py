@@ -251,7 +251,8 @@ def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None
     """Bring a published run back, each file proved against its manifest.
 
     FILE is a path below the run, a folder, or a pattern in quotes; without one all files are brought back. Started
-    again, it goes on: what is there and right is kept. Needs no main folder and no state file.
+    again, it goes on: what is there and right is kept. Needs no main folder and no state file; into the main folder of
+    a flow that removes runs, the run is held first.
     Exit code 0 if all that was asked for is there and proved, 1 if something is not.
     """
     from sync_to_azure.commands import restore as work

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from sync_to_azure.errors import ConfigurationError
@@ -127,23 +127,29 @@ def _places(path: Path) -> list[Path]:
 
 def is_within(path: Path, folder: Path) -> str:
     """ "same", "below", or an empty text. Both are real paths."""
-    if path == folder:
-        return "same"
+    relative = relative_to(path, folder)
+    if relative is None:
+        return ""
+    return "below" if relative.parts else "same"
+
+
+def relative_to(path: Path, folder: Path) -> PurePath | None:
+    """Where ``path`` is in ``folder``, also through another mount of it; None if it is not. Both are real paths."""
     if path.is_relative_to(folder):
-        return "below"
+        return path.relative_to(folder)
     # Another mount of the same folder, of one above it, or of one in it.
     try:
         there = os.stat(folder)
     except OSError:
-        return ""
+        return None
     for above in (path, *path.parents):
         try:
             status = os.stat(above)
         except OSError:
             continue
         if (status.st_dev, status.st_ino) == (there.st_dev, there.st_ino):
-            return "same" if above == path else "below"
+            return path.relative_to(above)
     one, other = mounted_at(path), mounted_at(folder)
     if one is None or other is None or one[0] != other[0] or not one[1].is_relative_to(other[1]):
-        return ""
-    return "same" if one[1] == other[1] else "below"
+        return None
+    return one[1].relative_to(other[1])

@@ -1,6 +1,6 @@
 """`restore`: bring a run back from the lake, each file proved against the published manifest before it has its name.
 
-Works from the lake alone: neither the ledger nor the main folder is needed.
+Works from the lake alone: neither the ledger nor the main folder is needed, unless that is where it is brought back.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sync_to_azure.clock import Clock
+from sync_to_azure.commands.restore_hold import hold_if_removed
 from sync_to_azure.commands.target import NotWritten, Target, TargetUnavailable
 from sync_to_azure.errors import BlobMissing, BlobRefused, ConfigurationError
 from sync_to_azure.model import Progress
@@ -128,9 +129,12 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
             wanted = _Wanted(publication, files)
             target = Target(folder)
             try:
+                held = hold_if_removed(settings, folder, name, (publication.receipt or {}).get("source"))
                 code = _bring_all(around, lake, publication, target, wanted, overwrite)
             finally:
                 target.close()
+            if held is not None:
+                around.print(f"  {plain(str(held))}")
             if doubtful:
                 around.print(f"  its manifest {base}.files.jsonl is not vouched for by a receipt, see above")
             return 1 if doubtful else code

@@ -293,7 +293,8 @@ def test_into_the_main_folder_a_damaged_run_is_healed(native: Scene) -> None:
     good = tree(run), times(run)
     (run / "RunInfo.xml").write_text("<RUN/>")
     native.run("--thorough", expect=1)
-    restore(native, "R", "RunInfo.xml", "--to", native.main, "--overwrite")
+    said = native.run("restore", "R", "RunInfo.xml", "--to", native.main, "--overwrite").output
+    assert "held" not in said, "nothing removes it there"
     (run / f"left{'.0123456789ab.sync_to_azure.part'}").write_text("of a restore that was stopped")
     assert "what was flagged is solved" in native.run("--thorough").stderr
     (run / f"left{'.0123456789ab.sync_to_azure.part'}").unlink()
