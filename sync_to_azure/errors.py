@@ -13,6 +13,7 @@ SyncError                       the root; carries message, what to do, exit code
 │   └── PassHung                another pass holds the lock and has shown no life for a day
 ├── RunError             (1)    one run cannot go on in this pass; others can
 │   ├── UploadFailed            an uploader ended without having sent all; trying again may help
+│   │   └── Overtaken           somebody else wrote a blob since it was listed: the run has to be planned again
 │   ├── RunChanged              files changed while they were carried: the quiet time starts over
 │   ├── BlobMissing             a blob that should be there is not
 │   ├── DocumentTooLarge        a blob beside a run is larger than any document of ours: nothing of it is read
@@ -100,6 +101,10 @@ class UploadFailed(RunError):
     def __init__(self, message: str, advice: str = "", is_try: bool = True) -> None:
         super().__init__(message, advice)
         self.is_try = is_try
+
+
+class Overtaken(UploadFailed):
+    """Nothing of ours was written over what somebody else wrote."""
 
 
 class RunChanged(RunError):

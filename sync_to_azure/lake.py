@@ -13,9 +13,9 @@ import dataclasses
 import email.utils
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Iterator
-from types import EllipsisType
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -66,6 +66,7 @@ class Lake:
         self._endpoint = settings.blob_endpoint
         self._container = settings.container_name
         self._answers: list[Any] = []
+        self._of_thread = threading.local()
         self.clock_ahead: float | None = None
         """Seconds that this machine's clock is ahead of the service's, by its last answer; whole seconds are told."""
         self.service_date: float | None = None
@@ -141,7 +142,9 @@ class Lake:
         self.service_date = None
         if date:
             self._note_date(date)
-        if "comp=list" in answer.http_request.url:
+        if "comp=blocklist" in answer.http_request.url:
+            self._of_thread.blocks = answer
+        elif "comp=list" in answer.http_request.url:
             good = answer.http_response.status_code == 200
             self._answers = [answer] if good else []
 
@@ -157,14 +160,14 @@ class Lake:
         size: int,
         md5: bytes,
         content_type: str,
-        replaces: "str | EllipsisType | None" = ...,
+        replaces: str | None,
         hot: bool = False,
     ) -> str:
         """Write one blob; returns its ETag. The service checks every part's MD5.
 
-        ``replaces``: the ETag of what may be replaced, None if nothing may stand there; without it, whatever stands
-        there. Raises BlobReplaced if something else does. ``hot``: in the hot tier, where the account has tiers,
-        whatever its default is.
+        ``replaces``: the ETag of what may be replaced, None if nothing may stand there. Raises BlobReplaced if
+        something else does, unless it reads back as the very bytes that were to be written: then our own first try came
+        through without its answer. ``hot``: in the hot tier, where the account has tiers, whatever its default is.
         """
         from azure.core import exceptions
         from azure.storage.blob import ContentSettings, StandardBlobTier
@@ -186,10 +189,13 @@ class Lake:
             except (exceptions.ResourceModifiedError, exceptions.ResourceExistsError) as error:
                 if _code(error) not in _NOT_AS_SEEN:
                     raise
-                # Our own first try may have come through without its answer.
                 stands = self.stands(name)
-                if stands is None or (stands.size, stands.md5) != (size, md5):
-                    raise BlobReplaced(f"{name} was written by somebody else meanwhile") from error
+                # Its size first: what somebody else wrote may be large.
+                is_same = stands is not None and (stands.size, stands.md5) == (size, md5)
+                if stands is None or not is_same or self.md5_of(name, stands.etag) != md5:
+                    raise BlobReplaced(
+                        f"{name} was written by somebody else since it was looked at"
+                    ) from error
                 return stands.etag
             return str(answer["etag"]).strip('"')
 
@@ -228,19 +234,25 @@ class Lake:
         return Dated(content, str(found.etag).strip('"'), max(0.0, age))
 
     def read(
-        self, name: str, etag: str | None = None, offset: int = 0, most: int | None = None
+        self,
+        name: str,
+        etag: str | None = None,
+        offset: int = 0,
+        most: int | None = None,
+        length: int | None = None,
     ) -> Iterator[bytes]:
-        """The blob in chunks, from byte ``offset`` on, which must lie within it; with ``etag`` only that version.
-        Raises BlobMissing (a SyncError) if it is not there, DocumentTooLarge if it has more than ``most`` bytes.
+        """The blob in chunks, from byte ``offset`` on, which must lie within it, up to ``length`` bytes; with ``etag``
+        only that version. Raises BlobMissing (a SyncError) if it is not there, DocumentTooLarge if it has more than
+        ``most`` bytes.
         """
         from azure.core import MatchConditions
 
         condition: dict[str, Any] = {}
         if etag:
-            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            condition = {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
         with self._errors(f"reading {name}", name):
-            if offset:
-                condition["offset"] = offset
+            if offset or length is not None:
+                condition |= {"offset": offset, "length": length}
             answer = self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition)
             if most is not None and answer.size > most:
                 raise DocumentTooLarge(name, answer.size, most)
@@ -259,35 +271,20 @@ class Lake:
         if rest:
             yield rest
 
-    def uncommitted_blocks(self, name: str) -> list[tuple[str, int]]:
-        """(id, size) of blocks that an upload left behind. Raises BlobMissing if nothing of that name is there."""
-        with self._errors(f"looking for blocks of {name}", name):
-            _, uncommitted = self._client.get_blob_client(name).get_block_list("uncommitted")
-            return [(block.id, block.size) for block in uncommitted]
-
-    def clear_leftovers(self, name: str) -> bool:
-        """Drop blocks that an upload left behind, whose ids may be of another length: they make every new block fail
-        until the service forgets them, a week later. Only for a blob that is about to be written: it may be empty then.
-        """
-        from azure.core import MatchConditions
-
-        with self._errors(f"looking for blocks of {name}", name):
-            blob = self._client.get_blob_client(name)
-            try:
-                committed, uncommitted = blob.get_block_list("all")
-                if not uncommitted:
-                    return False
-            except Exception as error:
-                if getattr(error, "status_code", None) == 404:
-                    return False
-                raise
-            condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
-            if committed or blob.exists():
-                etag = blob.get_blob_properties().etag
-                condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-            # An empty list drops them all.
-            blob.commit_block_list([], **condition)
-            return True
+    def uncommitted_blocks(self, name: str) -> list[tuple[bytes, int]]:
+        """(id, size) of blocks that an upload left behind, none if nothing of that name is there. The answer is read
+        here: the library makes text of ids, which may be any bytes."""
+        try:
+            with self._errors(f"looking for blocks of {name}", name):
+                self._client.get_blob_client(name).get_block_list("uncommitted")
+        except BlobMissing:
+            return []
+        try:
+            return list(_blocks(self._of_thread.blocks))
+        except (ValueError, ElementTree.ParseError) as error:
+            raise StorageUnavailable(
+                f"{self._endpoint} answers with a list of blocks that cannot be read", "tried again next time"
+            ) from error
 
     def md5_of(self, name: str, etag: str) -> bytes:
         """Read one version of a blob back and hash it: the strongest evidence."""
@@ -443,6 +440,15 @@ def _blobs(answer: Any) -> Iterator[Blob]:
     return map(_blob, tree.iter("Blob"))
 
 
+def _blocks(answer: Any) -> Iterator[tuple[bytes, int]]:
+    """The blocks of one answer to Get Block List that are not committed."""
+    tree = answer.context.get("deserialized_data")
+    if not isinstance(tree, ElementTree.Element):
+        tree = ElementTree.fromstring(answer.http_response.body())
+    for block in tree.iterfind("UncommittedBlocks/Block"):
+        yield base64.b64decode(block.findtext("Name") or ""), int(block.findtext("Size") or 0)
+
+
 def _blob(element: ElementTree.Element) -> Blob:
     name, properties, metadata = element.find("Name"), element.find("Properties"), element.find("Metadata")
     if name is None or properties is None:
@@ -483,11 +489,9 @@ _OF_ALL = frozenset({"ContainerBeingDeleted", "ContainerDisabled", "AccountBeing
 _NOT_AS_SEEN = frozenset({"ConditionNotMet", "BlobAlreadyExists", "TargetConditionNotMet"})
 
 
-def _only_over(replaces: "str | EllipsisType | None") -> dict[str, Any]:
+def _only_over(replaces: str | None) -> dict[str, Any]:
     from azure.core import MatchConditions
 
-    if replaces is ...:
-        return {}
     if replaces is None:
         return {"match_condition": MatchConditions.IfMissing}
-    return {"etag": replaces, "match_condition": MatchConditions.IfNotModified}
+    return {"etag": f'"{replaces}"', "match_condition": MatchConditions.IfNotModified}

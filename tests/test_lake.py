@@ -7,7 +7,7 @@ import types
 import typing
 
 import pytest
-from azure.storage.blob import ContainerClient, ContentSettings
+from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 
 from embedded.azurite import Azurite
 from sync_to_azure import lake as lake_module
@@ -80,8 +80,11 @@ def test_a_blob_is_written_only_over_what_stood_there(
 ) -> None:
     lake = _lake(azurite, container.container_name)
     before = _put(lake, "x", b"before", None) if stood else None
-    theirs = lake.put("x", b"theirs", 6, hashlib.md5(b"theirs").digest(), "text/plain")
-    with pytest.raises(BlobReplaced, match="x was written by somebody else meanwhile"):
+    container.upload_blob("x", b"theirs", overwrite=True)
+    stands = lake.stands("x")
+    assert stands is not None
+    theirs = stands.etag
+    with pytest.raises(BlobReplaced, match="x was written by somebody else since it was looked at"):
         _put(lake, "x", b"ours", before)
     assert lake.get("x") == b"theirs"
     ours = _put(lake, "x", b"ours", theirs)
@@ -107,6 +110,20 @@ def test_a_write_whose_answer_was_lost_is_ours(
     assert container.download_blob("x").readall() == b"ours"
 
 
+def test_a_blob_of_somebody_else_is_not_ours_by_its_md5_alone(
+    azurite: Azurite, container: ContainerClient
+) -> None:
+    """The MD5 of a blob is what its writer said."""
+    md5 = bytearray(hashlib.md5(b"ours").digest())
+    blob = container.get_blob_client("x")
+    blob.stage_block("0", b"bad!")
+    blob.commit_block_list([BlobBlock("0")], content_settings=ContentSettings(content_md5=md5))
+    lake = _lake(azurite, container.container_name)
+    with pytest.raises(BlobReplaced):
+        _put(lake, "x", b"ours", None)
+    assert lake.get("x") == b"bad!"
+
+
 @pytest.mark.parametrize("code", ["ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated"])
 def test_a_container_or_account_that_is_being_changed_is_no_runs_trouble(
     code: str, azurite: Azurite, container: ContainerClient
@@ -121,7 +138,7 @@ def test_a_container_or_account_that_is_being_changed_is_no_runs_trouble(
             lambda: list(lake.beside("")),
             lambda: lake.check(""),
             lambda: lake.get("x"),
-            lambda: lake.put("x", b"y", 1, hashlib.md5(b"y").digest(), "text/plain"),
+            lambda: _put(lake, "x", b"y", None),
         ):
             with pytest.raises(StorageUnavailable, match=f"answers 409 {code}.*being changed or deleted"):
                 ask()

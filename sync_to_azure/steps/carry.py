@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from sync_to_azure.errors import RunChanged, RunError, SourceUnavailable, UploadFailed
-from sync_to_azure.hashing import Hashed, Hasher, as_seen, hash_file
+from sync_to_azure.errors import Overtaken, RunChanged, RunError, SourceUnavailable, UploadFailed
+from sync_to_azure.hashing import Hashed, Hasher
 from sync_to_azure.ledger import Run
 from sync_to_azure.ledger.files import Verdict
-from sync_to_azure.model import Blob, Evidence, FileToSend, Progress, Sent
+from sync_to_azure.model import Blob, Evidence, FileToSend, Progress
 from sync_to_azure.steps import (
     azcopy_record,
     claims,
@@ -37,7 +35,6 @@ _log = logging.getLogger(__name__)
 _LONGEST_BACK_OFF = 60.0
 _BATCH = 500
 _NOTICED = 100
-_LAKE_IN_BLOCKS = 4 * 1024 * 1024
 
 _WHY_READ_BACK = {
     "listed": "",
@@ -49,7 +46,8 @@ _WHY_READ_BACK = {
 
 def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
     """``listed``: a listing was just taken (and maybe corrected). Raises RunChanged when the source moved meanwhile,
-    RunError when all tries failed."""
+    RunError when all tries failed, Overtaken when somebody else wrote below the run since it was listed: then it has to
+    be decided again what is to be sent."""
     if not listed:
         take_listing(rooms, work)
     least = Evidence.from_label(rooms.settings.verify)
@@ -61,6 +59,8 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
         problem = _send_and_hash(rooms, work, rooms.files.without_md5)
         verdict = rooms.files.verdict(work.run)
         _log_verdict(work, verdict)
+        if isinstance(problem, Overtaken):
+            raise problem
         if verdict.wrong_count <= _given_up(rooms, work):
             if problem is not None and problem.is_try:
                 _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
@@ -180,11 +180,11 @@ def _send_and_hash(
     except RunChanged:
         if led:
             take_listing(rooms, work)
-            led_away.undo(rooms, work, lambda files: rooms.files.sent(_put_directly(rooms, work, files)))
+            led_away.undo(rooms, work, lambda files: _send_natively(rooms, work, files))
         raise
     if count:
         take_listing(rooms, work)
-    if led and led_away.undo(rooms, work, lambda files: rooms.files.sent(_put_directly(rooms, work, files))):
+    if led and led_away.undo(rooms, work, lambda files: _send_natively(rooms, work, files)):
         take_listing(rooms, work)
     return problem
 
@@ -244,8 +244,8 @@ def _upload(
     def listed() -> Iterator[FileToSend]:
         for file in rooms.files.each_to_send(work.run):
             is_ours = uploader.computes_md5 or file.size <= in_blocks
-            # Clearing what another upload left makes an empty blob, which AzCopy would skip.
-            if uploader.can_carry(file) and (is_ours or not _clear_leftovers(rooms, work, file)):
+            # Among blocks that another upload left, AzCopy's would fail: their ids have another length.
+            if uploader.can_carry(file) and (is_ours or not _has_leftovers(rooms, work, file)):
                 yield file
             else:
                 direct.append(file)
@@ -265,57 +265,24 @@ def _upload(
         rooms.files.sent(uploader.carry(job, tick))
     except UploadFailed as error:
         problem = error
-    # Names that the uploader cannot express are few: the lake writes them itself, checked by the service. Not in a
-    # ``finally``: asked to stop, or refused, we begin nothing new.
-    rooms.files.sent(_put_directly(rooms, work, direct))
+    # Not in a ``finally``: asked to stop, or refused, we begin nothing new.
+    _send_natively(rooms, work, direct)
     if problem is not None:
         raise problem
 
 
-def _put_directly(rooms: Rooms, work: Work, files: Iterable[FileToSend]) -> Iterator[Sent]:
-    for file in files:
-        rooms.must_hold_lock()
-        hashed = hash_file(work.root, file)
-        if hashed.md5 is None:
-            continue
-        if file.size > _LAKE_IN_BLOCKS:
-            _clear_leftovers(rooms, work, file)
-        try:
-            with work.root.open() as folder, open(folder.file(file.path)[0], "rb") as handle:
-                read = _Read(handle)
-                rooms.lake().put(
-                    work.prefix + file.blob,
-                    cast(IO[bytes], read),
-                    file.size,
-                    hashed.md5,
-                    "application/octet-stream",
-                )
-                if not as_seen(os.fstat(handle.fileno()), file) or read.digest.digest() != hashed.md5:
-                    # Hashed before it was sent: other bytes may stand under its MD5.
-                    continue
-        except OSError:
-            continue
-        yield Sent(file.blob, Evidence.VALIDATED, hashed.md5, ctime_ns=hashed.ctime_ns)
+def _send_natively(rooms: Rooms, work: Work, files: Sequence[FileToSend]) -> None:
+    """What AzCopy cannot take: few names, and what replaces a blob."""
+    if not files:
+        return
+    rooms.must_hold_lock()
+    size = sum(file.size for file in files)
+    job = Job(work.key, work.root, work.base, files, len(files), size)
+    rooms.files.sent(rooms.native().carry(job, lambda at: claims.keep(rooms, work)))
 
 
-def _clear_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> bool:
-    cleared = rooms.lake().clear_leftovers(work.prefix + file.blob)
-    if cleared:
-        _log.info("%s: blocks that an upload of %s left are cleared", work.key, file.blob)
-    return cleared
-
-
-class _Read:
-    """A file that tells the MD5 of what was read of it."""
-
-    def __init__(self, handle: IO[bytes]) -> None:
-        self._handle = handle
-        self.digest = hashlib.md5(usedforsecurity=False)
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._handle.read(size)
-        self.digest.update(data)
-        return data
+def _has_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> bool:
+    return bool(rooms.lake().uncommitted_blocks(work.prefix + file.blob))
 
 
 def _hash(rooms: Rooms, work: Work, files: Iterator[FileToSend]) -> None:

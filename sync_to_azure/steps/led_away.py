@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from sync_to_azure.errors import SyncError
 from sync_to_azure.hashing import hash_file
@@ -25,7 +25,7 @@ _BLOCK = 1024 * 1024
 _NAMES = 5
 _EMPTY = hashlib.md5(usedforsecurity=False).digest()
 
-Send = Callable[[Iterable[FileToSend]], None]
+Send = Callable[[Sequence[FileToSend]], None]
 """Writes files from the source, opened by us."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from sync_to_azure.errors import RunChanged, RunError
+from sync_to_azure.errors import Overtaken, RunChanged, RunError
 from sync_to_azure.model import State
 from sync_to_azure.names import SHEET_BLOB
 from sync_to_azure.options import CONTINUOUS
@@ -31,6 +31,8 @@ from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
 _log = logging.getLogger(__name__)
+
+_PLANS = 3
 
 
 def step(rooms: Rooms, work: Work) -> None:
@@ -90,6 +92,24 @@ def _remove(rooms: Rooms, work: Work) -> None:
 
 
 def carry_and_publish(rooms: Rooms, work: Work) -> None:
+    """Planned again, up to three times, where somebody else wrote below the run since it was listed: what stands there
+    by now, and whose it is, is asked again."""
+    for plan in range(1, _PLANS + 1):
+        try:
+            _carry_and_publish(rooms, work)
+            return
+        except Overtaken as error:
+            if plan == _PLANS:
+                raise RunError(
+                    f"{work.key}: somebody else writes to the same blobs, {_PLANS} plans of this pass were overtaken:"
+                    f" {error.message}",
+                    "find out who writes there; the next pass tries again",
+                ) from error
+            _log.warning("%s: %s", work.key, error)
+            rooms.ledger.set(work.run, lake_known=0)
+
+
+def _carry_and_publish(rooms: Rooms, work: Work) -> None:
     run, files = work.run, rooms.files
     assert work.folder is not None
     if run.is_published and (run.profile in CONTINUOUS) is not (work.continuous is not None):
@@ -174,7 +194,7 @@ def _what_lacks(
     if run.is_published and adopt.is_overtaken(rooms, work):
         _log.warning("%s: more of it was published than we knew; its manifest is read anew", work.key)
         rooms.ledger.set(run, lake_known=0)
-        carry_and_publish(rooms, work)
+        _carry_and_publish(rooms, work)
         return
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
 
@@ -236,7 +256,7 @@ def _verify_and_publish(
     other_sheets = sheets.recognise(rooms, work, sheet)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
     if files.held("taken-over")[0] and accept.taken_over(rooms, work, other_sheets):
-        carry_and_publish(rooms, work)
+        _carry_and_publish(rooms, work)
         return
     for hold, code in (("lost", "blob-lost"), ("taken-over", "taken-over-differs")):
         count, names = files.held(hold)

@@ -185,7 +185,16 @@ def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
     """Written last: pipelines start from it."""
     text = _in_memory(time.encode() + b"\n")
     rooms.must_hold_lock()
-    rooms.lake().put(work.prefix + blob, text.handle, text.size, text.md5, "text/plain; charset=utf-8")
+    name = work.prefix + blob
+    stands = rooms.lake().stands(name)
+    rooms.lake().put(
+        name,
+        text.handle,
+        text.size,
+        text.md5,
+        "text/plain; charset=utf-8",
+        replaces=stands.etag if stands is not None else None,
+    )
     work.ready_is_due = False
     _log.info("%s: %s is written", work.key, blob)
 

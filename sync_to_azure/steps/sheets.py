@@ -120,7 +120,7 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
             "run with --thorough to have it healed first",
         )
     rooms.must_hold_lock()
-    etag = rooms.lake().put(work.prefix + INSTRUMENT_SHEET_BLOB, content, len(content), own.md5, "text/csv")
+    etag = _written(rooms, work, INSTRUMENT_SHEET_BLOB, content, own.md5)
     moved = dataclasses.replace(
         own, blob=INSTRUMENT_SHEET_BLOB, evidence=Evidence.VALIDATED, etag=etag, etag_is_own=True
     )
@@ -133,8 +133,16 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
 
 def _put(rooms: Rooms, work: Work, sheet: Sheet) -> FileRow:
     rooms.must_hold_lock()
-    etag = rooms.lake().put(work.prefix + SHEET_BLOB, sheet.content, sheet.size, sheet.md5, "text/csv")
+    etag = _written(rooms, work, SHEET_BLOB, sheet.content, sheet.md5)
     return _row(work, sheet, Evidence.VALIDATED, etag)
+
+
+def _written(rooms: Rooms, work: Work, blob: str, content: bytes, md5: bytes) -> str:
+    """Over what stands there now, and nothing newer; returns the ETag."""
+    name = work.prefix + blob
+    stands = rooms.lake().stands(name)
+    replaces = stands.etag if stands is not None else None
+    return rooms.lake().put(name, content, len(content), md5, "text/csv", replaces=replaces)
 
 
 def _row(work: Work, sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:

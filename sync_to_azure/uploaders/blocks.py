@@ -1,8 +1,8 @@
 """How a large file is cut into blocks, and what the blocks are called: pure functions.
 
-A block's id is its number and the MD5 of the file up to the block's end, at a fixed length, so that the service's own
-list of uncommitted blocks says what need not be sent again after a kill: same number, same bytes. That MD5 is the
-file's own as it grows, so that nothing is hashed for the id alone.
+A block's id is its number and the MD5 of the file up to the block's end, so that the service's own list of uncommitted
+blocks says what need not be sent again after a kill: same number, same bytes, if nobody else wrote under that id. That
+MD5 is the file's own as it grows, so that nothing is hashed for the id alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 MEBIBYTE = 1024 * 1024
 SINGLE_PUT = 8 * MEBIBYTE
@@ -34,39 +34,51 @@ def block_size(size: int) -> int:
     return max(BLOCK, -(-needed // MEBIBYTE) * MEBIBYTE)
 
 
-_ID = re.compile(r"s2a-\d{5}-[0-9a-f]{32}")
+_ID = re.compile(rb"s2a-\d{5}-[0-9a-f]{32}-*")
+OWN_LENGTH = 42
+"""Of an id of ours; in base64, as calls spell it, 56 characters of at most 64."""
+_SHORTEST = 2
+"""Bytes in which every number of a block can be written."""
 
 
-def block_id(number: int, md5: bytes) -> str:
-    """``s2a-NNNNN-`` and the MD5 of all bytes to the block's end in hex: always 42 characters (in base64, as calls
-    spell it, 56 of at most 64)."""
-    return f"s2a-{number:05d}-{md5.hex()}"
+def block_id(number: int, md5: bytes, length: int = OWN_LENGTH) -> bytes:
+    """``s2a-NNNNN-`` and the MD5 of all bytes to the block's end in hex, ``length`` bytes long: filled up with ``-``;
+    where that has no room, the number alone.
+
+    Raises ValueError where not even a number has room.
+    """
+    if length >= OWN_LENGTH:
+        return f"s2a-{number:05d}-{md5.hex()}".encode().ljust(length, b"-")
+    if length < _SHORTEST:
+        raise ValueError(f"blocks with ids of {length} byte stand there, which hold no number of a block")
+    return number.to_bytes(length, "big")
 
 
-def encoded(identity: str) -> str:
+def encoded(identity: bytes) -> str:
     """A block id as calls spell it."""
-    return base64.b64encode(identity.encode()).decode()
+    return base64.b64encode(identity).decode()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leftover:
     """An uncommitted block that stands at the service; ``id`` is decoded."""
 
-    id: str
+    id: bytes
     size: int
 
 
-def reusable(leftovers: Iterable[Leftover]) -> tuple[frozenset[tuple[str, int]], bool]:
-    """(id and size of blocks of ours that need not be sent again, whether blocks of another kind stand in the way).
-
-    All ids of one blob must have the same length: leftovers of AzCopy or other tools make every Put Block fail.
-    """
-    all_of_them = list(leftovers)
-    ours = frozenset((block.id, block.size) for block in all_of_them if _ID.fullmatch(block.id))
-    return ours, len(ours) < len({(block.id, block.size) for block in all_of_them})
+def id_length(leftovers: Collection[Leftover]) -> int:
+    """All ids of one blob must have the same length, else every Put Block fails: what AzCopy or other tools left says
+    which. What is theirs goes when our list of blocks is committed, and nothing has to be cleared before."""
+    return max((len(each.id) for each in leftovers), default=OWN_LENGTH)
 
 
-def block_list(ids: Iterable[str]) -> bytes:
+def reusable(leftovers: Iterable[Leftover]) -> frozenset[tuple[bytes, int]]:
+    """(id, size) of blocks that an earlier try of ours left, as far as their names say it."""
+    return frozenset((block.id, block.size) for block in leftovers if _ID.fullmatch(block.id))
+
+
+def block_list(ids: Iterable[bytes]) -> bytes:
     """The body of Put Block List: these blocks, in this order. ``Latest``, so that it can be repeated when its answer
     was lost: the blocks are committed then, and none is uncommitted."""
     parts = "".join(f"<Latest>{encoded(each)}</Latest>" for each in ids)

@@ -2,8 +2,10 @@
 
 Promises: a call is repeated when that can help (network, 408, 429, 5xx, a body that the service found damaged), with
 ``Retry-After`` obeyed, jitter and a limit; it fails at once when it cannot (lease, policy, rights, container gone).
-Each call can be repeated by its nature: the same bytes under the same name. TLS is verified; proxies of the environment
-are used. Everything that carries no bytes goes through azure-storage-blob.
+Each call can be repeated by its nature: the same bytes under the same name. What makes a blob (Put Blob, Put Block
+List) is conditional: it replaces the blob of a given ETag, or none, so that a call which is held back on its way never
+comes over a newer blob. Put Block takes no condition and needs none: what is not committed is nothing. TLS is verified;
+proxies of the environment are used. Everything that carries no bytes goes through azure-storage-blob.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from sync_to_azure import __version__
 from sync_to_azure.errors import (
     AccessRefused,
     BlobRefused,
+    BlobReplaced,
     ConfigurationError,
     Redirected,
     StorageUnavailable,
@@ -101,24 +104,25 @@ class HotCalls:
         """Call it when ``stop`` is set: what is on its way is cut off, so that nothing arrives after our end."""
         self._lines.close()
 
-    def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes) -> str:
-        """Returns the new blob's ETag."""
+    def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes, replaces: str | None) -> str:
+        """Returns the new blob's ETag. ``replaces``: the ETag of the blob that stands there, None if none does. Raises
+        BlobReplaced if another one does by now, which may be ours: of a call whose answer was lost."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
-        return self._call(blob, "", headers, body)
+        return self._call(blob, "", headers | _only_over(replaces), body)
 
-    def put_block(self, blob: str, identity: str, body: "memoryview | bytes") -> None:
+    def put_block(self, blob: str, identity: bytes, body: "memoryview | bytes") -> None:
         self._call(
             blob, f"comp=block&blockid={quote(encoded(identity), safe='')}", self._check_of_block(body), body
         )
 
-    def put_block_list(self, blob: str, body: bytes, md5: bytes) -> str:
-        """Returns the new blob's ETag."""
+    def put_block_list(self, blob: str, body: bytes, md5: bytes, replaces: str | None) -> str:
+        """As ``put_blob``."""
         checked = hashlib.md5(body, usedforsecurity=False).digest()
         headers = {
             "x-ms-blob-content-md5": _base64(md5),
             "Content-MD5": _base64(checked),
         } | self._of_new_blobs()
-        return self._call(blob, "comp=blocklist", headers, body, counts=False)
+        return self._call(blob, "comp=blocklist", headers | _only_over(replaces), body, counts=False)
 
     def _check_of_block(self, body: "memoryview | bytes") -> dict[str, str]:
         """A CRC64 is sent in little-endian order (Microsoft, Put Block, ``x-ms-content-crc64``)."""
@@ -227,6 +231,8 @@ class HotCalls:
                 f"no service answers while writing {blob}: {status} {code}",
                 "check blob-endpoint, and the proxy if there is one",
             )
+        if code in _NOT_AS_SEEN or status == 412 and code in ("", "Precondition Failed"):
+            return BlobReplaced(f"{blob} is another one by now ({status} {code})")
         if code in ("InvalidBlockList", "InvalidBlobOrBlock"):
             return UploadFailed(f"{blob}: blocks that were sent are gone ({status} {code})", "sent again")
         return BlobRefused(f"{blob}: the service refuses for good ({status} {code})", _ADVICE.get(code, ""))
@@ -234,6 +240,7 @@ class HotCalls:
 
 _OF_ALL = ("ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated")
 """As ``lake``: refusals with 409 that are no single blob's."""
+_NOT_AS_SEEN = ("ConditionNotMet", "TargetConditionNotMet", "BlobAlreadyExists")
 _ADVICE = {
     "LeaseIdMissing": "somebody holds a lease on this blob: break it, or wait",
     "BlobImmutableDueToPolicy": "an immutability policy protects this blob: it cannot be replaced before it ends",
@@ -266,6 +273,10 @@ def crc64_for(block_check: str) -> "Callable[[memoryview | bytes], int] | None":
             "block-check = crc64 needs the extra 'fast': pip install 'sync_to_azure[fast]'"
         ) from None
     return cast("Callable[[memoryview | bytes], int]", crc64nvme)
+
+
+def _only_over(replaces: str | None) -> dict[str, str]:
+    return {"If-None-Match": "*"} if replaces is None else {"If-Match": f'"{replaces}"'}
 
 
 def _base64(digest: bytes) -> str:

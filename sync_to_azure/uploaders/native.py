@@ -4,12 +4,13 @@ Files are read in the order of their names (a network share is read sequentially
 at once. A small file is read, hashed and sent by one thread: handing it from one to another costs more than its own
 work. Of larger ones, readers fill buffers that others check and send: up to 8 MiB as one Put Blob, above as Put Blocks,
 each with its CRC64 or MD5; the file's own MD5 comes from the same buffers. A file that is not as the walk saw it,
-before or after it was read, is not committed.
+before or after it was read, is not committed. Every commit is conditional on what the plan's listing showed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import logging
@@ -25,6 +26,8 @@ from sync_to_azure.clock import ctime_ns
 from sync_to_azure.errors import (
     BlobMissing,
     BlobRefused,
+    BlobReplaced,
+    Overtaken,
     RunError,
     SourceUnavailable,
     SurroundingsError,
@@ -61,7 +64,8 @@ _TICK = 0.1
 
 
 class NativeUploader:
-    """See the package's promises. Everything that it sent is ``validated``, and its MD5 known."""
+    """See the package's promises. Everything that it sent is ``validated``, and its MD5 known; ``listed`` is what
+    stands there by a call of ours whose answer was lost."""
 
     computes_md5 = True
 
@@ -97,6 +101,18 @@ class NativeUploader:
         session.raise_what_failed()
 
 
+@dataclasses.dataclass(slots=True)
+class _Cut:
+    """How one file is cut: its ctime before it was read, bytes a block, bytes an id; ``there``: (id, size) of blocks
+    that need not be sent; ``reused``: (offset, size, MD5) of those of them that the file has."""
+
+    ctime: int
+    size: int
+    id_length: int
+    there: frozenset[tuple[bytes, int]]
+    reused: list[tuple[int, int, bytes]] = dataclasses.field(default_factory=list)
+
+
 class _Session:
     """The threads and buffers of one job. Only ``carry``'s thread calls its public methods."""
 
@@ -122,6 +138,7 @@ class _Session:
         self._count_lock = threading.Lock()
         self._failures: list[SyncError] = []
         self._refused: BlobRefused | None = None
+        self._overtaken: Overtaken | None = None
         self._timeout = settings.timeout
         self._signs = self._last_signs = 0
         self._last_moved = self._last_tick = time.monotonic()
@@ -177,6 +194,8 @@ class _Session:
                 if isinstance(outcome, BlobRefused):
                     self._refusals.show("%s: %s", self._job.run, outcome)
                     self._refused = self._refused or outcome
+                if isinstance(outcome, Overtaken):
+                    self._overtaken = self._overtaken or outcome
                 if len(self._failures) < 5:
                     self._failures.append(outcome)
             else:
@@ -203,11 +222,13 @@ class _Session:
             )
 
     def raise_what_failed(self) -> None:
-        """What no try can put right first, so that it is told; else UploadFailed."""
+        """What no try can put right first, so that it is told; then what needs another plan; else UploadFailed."""
         if not self._failed:
             return
         if self._refused is not None:
             raise self._refused
+        if self._overtaken is not None:
+            raise self._overtaken
         told = "; ".join(str(failure) for failure in self._failures)
         raise UploadFailed(f"{self._failed} files were not sent: {told}")
 
@@ -277,8 +298,36 @@ class _Session:
 
     def _put_whole(self, file: FileToSend, body: "memoryview | bytes", ctime: int) -> Sent:
         md5 = hashlib.md5(body, usedforsecurity=False).digest()
-        etag = self._calls.put_blob(f"{self._job.destination}/{file.blob}", body, md5)
-        return Sent(file.blob, Evidence.VALIDATED, md5, etag, ctime_ns=ctime)
+        return self._committed(file, md5, ctime, lambda: self._put_blob(file, body, md5))
+
+    def _put_blob(self, file: FileToSend, body: "memoryview | bytes", md5: bytes) -> str:
+        blob = self._blob(file)
+        try:
+            return self._calls.put_blob(blob, body, md5, file.etag)
+        except BlobReplaced:
+            left = self._leftovers(file)
+            if not left:
+                raise
+            # Blocks that are not committed count as a blob for some (Azurite); a list of blocks takes their place.
+            identity = blocks.block_id(0, md5, blocks.id_length(left))
+            if body:
+                self._calls.put_block(blob, identity, body)
+            listed = blocks.block_list([identity] if body else [])
+            return self._calls.put_block_list(blob, listed, md5, file.etag)
+
+    def _blob(self, file: FileToSend) -> str:
+        return f"{self._job.destination}/{file.blob}"
+
+    def _committed(self, file: FileToSend, md5: bytes, ctime: int, commit: Callable[[], str]) -> Sent:
+        """Raises Overtaken if what stands there is neither what the plan's listing showed nor, by its size and MD5, our
+        own."""
+        try:
+            return Sent(file.blob, Evidence.VALIDATED, md5, commit(), ctime_ns=ctime)
+        except BlobReplaced as error:
+            stands = self._lake.stands(self._blob(file))
+            if stands is not None and (stands.size, stands.md5) == (file.size, md5):
+                return Sent(file.blob, Evidence.LISTED, md5, stands.etag, ctime_ns=ctime)
+            raise Overtaken(f"{error.message}, and was not written by us", "planned again") from error
 
     def _opened(self, file: FileToSend) -> tuple[int, os.stat_result] | None:
         """None: it is gone, or something else took its place."""
@@ -326,55 +375,89 @@ class _Session:
         self._tasks.put(send)
 
     def _read_large(self, file: FileToSend, handle: int, ctime: int) -> None:
-        """Blocks go out while the next are read; the list of blocks is written when all are there."""
+        """Blocks go out while the next are read; the list of blocks is written when all are there. What an earlier try
+        left is not sent again, and read back instead: somebody else may have written under those ids."""
         with contextlib.suppress(OSError):
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        blob = f"{self._job.destination}/{file.blob}"
-        size = blocks.block_size(file.size)
-        there = self._leftovers(blob)
+        left = self._leftovers(file)
+        cut = _Cut(ctime, blocks.block_size(file.size), blocks.id_length(left), blocks.reusable(left))
+        sent = self._send_blocks(file, handle, cut)
+        if sent is not None and cut.reused and sent.evidence is Evidence.VALIDATED:
+            sent = self._read_back(file, handle, sent, cut)
+        self._done.put((file, sent))
+
+    def _read_back(self, file: FileToSend, handle: int, sent: Sent, cut: "_Cut") -> Sent | None:
+        """Does the blob that was just written hold our bytes where blocks were reused? Else it is sent again, whole."""
+        try:
+            if self._holds(file, sent, cut):
+                return sent
+        except (BlobMissing, BlobRefused):
+            # Somebody else wrote there, or it cannot be read: what the listing says counts.
+            return dataclasses.replace(sent, evidence=Evidence.LISTED)
+        _log.warning(
+            "%s: blocks that an earlier try left hold other bytes; the file is sent again", self._blob(file)
+        )
+        os.lseek(handle, 0, os.SEEK_SET)
+        whole = _Cut(cut.ctime, cut.size, blocks.OWN_LENGTH, frozenset())
+        return self._send_blocks(dataclasses.replace(file, etag=sent.etag), handle, whole)
+
+    def _send_blocks(self, file: FileToSend, handle: int, cut: "_Cut") -> Sent | None:
+        """None: the file is not as the walk saw it."""
         whole = hashlib.md5(usedforsecurity=False)
         parts = Parts()
-        ids: list[str] = []
+        ids: list[bytes] = []
         read = 0
         while read < file.size and parts.error is None:
-            wanted = min(size, file.size - read)
-            buffer = self._buffers.take(size, wanted)
+            wanted = min(cut.size, file.size - read)
+            buffer = self._buffers.take(cut.size, wanted)
             body = self._buffers.filled(handle, buffer, wanted)
             if len(body) < wanted:
                 self._buffers.give_back(buffer)
                 break
             whole.update(body)
+            ids.append(blocks.block_id(len(ids), whole.copy().digest(), cut.id_length))
+            if (ids[-1], len(body)) in cut.there:
+                cut.reused.append((read, len(body), hashlib.md5(body, usedforsecurity=False).digest()))
+                self._buffers.give_back(buffer)
+                self._moved(len(body))
+            else:
+                parts.begin()
+                self._tasks.put(self._block_sender(self._blob(file), ids[-1], body, buffer, parts))
             read += len(body)
-            ids.append(blocks.block_id(len(ids), whole.copy().digest()))
-            parts.begin()
-            self._tasks.put(self._block_sender(blob, ids[-1], body, buffer, there, parts))
         parts.wait(self._stop)
         if parts.error is not None:
             raise parts.error
         if read != file.size or not as_seen(os.fstat(handle), file):
-            self._done.put((file, None))
-            return
+            return None
         md5 = whole.digest()
-        etag = self._calls.put_block_list(blob, blocks.block_list(ids), md5)
-        self._done.put((file, Sent(file.blob, Evidence.VALIDATED, md5, etag, ctime_ns=ctime)))
+        listed = blocks.block_list(ids)
+        return self._committed(
+            file,
+            md5,
+            cut.ctime,
+            lambda: self._calls.put_block_list(self._blob(file), listed, md5, file.etag),
+        )
+
+    def _holds(self, file: FileToSend, sent: Sent, cut: "_Cut") -> bool:
+        for offset, length, md5 in cut.reused:
+            digest = hashlib.md5(usedforsecurity=False)
+            for chunk in self._lake.read(self._blob(file), sent.etag, offset, length=length):
+                if self._stop.is_set():
+                    raise UploadFailed("stopped")
+                digest.update(chunk)
+                self._moved(0)
+            if digest.digest() != md5:
+                return False
+        return True
 
     def _block_sender(
-        self,
-        blob: str,
-        identity: str,
-        body: memoryview,
-        buffer: Buffer,
-        there: frozenset[tuple[str, int]],
-        parts: Parts,
+        self, blob: str, identity: bytes, body: memoryview, buffer: Buffer, parts: Parts
     ) -> Callable[[], None]:
         def send() -> None:
             self._cores.apart()
             problem: SyncError | None = None
             try:
-                if (identity, len(body)) in there:
-                    self._moved(len(body))
-                else:
-                    self._calls.put_block(blob, identity, body)
+                self._calls.put_block(blob, identity, body)
             except Exception as error:
                 problem = _as_ours(blob, error)
             self._buffers.give_back(buffer)
@@ -382,20 +465,8 @@ class _Session:
 
         return send
 
-    def _leftovers(self, blob: str) -> frozenset[tuple[str, int]]:
-        """Blocks of ours that an earlier try left; what others left and would be in the way is cleared."""
-        try:
-            left = self._lake.uncommitted_blocks(blob)
-        except BlobMissing:
-            return frozenset()
-        ours, foreign = blocks.reusable(blocks.Leftover(identity, size) for identity, size in left)
-        if foreign:
-            _log.info("%s: blocks that another tool left are cleared", blob)
-            # An empty list drops them all; a Put Blob need not.
-            empty = hashlib.md5(usedforsecurity=False).digest()
-            self._calls.put_block_list(blob, blocks.block_list([]), empty)
-            return frozenset()
-        return ours
+    def _leftovers(self, file: FileToSend) -> list[blocks.Leftover]:
+        return [blocks.Leftover(*each) for each in self._lake.uncommitted_blocks(self._blob(file))]
 
     def _send(self) -> None:
         while not self._stop.is_set():

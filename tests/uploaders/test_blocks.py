@@ -37,42 +37,63 @@ def test_a_file_above_the_limit_is_refused() -> None:
 def test_ids_have_one_length_and_say_number_and_bytes(number: int, md5: bytes) -> None:
     made = blocks.block_id(number, md5)
     assert len(made) == 42 and len(blocks.encoded(made)) <= 64
-    assert base64.b64decode(blocks.encoded(made)).decode() == made
+    assert base64.b64decode(blocks.encoded(made)) == made
     assert made != blocks.block_id((number + 1) % blocks.MOST_BLOCKS, md5)
-    found, foreign = blocks.reusable([blocks.Leftover(made, 5)])
-    assert found == {(made, 5)} and not foreign
+    assert blocks.reusable([blocks.Leftover(made, 5)]) == {(made, 5)}
 
 
-def _id(number: int) -> str:
+@hypothesis.given(
+    strategies.integers(0, blocks.MOST_BLOCKS - 1),
+    strategies.binary(min_size=16, max_size=16),
+    strategies.data(),
+)
+def test_ids_of_any_length_say_the_number(number: int, md5: bytes, data: strategies.DataObject) -> None:
+    """Beside blocks that another tool left, whose ids have this length."""
+    length = data.draw(strategies.integers(2, 48))
+    made = blocks.block_id(number, md5, length)
+    assert len(made) == length and len(blocks.encoded(made)) <= 64
+    assert made != blocks.block_id((number + 1) % blocks.MOST_BLOCKS, md5, length)
+    is_full = length >= blocks.OWN_LENGTH
+    assert blocks.reusable([blocks.Leftover(made, 5)]) == ({(made, 5)} if is_full else frozenset())
+
+
+def test_an_id_without_room_for_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 byte"):
+        blocks.block_id(0, bytes(16), 1)
+
+
+def _id(number: int) -> bytes:
     return blocks.block_id(number, hashlib.md5(b"x").digest())
 
 
 @pytest.mark.parametrize(
     "odd",
     [
-        "",
-        "AAAA",
-        "x" * 42,
-        _id(1) + "0",
+        b"",
+        b"AAAA",
+        b"x" * 42,
+        _id(1) + b"0",
         _id(1)[:-1],
         _id(1).upper(),
-        _id(1) + "\n",
-        "s2a-000001-" + "0" * 31,
+        _id(1) + b"\n",
+        b"s2a-000001-" + b"0" * 31,
+        b"\xff\xfe",
     ],
 )
-def test_blocks_of_another_kind_are_seen_beside_ours(odd: str) -> None:
+def test_blocks_of_another_kind_are_not_reused(odd: bytes) -> None:
     left = [blocks.Leftover(_id(1), 5), blocks.Leftover(odd, 5), blocks.Leftover(_id(2), 7)]
-    assert blocks.reusable(left) == (frozenset({(_id(1), 5), (_id(2), 7)}), True)
+    assert blocks.reusable(left) == {(_id(1), 5), (_id(2), 7)}
 
 
-def test_none_and_twice_the_same() -> None:
-    assert blocks.reusable([]) == (frozenset(), False)
-    twice = [blocks.Leftover(_id(1), 5), blocks.Leftover(_id(1), 5)]
-    assert blocks.reusable(twice) == (frozenset({(_id(1), 5)}), False)
+def test_the_length_is_that_of_what_stands_there() -> None:
+    assert blocks.id_length([]) == blocks.OWN_LENGTH == len(_id(1))
+    assert blocks.id_length([blocks.Leftover(b"AAAA", 5)]) == 4
+    assert blocks.reusable([]) == frozenset()
+    assert blocks.reusable([blocks.Leftover(_id(1), 5)] * 2) == {(_id(1), 5)}
 
 
 def test_the_list_keeps_the_order() -> None:
     root = ElementTree.fromstring(blocks.block_list([_id(3), _id(1), _id(2)]))
-    assert [base64.b64decode(each.text or "").decode() for each in root] == [_id(3), _id(1), _id(2)]
+    assert [base64.b64decode(each.text or "") for each in root] == [_id(3), _id(1), _id(2)]
     # Uncommitted would make a list that is sent twice, as its answer was lost, fail.
     assert {each.tag for each in root} == {"Latest"}

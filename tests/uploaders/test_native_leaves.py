@@ -113,8 +113,9 @@ def ours() -> list[str]:
     return [each.name for each in threading.enumerate() if "_send" in each.name or "_read)" in each.name]
 
 
-def staged(container: ContainerClient, name: str, identity: str, content: bytes) -> None:
-    container.get_blob_client(f"dest/run/{name}").stage_block(identity, content)
+def staged(container: ContainerClient, name: str, identity: str | bytes, content: bytes) -> None:
+    text = identity if isinstance(identity, str) else identity.decode()
+    container.get_blob_client(f"dest/run/{name}").stage_block(text, content)
 
 
 def test_only_missing_blocks_are_sent_again(
@@ -139,7 +140,7 @@ def test_only_missing_blocks_are_sent_again(
 def test_blocks_that_another_tool_left_do_not_poison(
     identity: str, wire: Wire, through: Settings, container: ContainerClient, run: pathlib.Path
 ) -> None:
-    for name in ("large", "small"):
+    for name in ("large", "small", "empty"):
         if identity == "\udcff":
             # Bytes that are no text, as rclone's.
             blob = container.get_blob_client(f"dest/run/{name}")
@@ -148,9 +149,9 @@ def test_blocks_that_another_tool_left_do_not_poison(
             )
         else:
             staged(container, name, identity, b"left")
-    contents = {"large": os.urandom(LARGE), "small": b"1"}
+    contents = {"large": os.urandom(LARGE), "small": b"1", "empty": b""}
     sent, error = carried(native(through), job_of(run, contents))
-    assert error is None and set(sent) == {"large", "small"}
+    assert error is None and set(sent) == set(contents)
     assert stored(container) == right(contents)
 
 
@@ -167,7 +168,7 @@ def test_blocks_that_go_while_it_sends_are_a_try(
     made = native(through)
     _, error = carried(made, job_of(run, contents))
     assert isinstance(error, UploadFailed)
-    assert carried(made, job_for(run, contents))[1] is None
+    assert carried(made, job_for(run, contents, container))[1] is None
     assert stored(container) == right(contents)
 
 

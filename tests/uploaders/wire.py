@@ -84,11 +84,17 @@ def job_of(folder: pathlib.Path, contents: collections.abc.Mapping[str, bytes]) 
     return job_for(folder, contents)
 
 
-def job_for(folder: pathlib.Path, names: collections.abc.Iterable[str]) -> Job:
+def job_for(
+    folder: pathlib.Path, names: collections.abc.Iterable[str], container: ContainerClient | None = None
+) -> Job:
+    """``container``: what stands there now is what the plan's listing showed; without it, that showed nothing."""
+    stand = {blob.name: str(blob.etag).strip('"') for blob in container.list_blobs()} if container else {}
     files = []
     for name in names:
         status = (folder / name).stat()
-        files.append(FileToSend(name.encode(), name, status.st_size, status.st_mtime_ns))
+        files.append(
+            FileToSend(name.encode(), name, status.st_size, status.st_mtime_ns, stand.get(f"dest/run/{name}"))
+        )
     return Job(
         "run", place_of(os.fsencode(folder)), "dest/run", iter(files), len(files), sum(f.size for f in files)
     )
