@@ -342,11 +342,20 @@ class Lake:
         with contextlib.suppress(BlobMissing), self._errors(f"deleting {name}", name):
             self._client.delete_blob(name)
 
-    def snapshot(self, name: str) -> str:
+    def snapshot(self, name: str, etag: str | None = None) -> str:
         """Keep the blob's bytes as they are now under its name; returns the snapshot's time, which names it. They stay
-        when the blob is written over. Raises BlobMissing."""
+        when the blob is written over. Raises BlobMissing; with ``etag`` BlobReplaced where it has another by now.
+        """
+        from azure.core import exceptions
+
+        condition = _only_over(etag) if etag else {}
         with self._errors(f"keeping {name} as a snapshot", name):
-            return str(self._client.get_blob_client(name).create_snapshot()["snapshot"])
+            try:
+                return str(self._client.get_blob_client(name).create_snapshot(**condition)["snapshot"])
+            except exceptions.ResourceModifiedError as error:
+                if _code(error) not in _NOT_AS_SEEN:
+                    raise
+                raise BlobReplaced(f"{name} was written by somebody else just now") from error
 
     @contextlib.contextmanager
     def _errors(self, what: str, blob: str | None = None) -> Iterator[None]:

@@ -29,6 +29,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.steps import early, late_files, look, one_run, rest, resume, reverify, words
 from sync_to_azure.steps.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.steps.sheet_writing import SheetChanged
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.walk import SHARE_GONE
 
@@ -119,6 +120,8 @@ def _guarded(
         rest.changed_meanwhile(rooms, work, error)
         # Did one run change, or did the share go and take all runs with it?
         look.at_main_folder(rooms)
+    except SheetChanged as error:
+        rest.sheet_waits(rooms, work, error.waits)
     except RunError as error:
         _run_failed(rooms, work, error)
     except LockLost:

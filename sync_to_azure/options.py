@@ -227,7 +227,8 @@ OPTIONS: tuple[Option, ...] = (
         "completion-delay",
         Type.NUMBER,
         "source",
-        "A run is carried after it was found unchanged in two looks so far apart; with 0 one look is enough.",
+        "A run is carried after it was found unchanged in two looks so far apart; with 0 one look is enough."
+        " Its sample sheet, too.",
         "3600",
         "SECONDS",
         least=0,

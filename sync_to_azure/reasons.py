@@ -110,6 +110,7 @@ EVENTS = {
     "adopted": "its published manifest was read from the container",
     "published-again": "published again",
     "put-back": "put back at the source",
+    "sheet-kept": "the published sample sheet was kept as a snapshot, and replaced",
     "led-away": "blobs held other bytes than the run, and were overwritten",
 }
 """What a run's history notes beside states."""
@@ -138,6 +139,7 @@ _NEXT = {
     "accepted-not-quiet": "published anew from {from} on",
     "changed-meanwhile": "carried when nothing moves any more",
     "no-sheet-yet": "published when {sheet} is there",
+    "sheet-not-quiet": "its sample sheet is published from {from} on",
     "no-run-yet": "carried when its folder comes",
     "empty": "carried when there is a file in it",
     "storage": "tried again in the next pass",
@@ -163,6 +165,7 @@ _ADVICE = {
     "changed-after-accept": "look at them, and accept what is there now, or release the run",
     "withdraw-refused": "give the role the right to delete blobs, or release the run",
     "snapshot-refused": "without snapshots the old bytes would be lost: allow them, or release the run",
+    "sheet-not-kept": "allow snapshots of blobs, or put the published sheet back",
     "clocks-differ": "set this machine's clock, and keep it by NTP; check compares the two",
     "blob-lost": "restore the blobs or the source; docs/operations.md",
     "taken-over-differs": "compare them, and move away what is wrong, or accept what the source holds;"
@@ -219,10 +222,13 @@ _WORDS = {
     "not-quiet-additions": "published; new files are there, quiet since {since}, carried from {from} on",
     "changed-meanwhile": "waiting: files changed while they were carried; the quiet time starts over",
     "no-sheet-yet": "carried and verified; waiting for {sheet} in the sample sheet folder (or --sheet-optional)",
+    "sheet-not-quiet": "its sample sheet {sheet} was modified: quiet since {since}, published from {from} on",
     "sheet-ambiguous": "two sample sheets fit this run: {sheets}; keep one",
     "sheet-unreadable": "its sample sheet {sheet} cannot be read: {problem}",
     "sheet-in-the-way": "{sheet} is not carried: the run's own sheet cannot be kept as {blob}, a published file of"
     " the run has that name",
+    "sheet-not-kept": "its sample sheet changed; the published one cannot be kept as a snapshot, so it is not replaced:"
+    " {problem}",
     "continuous": "never done: {files} files carried and verified, {waiting} wait",
     "half-a-data-set": "waiting: {lacks} is not in the main folder",
     "never-ended": "{count} .raw files say that they are still being acquired, and nothing has moved for long: {names}",

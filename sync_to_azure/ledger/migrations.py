@@ -247,6 +247,16 @@ MIGRATIONS: dict[str, str] = {
     "0013_ctime": """
         ALTER TABLE file ADD COLUMN ctime_ns INTEGER;
     """,
+    "0014_sheets": """
+        CREATE TABLE sheet (
+            run_id INTEGER PRIMARY KEY REFERENCES run(id),
+            seen TEXT NOT NULL,
+            since REAL NOT NULL,
+            refused BLOB,
+            why TEXT,
+            refused_at REAL
+        );
+    """,
 }
 
 WORK_SCHEMA = """

@@ -12,7 +12,7 @@ from sync_to_azure.errors import RunChanged, SourceUnavailable, UploadFailed
 from sync_to_azure.ledger.seen_again import CARRIED_EARLY, happened
 from sync_to_azure.ledger.still import Still
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import adopt, carry, look, sheets
+from sync_to_azure.steps import adopt, carry, look, sheet_writing, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -61,8 +61,8 @@ def ahead(rooms: Rooms, work: Work) -> None:
     if run.is_published or run.taken_over:
         # Somebody else's: the whole is compared when it is complete.
         return
-    sheet, _ = sheets.read(work)
-    sheets.place_own(rooms, work, sheet)
+    found, _ = sheets.read(rooms, work)
+    sheet_writing.place_own(rooms, work, sheets.usable(rooms, work, found))
     # A walk may take long: a file was seen somewhen between its begin and its end.
     began = rooms.clock.now()
     look.into_ledger(rooms, work)

@@ -13,10 +13,10 @@ from sync_to_azure.steps import (
     carry,
     continuous,
     early,
-    look,
     publish,
     remove,
     rest,
+    sheet_writing,
     sheets,
     words,
 )
@@ -33,10 +33,15 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         return
     accept.take_back(rooms, work)
     first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
-    if first_look_at_sheet or (
-        run.is_published and (look.sheet_changed(work) or not run.lake_known or words.thorough(rooms, work))
-    ):
-        in_the_lake_only(rooms, work)
+    must_ask = first_look_at_sheet or (
+        run.is_published and (not run.lake_known or words.thorough(rooms, work))
+    )
+    if must_ask or (run.is_published and sheets.has_changed(work)):
+        found, problem = sheets.read(rooms, work)
+        if problem is not None and run.is_published:
+            rest.tell_sheet_problem(rooms, work, problem)
+        if must_ask or (found is not None and work.sheet_waits is None):
+            in_the_lake_only(rooms, work, found)
     if run.is_published:
         solved = run.state is not State.FLAGGED or (run.reason and run.reason.code in rest.AT_THE_SOURCE)
         if solved and run.state not in (State.REMOVED, State.GONE):
@@ -70,7 +75,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         rooms.set_state(work, State.EXPECTED, Reason("no-run-yet"))
 
 
-def in_the_lake_only(rooms: Rooms, work: Work) -> None:
+def in_the_lake_only(rooms: Rooms, work: Work, found: sheets.Sheet | None) -> None:
     """The source is gone: what is published is looked at in the lake, and a late or changed sheet is carried."""
     run, files = work.run, rooms.files
     files.clear_try()
@@ -78,10 +83,9 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         adopt.publication(rooms, work)
     if not run.is_published or rooms.settings.dry_run:
         return
-    sheet, _ = sheets.read(work)
-    work.sheet = sheet.content if sheet is not None else None
+    sheet = sheets.usable(rooms, work, found)
     if run.rows_kept:
-        sheets.place_own(rooms, work, sheet)
+        sheet_writing.place_own(rooms, work, sheet)
         carry.take_listing(rooms, work)
     verdict = files.verdict(run)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
@@ -91,7 +95,7 @@ def in_the_lake_only(rooms: Rooms, work: Work) -> None:
         rest.flag(rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names}))
         return
     state = State.REMOVED if run.state is State.REMOVED else State.GONE
-    sheets.carry(rooms, work, sheet)
+    sheet_writing.carry(rooms, work, sheet)
     if work.republish or not adopt.documents_stand(rooms, work):
         publish.publish(rooms, work, verdict)
     sheets.note_carried(rooms, work, sheet)

@@ -26,7 +26,7 @@ from sync_to_azure.source import (
     sheets_for,
     top_level_files,
 )
-from sync_to_azure.steps import instruments, placing, words
+from sync_to_azure.steps import instruments, placing, sheets, words
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.walk import FingerprintBuilder, walk
 
@@ -85,14 +85,14 @@ def _known_gone(run: Run) -> bool:
 def works(rooms: Rooms, found: Found) -> Iterator[Work]:
     """The union of folders, sheets and runs on record, those that ``--only-run`` lets through, in order of names."""
     settings, ledger = rooms.settings, rooms.ledger
-    sheets = find_sheets(settings.samplesheet_folder)
+    outside = find_sheets(settings.samplesheet_folder)
     known = ledger.runs()
     folders = {folder.key: folder for folder in found.runs}
     with_folder = {key.casefold() for key in folders}
     # A sheet belongs to a run without regard to case; only one that fits no folder stands for a run of its own.
     alone = {
         sheet.stem: sheet
-        for fitting in sheets.values()
+        for fitting in outside.values()
         for sheet in fitting
         if sheet.stem.casefold() not in with_folder
     }
@@ -114,7 +114,7 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
         if run is None:
             state = State.SEEN if key in folders else State.EXPECTED
             run = ledger.add_run(key, state, rooms.clock.now())
-        fitting = sheets_for(key, sheets, alike)
+        fitting = sheets_for(key, outside, alike)
         folder = folders.get(key)
         if folder is not None:
             # By a later look, the main folder may have been mounted again.
@@ -146,17 +146,7 @@ def nothing_new(rooms: Rooms, work: Work) -> bool:
         return False
     if words.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:
         return False
-    return run.folder_mtime_ns == folder.mtime_ns and not sheet_changed(work)
-
-
-def sheet_changed(work: Work) -> bool:
-    """Is there a sheet other than the one that was carried, judged by size and mtime?"""
-    if not work.sheets:
-        return False
-    if len(work.sheets) > 1:
-        return True
-    sheet = work.sheets[0]
-    return (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns)
+    return run.folder_mtime_ns == folder.mtime_ns and not sheets.has_changed(work)
 
 
 def unfinished(rooms: Rooms, work: Work) -> Reason | None:

@@ -24,6 +24,7 @@ from sync_to_azure.steps import (
     publish,
     remove,
     rest,
+    sheet_writing,
     sheets,
     words,
 )
@@ -56,6 +57,7 @@ def step(rooms: Rooms, work: Work) -> None:
 
 def _step(rooms: Rooms, work: Work) -> None:
     run = work.run
+    sheets.look(rooms, work)
     if work.folder is None:
         gone.without_folder(rooms, work)
         return
@@ -71,6 +73,8 @@ def _step(rooms: Rooms, work: Work) -> None:
             _remove(rooms, work)
         return
     if run.state is State.VERIFIED and _only_a_sheet_lacks(rooms, work):
+        if work.sheet_waits is not None:
+            rooms.set_state(work, State.VERIFIED, work.sheet_waits)
         rest.tell_missing_sheet(rooms, work)
         return
     carry_and_publish(rooms, work)
@@ -131,14 +135,14 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
         if held is not None and not adopt.was_published(rooms, work):
             rest.flag(rooms, work, held)
             return
-    sheet, sheet_problem = sheets.read(work)
-    work.sheet = sheet.content if sheet is not None else None
-    if sheet_problem is not None and run.is_published:
+    found, sheet_problem = sheets.read(rooms, work)
+    if sheet_problem is not None and run.is_published and work.sheet_waits is None:
         rest.tell_sheet_problem(rooms, work, sheet_problem)
     files.clear_try()
     if run.is_published and not run.rows_kept:
         adopt.publication(rooms, work)
-    sheets.place_own(rooms, work, sheet)
+    sheet = sheets.usable(rooms, work, found)
+    sheet_writing.place_own(rooms, work, sheet)
     look.into_ledger(rooms, work, finished=True)
     decision = look.is_quiet(rooms, work)
     if not run.is_published and not decision.ready:
@@ -150,7 +154,8 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
         # Asked each time: a ledger that was set back, or another machine, must not make us send over what is published.
         adopt.publication(rooms, work)
         before = dict(work.renamed)
-        sheets.place_own(rooms, work, sheet)
+        sheet = sheets.usable(rooms, work, found)
+        sheet_writing.place_own(rooms, work, sheet)
         if work.renamed != before:
             look.into_ledger(rooms, work, finished=True)
     changed = frozen.Differences()
@@ -285,7 +290,7 @@ def _verify_and_publish(
         # Nothing had to be sent, perhaps; what is written from here on is.
         claims.take(rooms, work, lambda: carry.all_is_ours(rooms, work))
     # Only now: a published run's sheet and its manifest change together.
-    sheets.carry(rooms, work, sheet)
+    sheet_writing.carry(rooms, work, sheet)
     if sheets.is_lost(rooms, work):
         rest.flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
         return
@@ -294,7 +299,7 @@ def _verify_and_publish(
         work.republish = True
     if files.unpublished(run) or work.republish or healed:
         if sheets.is_awaited(rooms, work, sheet):
-            reason = sheet_problem or Reason("no-sheet-yet", {"sheet": f"{work.key}.csv"})
+            reason = work.sheet_waits or sheet_problem or Reason("no-sheet-yet", {"sheet": f"{work.key}.csv"})
             rooms.set_state(work, State.VERIFIED, reason, folder_mtime_ns=rest.at_rest(rooms, work))
             rest.tell_missing_sheet(rooms, work)
             return
@@ -308,14 +313,16 @@ def _verify_and_publish(
 
 
 def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
-    """Carried and verified, and nothing moved since: no listing until the sheet comes."""
+    """Carried and verified, and nothing moved since: no listing until the sheet comes, or is quiet."""
     run, folder = work.run, work.folder
     assert folder is not None
     waits = run.reason is not None and run.reason.code in (
         "no-sheet-yet",
         "sheet-ambiguous",
         "sheet-unreadable",
+        sheets.NOT_QUIET,
     )
     optional = rooms.settings.sheet_optional or rooms.settings.samplesheet_folder is None
     at_rest = run.folder_mtime_ns == folder.mtime_ns and not words.thorough(rooms, work)
-    return waits and not optional and not work.sheets and at_rest
+    not_there = not optional and not work.sheets
+    return waits and at_rest and (not_there or work.sheet_waits is not None)

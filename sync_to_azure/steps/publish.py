@@ -317,7 +317,7 @@ def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]
             "snapshot": blob.snapshot or None,
             "by_generation": generation,
         }
-        for blob in rooms.files.replaced(work.run)
+        for blob in [*rooms.files.replaced(work.run), *work.replaced]
     ]
     earlier = (work.receipt or {}).get("replaced")
     kept = [blob for blob in earlier if isinstance(blob, dict)] if isinstance(earlier, list) else []

@@ -83,7 +83,8 @@ def not_published(
         told = [f"{path} ({kind})" for path, kind, _ in uncarried[:20]]
         return Reason("uncarried", {"count": count, "names": told}).text
     if sheets.is_awaited(rooms, work, sheet):
-        return sheet_problem.text if sheet_problem is not None else "it waits for its sample sheet"
+        waits = work.sheet_waits or sheet_problem
+        return waits.text if waits is not None else "it waits for its sample sheet"
     return ""
 
 

@@ -118,9 +118,22 @@ def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
         rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
 
 
+def sheet_waits(rooms: Rooms, work: Work, waits: Reason) -> None:
+    """Its sheet was modified while the run was carried: published with the next quiet state of it, and not before."""
+    _log.info("%s: %s", work.key, waits.text)
+    if work.folder is None:
+        return
+    if not work.run.is_published:
+        rooms.set_state(work, State.VERIFIED, waits, folder_mtime_ns=at_rest(rooms, work))
+    elif work.run.state is State.PUBLISHED:
+        rooms.set_state(work, State.PUBLISHED, waits, folder_mtime_ns=None)
+
+
 def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
     reason = work.run.reason
     now = rooms.clock.now()
+    if work.sheet_waits is not None:
+        return
     if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
         tell_sheet_problem(rooms, work, reason)
     elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):

@@ -13,6 +13,7 @@ from sync_to_azure import profiles
 from sync_to_azure.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.ledger import Files, Ledger, Run
+from sync_to_azure.ledger.changes import Replaced
 from sync_to_azure.ledger.flows import Claim
 from sync_to_azure.ledger.place import azcopy_folder
 from sync_to_azure.ledger.words import Word
@@ -227,12 +228,13 @@ def _native(settings: "Settings", identity: "Identity", lake: "Lake") -> "Upload
 class Work:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
     published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the bytes of the
-    outside sheet, both once they were looked at; ``goes_on``: it was looked at, and is not finished. ``continuous``: it
-    is never done; ``acquiring``: its files that are still being acquired, and since when each stands as it does;
-    ``ready_is_due``: its sign that results are there was not written; ``is_doubted``: a pass may have been cut off
-    while it replaced what is published. ``claim``: the claim that was written in this pass, at ``claimed_at`` of the
-    monotonic clock; ``noticed``: names below the run in its last listing that may be documents of another flow.
-    ``walked_at``: when this pass began to walk it into the ledger.
+    outside sheet, both once they were looked at; ``sheet_waits``: it is not quiet yet; ``replaced``: published
+    sheets that were replaced in this pass, and where they are kept; ``goes_on``: it was looked at, and is not
+    finished. ``continuous``: it is never done; ``acquiring``: its files that are still being acquired, and since
+    when each stands as it does; ``ready_is_due``: its sign that results are there was not written; ``is_doubted``:
+    a pass may have been cut off while it replaced what is published. ``claim``: the claim that was written in this
+    pass, at ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its last listing that may be
+    documents of another flow. ``walked_at``: when this pass began to walk it into the ledger.
     """
 
     run: Run
@@ -250,6 +252,8 @@ class Work:
     line: RunLine | None = None
     known: "Known | None" = None
     sheet: bytes | None = None
+    sheet_waits: Reason | None = None
+    replaced: list[Replaced] = dataclasses.field(default_factory=list)
     goes_on: bool = False
     continuous: "Continuous | None" = None
     acquiring: list[tuple[str, float]] = dataclasses.field(default_factory=list)

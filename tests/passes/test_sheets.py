@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
+
+import pytest
 
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
@@ -285,3 +288,173 @@ def test_a_sheet_belongs_to_the_run_of_exactly_its_name(scene: Scene) -> None:
     assert scene.get("RUN/SampleSheet.csv") == b"[Data]\nRUN\n"
     assert scene.get("RUN_1/SampleSheet.csv") == b"[Data]\nRUN_1\n"
     assert scene.state("run") == ("verified", "no-sheet-yet")
+
+
+def pass_quiet_time(scene: Scene) -> None:
+    """As if each sheet had been found as it is before."""
+    scene.sql("UPDATE sheet SET since = since - 101")
+
+
+def test_a_half_written_sheet_is_not_published(scene: Scene) -> None:
+    """Found in two looks 100 s apart; each look that sees it grow begins again, whatever its own time says."""
+    sheets = scene.sheets()
+    scene.config |= {"sheet-optional": "true", "uploader": "native"}
+    scene.make_run("R", {"SampleSheet.csv": OWN})
+    scene.run()
+    scene.make_run("S", {"SampleSheet.csv": OWN})
+    for run in ("R", "S"):
+        give_sheet(sheets, OUTSIDE[:9], f"{run}.csv")
+        os.utime(sheets / f"{run}.csv", (1, 1))
+    scene.config["completion-delay"] = 100
+    scene.run()
+    scene.sql("UPDATE run SET quiet_since = quiet_since - 101 WHERE key = 'S'")
+    for content in (OUTSIDE[:9], OUTSIDE[:12], OUTSIDE):
+        for run in ("R", "S"):
+            (sheets / f"{run}.csv").write_bytes(content)
+            os.utime(sheets / f"{run}.csv", (1, 1))
+        scene.run()
+        assert scene.get(SHEET) == OWN and not scene.is_published("S")
+        assert scene.state("S") == ("verified", "sheet-not-quiet")
+        pass_quiet_time(scene)
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE and scene.get("S/SampleSheet.csv") == OUTSIDE
+    for run in ("R", "S"):
+        assert scene.get(f"{run}/SampleSheet.instrument.csv") == OWN
+        scene.check_sums(run)
+
+
+def test_a_sheet_of_a_removed_run_is_quiet_first(scene: Scene) -> None:
+    sheets = scene.sheets()
+    scene.make_run("S")
+    give_sheet(sheets)
+    run = scene.make_run("R")
+    give_sheet(sheets, name="S.csv")
+    scene.run()
+    shutil.rmtree(run)
+    scene.run()
+    scene.config["completion-delay"] = 100
+    give_sheet(sheets, OUTSIDE + b"cor")
+    scene.run()
+    pass_quiet_time(scene)
+    give_sheet(sheets, OUTSIDE + b"corrected\n")
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE
+    pass_quiet_time(scene)
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE + b"corrected\n"
+    scene.check_sums("R")
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_sheet_that_is_corrected_during_the_upload_is_published_corrected_only(
+    scene: Scene, proxy: Proxy, published: bool
+) -> None:
+    sheets = scene.sheets()
+    scene.config["uploader"] = "native"
+    scene.through(proxy)
+    run = scene.make_run("R")
+    give_sheet(sheets)
+    if published:
+        scene.run()
+        give_sheet(sheets, OUTSIDE + b"first\n")
+        (run / "late.bcl").write_text("late")
+    before = scene.etags()
+    sent = []
+
+    def correct(method: str, path: str) -> None:
+        if method == "PUT" and ".bcl" in path and not sent:
+            sent.append(path)
+            give_sheet(sheets, OUTSIDE + b"second\n")
+
+    proxy.before = correct
+    scene.run()
+    proxy.reset()
+    assert sent and {name: etag for name, etag in scene.etags().items() if name in before} == before
+    assert scene.state("R") == ("published" if published else "verified", "sheet-not-quiet")
+    assert scene.is_published("R") is published
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE + b"second\n" and scene.is_published("R")
+    assert scene.documents("R")[2]["generation"] == (2 if published else 1)
+    scene.check_sums("R")
+
+
+def snapshots(scene: Scene) -> list[bytes]:
+    """What is kept of SampleSheet.csv, the oldest first."""
+    kept = [blob for blob in scene.container.list_blobs(SHEET, include=["snapshots"]) if blob.snapshot]
+    return [
+        scene.container.get_blob_client(SHEET, snapshot=blob.snapshot).download_blob().readall()
+        for blob in sorted(kept, key=lambda blob: str(blob.snapshot))
+    ]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_replaced_sheet_is_kept_as_a_snapshot(scene: Scene, gone: bool) -> None:
+    sheets = scene.sheets()
+    scene.make_run("S")
+    give_sheet(sheets, name="S.csv")
+    run = scene.make_run("R")
+    give_sheet(sheets)
+    scene.run()
+    if gone:
+        shutil.rmtree(run)
+    assert snapshots(scene) == []
+    give_sheet(sheets, OUTSIDE + b"corrected\n")
+    scene.run()
+    give_sheet(sheets, OUTSIDE + b"corrected again\n")
+    scene.run()
+    assert snapshots(scene) == [OUTSIDE, OUTSIDE + b"corrected\n"]
+    replaced = scene.documents("R")[2]["replaced"]
+    assert [(each["path"], each["size"], each["by_generation"]) for each in replaced] == [
+        ("SampleSheet.csv", len(OUTSIDE), 2),
+        ("SampleSheet.csv", len(OUTSIDE) + 10, 3),
+    ]
+    assert all(each["snapshot"] for each in replaced)
+    scene.check_sums("R")
+
+
+def test_a_sheet_is_not_replaced_where_it_cannot_be_kept(scene: Scene, proxy: Proxy) -> None:
+    sheets = scene.sheets()
+    scene.config["uploader"] = "native"
+    scene.through(proxy).make_run("R")
+    give_sheet(sheets)
+    scene.run()
+    before = scene.etags()
+    give_sheet(sheets, OUTSIDE + b"corrected\n")
+    proxy.before = lambda method, path: 403 if "comp=snapshot" in path else None
+    told = scene.run(expect=1).stderr
+    assert "cannot be kept as a snapshot, so it is not replaced" in told
+    assert scene.state("R") == ("flagged", "sheet-not-kept") and scene.etags() == before
+    scene.run(expect=0)
+    assert scene.etags() == before
+    proxy.reset()
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE + b"corrected\n" and snapshots(scene) == [OUTSIDE]
+    assert scene.state("R") == ("published", None)
+
+
+@pytest.mark.parametrize("when", ["comp=snapshot", "put"])
+def test_a_sheet_that_another_writer_replaced_is_not_written_over(
+    scene: Scene, proxy: Proxy, when: str
+) -> None:
+    """Between our look and the snapshot, and between that and our write."""
+    sheets = scene.sheets()
+    scene.config["uploader"] = "native"
+    scene.through(proxy).make_run("R")
+    give_sheet(sheets)
+    scene.run()
+    give_sheet(sheets, OUTSIDE + b"corrected\n")
+    theirs = OUTSIDE + b"of another writer\n"
+
+    def write(method: str, path: str) -> None:
+        snapshot = "comp=snapshot" in path
+        if method == "PUT" and f"/{SHEET}" in path and snapshot is (when != "put"):
+            proxy.reset()
+            scene.put(SHEET, theirs)
+
+    proxy.before = write
+    scene.run(expect=1)
+    assert scene.get(SHEET) == theirs
+    assert scene.documents("R")[2]["generation"] == 1
+    scene.run()
+    assert scene.get(SHEET) == OUTSIDE + b"corrected\n" and theirs in snapshots(scene)
+    scene.check_sums("R")

@@ -38,6 +38,8 @@ def needed(method: str, target: str, is_there: collections.abc.Callable[[str], b
         return {READ}
     if method == "PUT" and comp is None:
         return {WRITE} if is_there(parts.path) else {WRITE, ADD}
+    if method == "PUT" and comp == "snapshot":
+        return {WRITE, ADD}
     if method == "PUT" and comp in ("block", "blocklist"):
         return {WRITE}
     if method == "DELETE":
@@ -92,6 +94,8 @@ def test_the_documented_role_is_enough_for_all_that_a_pass_does(carrying: Scene,
         sheets = carrying.sheets()
         (sheets / "R.csv").write_text("[Header]\n")
         carrying.run("--thorough")
+        (sheets / "R.csv").write_text("[Header]\nreplaced, and the other kept as a snapshot\n")
+        carrying.run()
         good = carrying.get("R/Data/late.bcl")
         carrying.put("R/Data/late.bcl", b"wrong bytes, of another hand")
         carrying.run("--thorough")
