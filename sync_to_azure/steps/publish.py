@@ -18,7 +18,15 @@ from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
-from sync_to_azure.steps import adopt, azcopy_record, claims, documents, instrument_facts, words
+from sync_to_azure.steps import (
+    adopt,
+    azcopy_record,
+    claims,
+    documents,
+    instrument_facts,
+    sheet_writing,
+    words,
+)
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -41,6 +49,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     run, now = work.run, rooms.clock.now()
     words.go_on(rooms, work)
     claims.must_stand(rooms, work)
+    sheet_writing.must_be_as_published(rooms, work)
     beside = _Beside(rooms, work)
     if adopt.is_overtaken(rooms, work):
         raise beside.overtaken()
@@ -76,6 +85,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     beside.must_stand(".files.jsonl", ".md5")
     beside.put(".json", _in_memory(text), "application/json")
     beside.must_stand(".files.jsonl", ".md5")
+    sheet_writing.must_be_as_published(rooms, work)
     if work.continuous is None:
         beside.put(".sync", _in_memory(iso(now).encode() + b"\n"), "text/plain; charset=utf-8")
     elif told is not None and is_ready:

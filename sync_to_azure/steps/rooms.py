@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sync_to_azure.profiles.continuous import Continuous
     from sync_to_azure.settings import Settings
     from sync_to_azure.steps.instruments import Known
+    from sync_to_azure.steps.sheets import Sheet
     from sync_to_azure.uploaders import Uploader
 
 _log = logging.getLogger(__name__)
@@ -227,14 +228,14 @@ def _native(settings: "Settings", identity: "Identity", lake: "Lake") -> "Upload
 @dataclasses.dataclass(slots=True)
 class Work:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
-    published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the bytes of the
-    outside sheet, both once they were looked at; ``sheet_waits``: it is not quiet yet; ``replaced``: published
-    sheets that were replaced in this pass, and where they are kept; ``goes_on``: it was looked at, and is not
-    finished. ``continuous``: it is never done; ``acquiring``: its files that are still being acquired, and since
-    when each stands as it does; ``ready_is_due``: its sign that results are there was not written; ``is_doubted``:
-    a pass may have been cut off while it replaced what is published. ``claim``: the claim that was written in this
-    pass, at ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its last listing that may be
-    documents of another flow. ``walked_at``: when this pass began to walk it into the ledger.
+    published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the outside sheet
+    that may be written, both once they were looked at; ``sheet_waits``: it is not quiet yet; ``replaced``:
+    published sheets that were replaced in this pass, and where they are kept; ``goes_on``: it was looked at, and is
+    not finished. ``continuous``: it is never done; ``acquiring``: its files that are still being acquired, and
+    since when each stands as it does; ``ready_is_due``: its sign that results are there was not written;
+    ``is_doubted``: a pass may have been cut off while it replaced what is published. ``claim``: the claim that was
+    written in this pass, at ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its last
+    listing that may be documents of another flow. ``walked_at``: when this pass began to walk it into the ledger.
     """
 
     run: Run
@@ -251,7 +252,7 @@ class Work:
     word: Word | None = None
     line: RunLine | None = None
     known: "Known | None" = None
-    sheet: bytes | None = None
+    sheet: "Sheet | None" = None
     sheet_waits: Reason | None = None
     replaced: list[Replaced] = dataclasses.field(default_factory=list)
     goes_on: bool = False

@@ -86,10 +86,16 @@ def carry(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
 
 
 def must_be_as_read(rooms: Rooms, work: Work, sheet: Sheet) -> None:
-    """Just before it is written, or a marker is: what is published is no earlier state. Raises SheetChanged."""
+    """Just before it is written: what is published is no earlier state. Raises SheetChanged."""
     now, _ = sheets.read_file(work)
     if now != sheet:
         raise SheetChanged(work.key, sheets.moves(rooms, work, now))
+
+
+def must_be_as_published(rooms: Rooms, work: Work) -> None:
+    """Just before documents name it, and before the marker stands for it. Raises SheetChanged."""
+    if work.sheet is not None:
+        must_be_as_read(rooms, work, work.sheet)
 
 
 def _tell_own_is_kept(rooms: Rooms, work: Work) -> None:

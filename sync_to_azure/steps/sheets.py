@@ -83,7 +83,7 @@ def usable(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
         row = rooms.files.get(work.run, SHEET_BLOB) if work.run.is_published else None
         if row is None or row.md5 != sheet.md5:
             sheet = None
-    work.sheet = sheet.content if sheet is not None else None
+    work.sheet = sheet
     return sheet
 
 
