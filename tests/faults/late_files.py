@@ -27,7 +27,9 @@ def late_file(world: World, fault: Fault) -> Armed:
     some = Some(world, is_commit, world.chance.randint(1, 6))
 
     def come() -> None:
-        if fault.name not in world.struck and world.path("R", "Data").is_dir():
+        # Where another fault put a link, the late file would come outside of the run.
+        path = world.path("R", folder)
+        if fault.name not in world.struck and world.path("R", "Data").is_dir() and path.resolve() == path:
             world.write("R", {f"{folder}/late-{world.chance.randint(0, 9)}.bcl": world.noise(90)})
             world.truth.note(f"a late file in {folder}, {when}")
             world.strike(fault.name)

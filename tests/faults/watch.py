@@ -68,14 +68,23 @@ class Watch:
         return known
 
     def standing(self, run: str) -> Standing:
-        lines, sums = self.get(f"{run}.files.jsonl"), self.get(f"{run}.md5")
         receipt = self.get(f"{run}.json")
         return Standing(
-            None if lines is None else named_in(f"{run}.files.jsonl", lines),
-            None if sums is None else named_in(f"{run}.md5", sums),
-            None if receipt is None else json.loads(receipt),
+            self._named(f"{run}.files.jsonl"),
+            self._named(f"{run}.md5"),
+            None if receipt is None else _parsed(receipt),
             self.get(f"{run}.sync"),
         )
+
+    def _named(self, document: str) -> dict[str, str] | None:
+        """None also for what nobody can read."""
+        content = self.get(document)
+        if content is None:
+            return None
+        try:
+            return named_in(document, content)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
 
     def is_published(self, run: str, path: str, was: str) -> bool:
         """Does the tool vouch for these bytes? Then they may not be lost, whatever becomes of the source."""
@@ -159,6 +168,14 @@ class Watch:
 
     def _violated(self, text: str) -> None:
         self.violations.append(text)
+
+
+def _parsed(receipt: bytes) -> dict[str, object] | None:
+    try:
+        values = json.loads(receipt)
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
 
 
 def _is_whole(request: Request) -> bool:
