@@ -37,21 +37,23 @@ def block_size(size: int) -> int:
 _ID = re.compile(rb"s2a-\d{5}-[0-9a-f]{32}-*")
 OWN_LENGTH = 42
 """Of an id of ours; in base64, as calls spell it, 56 characters of at most 64."""
-_SHORTEST = 2
-"""Bytes in which every number of a block can be written."""
 
 
 def block_id(number: int, md5: bytes, length: int = OWN_LENGTH) -> bytes:
     """``s2a-NNNNN-`` and the MD5 of all bytes to the block's end in hex, ``length`` bytes long: filled up with ``-``;
     where that has no room, the number alone.
 
-    Raises ValueError where not even a number has room.
+    Raises ValueError where not even the number has room: from the 257th block on, where ids have one byte.
     """
     if length >= OWN_LENGTH:
         return f"s2a-{number:05d}-{md5.hex()}".encode().ljust(length, b"-")
-    if length < _SHORTEST:
-        raise ValueError(f"blocks with ids of {length} byte stand there, which hold no number of a block")
-    return number.to_bytes(length, "big")
+    try:
+        return number.to_bytes(length, "big")
+    except OverflowError:
+        raise ValueError(
+            f"another tool left blocks there whose ids have {length} byte, and with them no blob of more than"
+            f" {256**length} blocks can be made"
+        ) from None
 
 
 def encoded(identity: bytes) -> str:

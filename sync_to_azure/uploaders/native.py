@@ -415,7 +415,7 @@ class _Session:
                 self._buffers.give_back(buffer)
                 break
             whole.update(body)
-            ids.append(blocks.block_id(len(ids), whole.copy().digest(), cut.id_length))
+            ids.append(self._block_id(file, len(ids), whole.copy().digest(), cut))
             if (ids[-1], len(body)) in cut.there:
                 cut.reused.append((read, len(body), hashlib.md5(body, usedforsecurity=False).digest()))
                 self._buffers.give_back(buffer)
@@ -449,6 +449,15 @@ class _Session:
             if digest.digest() != md5:
                 return False
         return True
+
+    def _block_id(self, file: FileToSend, number: int, md5: bytes, cut: "_Cut") -> bytes:
+        try:
+            return blocks.block_id(number, md5, cut.id_length)
+        except ValueError as error:
+            advice = (
+                "the service drops blocks that are not committed a week after the last of them was written"
+            )
+            raise UploadFailed(f"{self._blob(file)}: {error}", advice) from error
 
     def _block_sender(
         self, blob: str, identity: bytes, body: memoryview, buffer: Buffer, parts: Parts

@@ -265,8 +265,8 @@ FAULTS = (
     Fault("ledger damaged", corrupt, {0, 1}, "damaged", told=True, shapes=_KEPT),
     Fault("ledger missing", missing, {0}, shapes=_KEPT),
     Fault("ledger of a newer version", newer, {3}, "newer version", shapes=_KEPT, alone=True),
-    Fault("clock an hour ahead", clock(1), {0}),
-    Fault("clock an hour behind", clock(-1), {0}),
+    Fault("clock an hour ahead", clock(1), {0, 1}, "nothing is removed"),
+    Fault("clock an hour behind", clock(-1), {0, 1}, "nothing is removed"),
     Fault("two passes at once on one machine", second_pass(LEDGER), {0}),
     Fault(
         "two machines with one destination",

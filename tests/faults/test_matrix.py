@@ -16,8 +16,6 @@ from tests.faults.fault import Fault
 SEED = 20261122
 AWAITED = frozenset(
     {
-        "a Put Blob that arrives when another pass has published",
-        "zeros under the IDs of our blocks",
         "a listing that drips",
         "a document that drips",
         "all sample sheets encrypted when their runs are published",

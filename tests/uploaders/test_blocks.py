@@ -57,9 +57,10 @@ def test_ids_of_any_length_say_the_number(number: int, md5: bytes, data: strateg
     assert blocks.reusable([blocks.Leftover(made, 5)]) == ({(made, 5)} if is_full else frozenset())
 
 
-def test_an_id_without_room_for_a_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="1 byte"):
-        blocks.block_id(0, bytes(16), 1)
+def test_an_id_without_room_for_its_number_is_refused() -> None:
+    assert blocks.block_id(255, bytes(16), 1) == b"\xff"
+    with pytest.raises(ValueError, match="1 byte.*more than 256 blocks"):
+        blocks.block_id(256, bytes(16), 1)
 
 
 def _id(number: int) -> bytes:
