@@ -130,6 +130,11 @@ class Blob:
     folder_stub: bool = False
     nonce: str | None = None
 
+    @property
+    def is_archived(self) -> bool:
+        """It can be listed, and not be read before it is rehydrated (hours)."""
+        return (self.tier or "").casefold() == "archive"
+
 
 NONCE_KEY = "sync_to_azure_job"
 """Metadata of blobs that AzCopy uploaded: the nonce of its job. AzCopy does not report ETags."""

@@ -297,6 +297,17 @@ OPTIONS: tuple[Option, ...] = (
         "source",
         "Before a run is removed, read every file of it once more and compare it with the manifest.",
     ),
+    Option(
+        "read-back-limit",
+        Type.NUMBER,
+        "source",
+        "Before runs are removed, read back at most so many gigabytes of blobs in one pass, where no answer to an"
+        " upload of ours proves them; the next pass goes on. 0: without a limit.",
+        "100",
+        "GB",
+        least=0,
+        most=1_000_000_000,
+    ),
     _flag(
         "remove-excluded",
         "source",

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from sync_to_azure import bounded
 from sync_to_azure.errors import BlobMissing, DocumentTooLarge, RunError, StateUnavailable
-from sync_to_azure.model import Blob
 from sync_to_azure.names import is_ours, md5_line
 from sync_to_azure.steps import documents
 
@@ -184,7 +183,7 @@ class Publication:
                 if number % 1000 == 0:
                     moved(number)
                 if not blob.folder_stub and (sign is None or blob.name[cut:] != sign[0]):
-                    yield blob.name[cut:], blob.size, blob.md5, blob.etag, int(is_archived(blob))
+                    yield blob.name[cut:], blob.size, blob.md5, blob.etag, int(blob.is_archived)
 
         with self._errors():
             self._database.execute("DELETE FROM listing")
@@ -299,11 +298,6 @@ def _file(row: tuple[Any, ...]) -> PublishedFile:
     return PublishedFile(
         blob, target, size, mtime_ns, bytes(md5), etag, listed_etag, bool(archived), bool(agrees)
     )
-
-
-def is_archived(blob: Blob) -> bool:
-    """It can be listed, and not be read before it is rehydrated (hours)."""
-    return (blob.tier or "").casefold() == "archive"
 
 
 def runs_in(lake: "Lake", destination: str) -> set[str]:

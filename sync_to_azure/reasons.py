@@ -150,6 +150,8 @@ _NEXT = {
     "other-main-folder": "{command} takes it over, if that flow no longer exists",
     "claimed-by-other-flow": "{command} takes it over, if that flow no longer exists",
     "removal-later": "removed as soon as that is gone",
+    "removal-read-back": "read back and removed in the next passes",
+    "removal-archived": "looked at again every day, and removed when they can be read",
     "clocks-differ": "removed when they agree",
 }
 
@@ -167,6 +169,8 @@ _ADVICE = {
     "snapshot-refused": "without snapshots the old bytes would be lost: allow them, or release the run",
     "sheet-not-kept": "allow snapshots of blobs, or put the published sheet back",
     "clocks-differ": "set this machine's clock, and keep it by NTP; check compares the two",
+    "removal-archived": "rehydrate them (az storage blob set-tier --tier Cool, takes hours), or remove the"
+    " source by hand",
     "blob-lost": "restore the blobs or the source; docs/operations.md",
     "taken-over-differs": "compare them, and move away what is wrong, or accept what the source holds;"
     " docs/operations.md",
@@ -261,6 +265,10 @@ _WORDS = {
     "left-behind": "its removal left entries that are not in its manifest in {folder}: {names}",
     "removal-later": "published; removal waits: {problem}",
     "clocks-differ": "published; nothing is removed: {problem}",
+    "removal-read-back": "published; {count} files, {size}, are still to be read back before it is removed: this pass"
+    " reached read-back-limit",
+    "removal-archived": "published, not removed: {count} blobs, {size}, have to be read back before, and are archived:"
+    " {names}",
     "removal-due": "published; to be removed from {from} on",
     "removal-after-credentials": "published; to be removed from {from} on, when the last credential that AzCopy was"
     " given for it has expired",

@@ -228,7 +228,7 @@ def _before_removal(settings: "Settings", around: Surroundings) -> Found:
     if settings.uploader != "native":
         for text, advice in check_removal.with_azcopy(settings, around.clock.now()):
             yield NOTE, text, advice
-    volume = check_removal.to_read_back(around.state_path(), around.flow)
+    volume = check_removal.to_read_back(around.state_path(), around.flow, settings)
     if volume:
         yield NOTE, volume, ""
 

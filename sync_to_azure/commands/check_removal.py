@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sync_to_azure.clock import local_time
 from sync_to_azure.ledger.reading import open_reading
+from sync_to_azure.steps.read_back import limit_in_words
 from sync_to_azure.tell.terminal import how_many, human_size, human_time
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def with_azcopy(settings: "Settings", now: float) -> list[tuple[str, str]]:
     ]
 
 
-def to_read_back(path: "Path", flow: "Flow") -> str:
+def to_read_back(path: "Path", flow: "Flow", settings: "Settings") -> str:
     """How much of what is published and not removed will be read back, by the ledger; empty if nothing."""
     reading = open_reading(path, flow)
     if reading is None:
@@ -47,6 +48,7 @@ def to_read_back(path: "Path", flow: "Flow") -> str:
         runs, size = reading.to_read_back()
     return (
         f"{human_size(size)} of {how_many(runs, 'published run')} are read back before removal"
+        f"{limit_in_words(settings)}"
         if runs
         else ""
     )

@@ -234,9 +234,9 @@ class Audits:
         """Within a transaction. A blob whose bytes are wrong under its ETag, or cannot be read, is not proved by that
         ETag any more: the source must not go for it, and the next thorough look reads it back."""
         doubted = self._connection.executemany(
-            "UPDATE file SET evidence = ?3, etag_is_own = 0"
+            "UPDATE file SET evidence = ?3, etag_is_own = 0, adopted = 0"
             " WHERE run_id = (SELECT id FROM run WHERE flow_id = ?1 AND key = ?2)"
-            " AND blob = ?4 AND etag = ?5 AND evidence > ?3",
+            " AND blob = ?4 AND (adopted OR (etag = ?5 AND evidence > ?3))",
             [(self._flow, run, int(Evidence.LISTED), each.name, each.etag) for each in findings],
         )
         if doubted.rowcount:

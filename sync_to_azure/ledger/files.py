@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sync_to_azure.ledger.changes import Changes
 from sync_to_azure.ledger.plan import DIFFERS
+from sync_to_azure.ledger.read_backs import ReadBacks
 from sync_to_azure.ledger.rows import ROW_COLUMNS, FileRow, Verdict, file_row
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.model import Evidence, FileToSend
@@ -18,7 +18,7 @@ from sync_to_azure.model import Evidence, FileToSend
 __all__ = ["FileRow", "Files", "Verdict"]
 
 
-class Files(Changes):
+class Files(ReadBacks):
     """Opened beside a ledger for the length of a pass; ``close`` removes the throw-away database. What a walk, a
     listing and a try say is taken by ``Work``, what is to be done about it is asked of ``Plan``."""
 
@@ -96,7 +96,8 @@ class Files(Changes):
                 f" evidence = CASE WHEN {_SENT_BY_US} AND (s.md5 IS NULL OR s.md5 = file.md5)"
                 f"  THEN s.evidence ELSE {int(Evidence.LISTED)} END,"
                 " etag_is_own = coalesce(s.etag = l.etag AND (s.md5 IS NULL OR s.md5 = file.md5)"
-                f"  AND s.evidence >= {int(Evidence.VALIDATED)}, 0)"
+                f"  AND s.evidence >= {int(Evidence.VALIDATED)}, 0),"
+                f" adopted = CASE WHEN {_SENT_BY_US} THEN 0 ELSE adopted END"
                 " FROM work.listing l LEFT JOIN work.sent s ON s.blob = l.blob"
                 " WHERE file.run_id = ? AND l.blob = file.blob AND file.md5 IS NOT NULL"
                 f" AND (file.evidence = 0 OR file.etag IS NOT l.etag) AND NOT {differs}",
@@ -148,34 +149,21 @@ class Files(Changes):
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def weaker(self, run: Run, least: Evidence, own: bool = False) -> tuple[int, int]:
-        """Files and bytes that are proved, but more weakly than ``least``; with ``own`` also those whose proof is not
-        an answer to a request of our own."""
-        row = self._connection.execute(
-            f"SELECT count(*), coalesce(sum(size), 0) FROM file f WHERE run_id = ? AND {_weaker_than(least, own)}",
-            (run.id,),
-        ).fetchone()
-        return int(row[0]), int(row[1])
-
-    def each_weaker(self, run: Run, least: Evidence, own: bool = False) -> Iterator[FileRow]:
-        query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND {_weaker_than(least, own)}"
-        return map(file_row, self._pages(query, run))
-
     def set_evidence(self, run: Run, blob: str, etag: str, evidence: Evidence) -> None:
         """After a request of our own that named exactly this ETag (reading it back)."""
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET evidence = ?, etag = ?, etag_is_own = 1 WHERE run_id = ? AND blob = ?",
+                "UPDATE file SET evidence = ?, etag = ?, etag_is_own = 1, adopted = 0 WHERE run_id = ? AND blob = ?",
                 (int(evidence), etag, run.id, blob),
             )
 
     # The manifest as a whole
 
-    def put(self, run: Run, rows: Iterable[FileRow]) -> None:
-        """Insert rows, replacing those of the same blob."""
+    def put(self, run: Run, rows: Iterable[FileRow], adopted: bool = False) -> None:
+        """Insert rows, replacing those of the same blob. ``adopted``: they come from the published manifest."""
         self._insert(
             "INSERT OR REPLACE INTO file (run_id, blob, path, origin, size, mtime_ns, md5, evidence, etag, generation,"
-            " etag_is_own, ctime_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " etag_is_own, ctime_ns, adopted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     run.id,
@@ -190,6 +178,7 @@ class Files(Changes):
                     r.generation,
                     int(r.etag_is_own),
                     r.ctime_ns,
+                    int(adopted),
                 )
                 for r in rows
             ),
@@ -230,9 +219,3 @@ _SENT_BY_US = (
     "s.blob IS NOT NULL AND CASE WHEN s.etag IS NOT NULL THEN l.etag = s.etag"
     " WHEN s.nonce IS NOT NULL THEN l.nonce IS s.nonce ELSE l.etag IS NOT s.etag_before END"
 )
-
-
-def _weaker_than(least: Evidence, own: bool) -> str:
-    """What has to be hashed again comes later."""
-    also = " OR (f.evidence > 0 AND f.etag_is_own = 0)" if own else ""
-    return f"(f.evidence BETWEEN 1 AND {int(least) - 1}{also}) AND f.md5 IS NOT NULL"

@@ -257,6 +257,9 @@ MIGRATIONS: dict[str, str] = {
             refused_at REAL
         );
     """,
+    "0015_adopted": """
+        ALTER TABLE file ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
+    """,
 }
 
 WORK_SCHEMA = """
@@ -268,7 +271,8 @@ WORK_SCHEMA = """
         path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS work.listing (
-        blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL, nonce TEXT
+        blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL, nonce TEXT,
+        archived INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS work.sent (
         blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT, nonce TEXT,

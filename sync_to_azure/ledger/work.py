@@ -90,10 +90,18 @@ class Work:
         self._connection.execute("DROP INDEX IF EXISTS work.listing_blob")
         cut = len(prefix)
         rows = (
-            (blob.name[cut:], blob.size, blob.md5, blob.etag, int(blob.folder_stub), blob.nonce)
+            (
+                blob.name[cut:],
+                blob.size,
+                blob.md5,
+                blob.etag,
+                int(blob.folder_stub),
+                blob.nonce,
+                int(blob.is_archived),
+            )
             for blob in blobs
         )
-        self._insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._connection.execute("CREATE INDEX work.listing_blob ON listing (blob)")
 
     def listed(self, blob: str) -> Blob | None:

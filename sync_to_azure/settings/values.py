@@ -44,6 +44,7 @@ class Settings:
     remove_source: bool
     remove_after: float
     remove_rehash: bool
+    read_back_limit: float
     remove_excluded: bool
     storage_account: str
     blob_endpoint: str

@@ -6,6 +6,7 @@ what counts, so it is read before anything is compared or sent.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
@@ -89,7 +90,7 @@ def publication(rooms: Rooms, work: Work) -> None:
     listed, summed = hashlib.sha256(), hashlib.sha256()
     rooms.files.forget(run)
     try:
-        rooms.files.put(run, _rows(rooms, work, generation, listed))
+        rooms.files.put(run, _rows(rooms, work, generation, listed), adopted=True)
         for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
             summed.update(chunk)
     except DocumentTooLarge:
@@ -116,7 +117,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         generation=generation,
         files=int(receipt.get("files") or 0),
         bytes=int(receipt.get("bytes") or 0),
-        weakest=_weakest(receipt),
+        weakest=int(Evidence.LISTED),
         verified_at=documents.time_in(receipt, "published"),
         published_at=documents.time_in(receipt, "published"),
         first_published=documents.time_in(receipt, "first_published"),
@@ -124,7 +125,12 @@ def publication(rooms: Rooms, work: Work) -> None:
     )
     Audits(rooms.ledger).doubt(run)
     rooms.ledger.append_event(run, rooms.clock.now(), ADOPTED, {"generation": generation})
-    _log.info("%s: published before (%s files); its manifest was read from the container", run.key, run.files)
+    _log.info(
+        "%s: published before (%s files); its manifest was read from the container, and proves nothing: its files count"
+        " as listed until they are read back",
+        run.key,
+        run.files,
+    )
 
 
 def was_published(rooms: Rooms, work: Work) -> bool:
@@ -206,16 +212,12 @@ def lacks_documents(rooms: Rooms, work: Work) -> bool:
 
 
 def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") -> Iterator[FileRow]:
+    """Whoever may write to the container may have written them: they prove nothing."""
+
     def lines() -> Iterator[bytes]:
         for line in rooms.lake().lines(work.base + ".files.jsonl"):
             digest.update(line + b"\n")
             yield line
 
-    return documents.file_rows(lines(), generation)
-
-
-def _weakest(receipt: Mapping[str, Any]) -> int | None:
-    try:
-        return int(Evidence.from_label(str(receipt.get("weakest_evidence"))))
-    except KeyError:
-        return None
+    for row in documents.file_rows(lines(), generation):
+        yield dataclasses.replace(row, evidence=min(row.evidence, Evidence.LISTED))

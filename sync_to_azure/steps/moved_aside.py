@@ -74,12 +74,13 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
                 _moves(rooms, work, place, moved)
                 return
         cache_wait.wait_out(rooms, work)
-        problem, wrong = removal_proof.prove(rooms, work)
+        proof = removal_proof.prove(rooms, work)
         proved = removal_proof.instant(rooms)
+        problem = proof.waits.text if proof.waits is not None else proof.problem
         if problem:
             put_back(rooms, work, place, problem)
             return
-        facts = removal_proof.facts_of(rooms, work, removal_proof.ask(rooms, work), wrong)
+        facts = removal_proof.facts_of(rooms, work, removal_proof.ask(rooms, work), proof.wrong)
         decision = removal_gate.decide(facts, removal_proof.seen_again(rooms, work), rules)
         if not decision.may_begin:
             _not_now(rooms, work, place, decision)

@@ -8,11 +8,12 @@ import logging
 from collections.abc import Iterator
 
 from sync_to_azure.clock import local_time
+from sync_to_azure.ledger.read_backs import TO_REMOVE
 from sync_to_azure.ledger.seen_again import changed_since
 from sync_to_azure.model import Blob, Evidence
 from sync_to_azure.reasons import Reason
 from sync_to_azure.source import mounts_below
-from sync_to_azure.steps import carry, ended, frozen, removal_gate, removal_proof, sheets
+from sync_to_azure.steps import carry, ended, frozen, read_back, removal_gate, removal_proof, sheets
 from sync_to_azure.steps.removal_gate import Fate, Publication, Rules, Standing
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
@@ -36,6 +37,10 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         _log.info("%s: would be removed from %s on%s", work.key, local_time(waits[1]), why)
         facts = dataclasses.replace(facts, after=0.0, credentials=0.0)
     decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms, work)), rules)
+    count, size, names = rooms.files.archived(work.run, TO_REMOVE)
+    if count:
+        archived = {"count": count, "size": human_size(size), "names": names}
+        problem = problem or Reason(read_back.ARCHIVED, archived).text
     decision.objection = problem or decision.objection
     if not decision.may_begin:
         _log.info("%s: would not be removed%s: %s", work.key, " but put back" if again else "", decision.why)
@@ -44,9 +49,15 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         return
     what = "its removal would go on" if again else "would be removed"
     _log.info("%s: %s: %s", work.key, what, _how_much(decision))
-    count, size = rooms.files.weaker(work.run, Evidence.VALIDATED, own=True)
+    count, size = rooms.files.to_read_back(work.run, TO_REMOVE)
     if count:
-        _log.info("%s: of its blobs %d, %s, would be read back first", work.key, count, human_size(size))
+        _log.info(
+            "%s: of its blobs %d, %s, would be read back first%s",
+            work.key,
+            count,
+            human_size(size),
+            read_back.limit_in_words(rooms.settings),
+        )
     if not _tell_of_rehashing(rooms, work):
         count, size = changed_since(rooms.ledger.connection, work.run)
         if count:

@@ -18,8 +18,9 @@ from sync_to_azure.ledger.seen_again import (
     reads_again,
     standings,
 )
-from sync_to_azure.model import Entry, Evidence, FileToSend, Progress
+from sync_to_azure.model import Entry, FileToSend, Progress
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
+from sync_to_azure.reasons import Reason
 from sync_to_azure.source import mounts_below
 from sync_to_azure.steps import azcopy_record, carry, ended, look, publish, read_back
 from sync_to_azure.steps.removal_clocks import Instant
@@ -93,20 +94,34 @@ def facts_of(rooms: Rooms, work: Work, asked: Asked, wrong: int) -> Publication:
     )
 
 
-def prove(rooms: Rooms, work: Work) -> tuple[str, int]:
-    """Take a listing and the verdict on it; what is only ``listed``, or proved by no request of our own, is read back.
-    Why nothing may go, or an empty string; and how many blobs are missing or wrong."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proof:
+    """``problem``: why nothing may go, or empty; ``wrong``: how many blobs are missing or wrong; ``waits``: it is not
+    proved yet, and nothing is wrong."""
+
+    problem: str = ""
+    wrong: int = 0
+    waits: Reason | None = None
+
+
+def prove(rooms: Rooms, work: Work) -> Proof:
+    """Take a listing and the verdict on it; what is proved by no request of our own is read back."""
     carry.take_listing(rooms, work)
     verdict = rooms.files.verdict(work.run)
-    if verdict.is_verified and rooms.files.weaker(work.run, Evidence.VALIDATED, own=True)[0]:
-        misread = read_back.until(rooms, work, Evidence.VALIDATED, "before the source is removed", own=True)
-        if misread:
+    if verdict.is_verified:
+        reading = read_back.before_removal(rooms, work)
+        if reading.wrong:
             _heal(rooms, work)
-            return f"{len(misread)} blobs held other bytes than their MD5 said; they were sent again", 0
-        # Reading took its time.
-        carry.take_listing(rooms, work)
-        verdict = rooms.files.verdict(work.run)
-    return "", verdict.wrong_count
+            return Proof(
+                f"{len(reading.wrong)} blobs held other bytes than their MD5 said; they were sent again"
+            )
+        if reading.waits is not None:
+            return Proof(waits=reading.waits)
+        if reading.files:
+            # Reading took its time.
+            carry.take_listing(rooms, work)
+            verdict = rooms.files.verdict(work.run)
+    return Proof(wrong=verdict.wrong_count)
 
 
 def _heal(rooms: Rooms, work: Work) -> None:

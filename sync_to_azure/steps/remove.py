@@ -19,6 +19,7 @@ from sync_to_azure.steps import (
     frozen,
     instruments,
     moved_aside,
+    read_back,
     removal_clocks,
     removal_gate,
     removal_preview,
@@ -34,7 +35,9 @@ from sync_to_azure.steps.unlinking import is_there, rename
 _log = logging.getLogger(__name__)
 
 _BY_TIME = frozenset({removal_gate.REMOVAL_DUE, removal_gate.CREDENTIALS})
-_AT_REST = _BY_TIME | {"removal-later", removal_gate.CLOCKS}
+_AT_REST = _BY_TIME | {"removal-later", removal_gate.CLOCKS, read_back.LIMITED, read_back.ARCHIVED}
+_LOOKED_AGAIN = 24 * 3600.0
+"""Seconds after which archived blobs are listed again: to rehydrate them takes hours."""
 
 
 def wanted(rooms: Rooms, work: Work) -> bool:
@@ -141,6 +144,8 @@ def _waits_till_due(rooms: Rooms, work: Work, asked: removal_proof.Asked | None)
 
 def remove(rooms: Rooms, work: Work) -> None:
     """Prove, move aside, and go on there."""
+    if _cannot_be_read_now(rooms, work):
+        return
     asked = removal_proof.ask(rooms, work)
     if _clocks_differ(rooms, work, asked):
         return
@@ -150,11 +155,17 @@ def remove(rooms: Rooms, work: Work) -> None:
         if asked.marker is not None and _waits_till_due(rooms, work, asked):
             return
         rooms.files.clear_try()
-        reason, wrong = removal_proof.prove(rooms, work)
-        if not reason and _waits_till_due(rooms, work, asked):
+        proof = removal_proof.prove(rooms, work)
+        if proof.waits is not None:
+            _not_read(rooms, work, proof.waits)
+            return
+        if work.run.reason is not None and work.run.reason.code in (read_back.LIMITED, read_back.ARCHIVED):
+            rooms.set_state(work, State.PUBLISHED, None)
+        if not proof.problem and _waits_till_due(rooms, work, asked):
             # The listing showed a job of AzCopy's that was not on record.
             return
-        reason = reason or removal_gate.objection(removal_proof.facts_of(rooms, work, asked, wrong))
+        reason = proof.problem
+        reason = reason or removal_gate.objection(removal_proof.facts_of(rooms, work, asked, proof.wrong))
         if reason:
             tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")
             return
@@ -177,6 +188,25 @@ def remove(rooms: Rooms, work: Work) -> None:
         tell(rooms, f"rename-refused:{work.key}:{error.errno}", text)
         return
     moved_aside.go_on(rooms, work, aside)
+
+
+def _cannot_be_read_now(rooms: Rooms, work: Work) -> bool:
+    """Is it known why its blobs cannot be read in this pass? Then nothing is asked."""
+    reason = work.run.reason
+    if reason is None or words.thorough(rooms, work):
+        return False
+    if reason.code == read_back.LIMITED:
+        return rooms.read_back_left <= 0
+    looked = reason.parameters.get("looked")
+    if reason.code != read_back.ARCHIVED or not isinstance(looked, float):
+        return False
+    return 0 <= rooms.clock.now() - looked < _LOOKED_AGAIN
+
+
+def _not_read(rooms: Rooms, work: Work, waits: Reason) -> None:
+    rooms.set_state(work, State.PUBLISHED, waits)
+    if waits.code == read_back.ARCHIVED:
+        tell(rooms, f"not-removed:{work.key}:{waits.code}", f"{work.key}: {waits.text} ({waits.advice})")
 
 
 def _clocks_differ(rooms: Rooms, work: Work, asked: removal_proof.Asked) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,8 @@ class Rooms:
         """Is it known that the destination is not inside a run of another flow?"""
         self.share_cache: float | None = None
         """For how many seconds looks at the source may be answered from a cache, once it was asked."""
+        self.read_back_left = settings.read_back_limit * 1e9 if settings.read_back_limit else math.inf
+        """Bytes that may still be read back before removals in this pass."""
         self.clock_problem = ""
         """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""
         self._origin: Origin | None = None

@@ -14,6 +14,7 @@ from hypothesis import strategies
 from sync_to_azure.ledger import Files, Ledger
 from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.ledger.seen_again import standings
+from sync_to_azure.ledger.read_backs import TO_REMOVE, to_publish
 from sync_to_azure.model import Blob, Entry, Evidence, FileToSend, Kind, Sent, State
 
 if typing.TYPE_CHECKING:
@@ -126,9 +127,9 @@ def test_evidence_belongs_to_the_etag_of_our_own_answer(bench: Bench) -> None:
     }
     assert bench.own() == {"ours"}
     # Before a removal, all but what our own answer named is read back; that names an ETag, too.
-    assert bench.files.weaker(bench.run, Evidence.VALIDATED) == (2, 2)
-    assert bench.files.weaker(bench.run, Evidence.VALIDATED, own=True) == (3, 3)
-    for row in list(bench.files.each_weaker(bench.run, Evidence.VALIDATED, own=True)):
+    assert bench.files.to_read_back(bench.run, to_publish(Evidence.VALIDATED)) == (2, 2)
+    assert bench.files.to_read_back(bench.run, TO_REMOVE) == (3, 3)
+    for row in list(bench.files.each_to_read_back(bench.run, TO_REMOVE)):
         bench.files.set_evidence(bench.run, row.blob, row.etag, Evidence.READ_BACK)
     assert bench.own() == {"ours", "overwritten", "azcopy", "weak"}
     # And is no more once the blob stands under another ETag.
