@@ -6,6 +6,7 @@ Nothing here is written down; secrets leave this room only to the SDK and to AzC
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import os
@@ -13,10 +14,11 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from sync_to_azure import deadline
 from sync_to_azure.errors import AccessRefused, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ _EXPIRY_MARGIN = 900.0
 """Seconds. Clocks differ (5 minutes are tolerated), and the service checks a credential when a request begins."""
 
 _TOKEN_MARGIN = 300.0
+_TOKEN_TIME = 60.0
+"""Seconds in which each answer of the login service is there in full."""
 _SAS_SHARE = 0.8
 
 _IMDS = ("169.254.169.254", 80)
@@ -85,11 +89,16 @@ class ServicePrincipal:
             # A private or sovereign authority is named by the user: nobody else is asked whether it is one.
             extra = {"authority": settings.authority_host, "disable_instance_discovery": True}
         credential = ClientSecretCredential(
-            settings.tenant_id or "", settings.application_id or "", settings.secret or "", **extra
+            settings.tenant_id or "",
+            settings.application_id or "",
+            settings.secret or "",
+            transport=_transport(),
+            **extra,
         )
         # Asked now, and kept by the credential: later the storage's client would take a refusal for a bad line and
         # ask again and again.
-        credential.get_token(SCOPE)
+        with _in_time():
+            credential.get_token(SCOPE)
         return credential
 
     def azcopy_environment(self) -> dict[str, str]:
@@ -127,7 +136,8 @@ class DefaultChain:
             refusals = []
             for kind, credential in self._members():
                 try:
-                    credential.get_token(SCOPE)
+                    with _in_time():
+                        credential.get_token(SCOPE)
                 except Exception as error:  # each member raises errors of its own; the next one is asked
                     refusals.append(
                         f"{kind}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
@@ -161,12 +171,19 @@ class DefaultChain:
         if "WORKLOAD" in wanted and os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
             tenant = self._settings.tenant_id
             members.append(
-                ("WORKLOAD", identity.WorkloadIdentityCredential(client_id=client, tenant_id=tenant, **extra))
+                (
+                    "WORKLOAD",
+                    identity.WorkloadIdentityCredential(
+                        client_id=client, tenant_id=tenant, transport=_transport(), **extra
+                    ),
+                )
             )
         if "MSI" in wanted and (
             os.environ.get("IDENTITY_ENDPOINT") or os.environ.get("MSI_ENDPOINT") or _imds_answers()
         ):
-            members.append(("MSI", identity.ManagedIdentityCredential(client_id=client)))
+            members.append(
+                ("MSI", identity.ManagedIdentityCredential(client_id=client, transport=_transport()))
+            )
         if "AZCLI" in wanted and shutil.which("az"):
             members.append(("AZCLI", identity.AzureCliCredential()))
         return members
@@ -199,6 +216,26 @@ class DefaultChain:
 
     def forget(self) -> None:
         self._chosen = None
+
+
+def _transport() -> Any:
+    from azure.core.pipeline.transport import RequestsTransport
+
+    transport = RequestsTransport(connection_timeout=20.0, read_timeout=_TOKEN_TIME)
+    transport.open()
+    deadline.watch_session(transport.session)
+    return transport
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        with deadline.within(_TOKEN_TIME):
+            yield
+    except deadline.TooSlow as error:
+        raise StorageUnavailable(
+            f"the login service answers too slowly: not in full within {_TOKEN_TIME:g} s", "check the network"
+        ) from error
 
 
 def _imds_answers() -> bool:
@@ -342,7 +379,8 @@ class Signer:
                 # The credential would give the same token out of its cache.
                 self._identity.forget()
                 self._credential = self._identity.for_sdk()
-            token = self._credential.get_token(SCOPE)
+            with _in_time():
+                token = self._credential.get_token(SCOPE)
             self._refused = False
         except AzureError as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__

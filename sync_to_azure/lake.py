@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from sync_to_azure import __version__, bounded
+from sync_to_azure import __version__, bounded, deadline
 from sync_to_azure.errors import (
     AccessRefused,
     BlobMissing,
@@ -61,8 +61,15 @@ class Lake:
     """One container. azure-storage-blob is imported when the first Lake is made: idle passes never pay for it."""
 
     def __init__(self, settings: "Settings", identity: "Identity") -> None:
+        from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import ContainerClient, ExponentialRetry
 
+        self._timeout = settings.timeout
+        transport = RequestsTransport(
+            connection_timeout=min(20.0, settings.timeout), read_timeout=min(60.0, settings.timeout)
+        )
+        transport.open()
+        deadline.watch_session(transport.session)
         self._endpoint = settings.blob_endpoint
         self._container = settings.container_name
         self._answers: list[Any] = []
@@ -83,8 +90,7 @@ class Lake:
                     retry_total=min(settings.retry_times, 3),
                     random_jitter_range=1,
                 ),
-                connection_timeout=min(20.0, settings.timeout),
-                read_timeout=min(60.0, settings.timeout),
+                transport=transport,
                 max_single_put_size=_CHUNK,
                 max_block_size=_CHUNK,
                 max_single_get_size=_CHUNK,
@@ -108,10 +114,12 @@ class Lake:
         The library asks and follows the pages; its own reading of an entry into a BlobProperties costs 0.2 ms, which
         are minutes for a million files. So it is asked for names only, and the same answers are read here.
         """
-        with self._errors(f"listing {prefix}"):
-            pages = self._client.list_blob_names(
-                name_starts_with=prefix, include=["metadata"], results_per_page=_PAGE
-            ).by_page()
+        with self._errors(f"listing {prefix}", whole=False):
+            pages = self._each_in_time(
+                self._client.list_blob_names(
+                    name_starts_with=prefix, include=["metadata"], results_per_page=_PAGE
+                ).by_page()
+            )
             while True:
                 self._answers = []
                 names = next(pages, None)
@@ -131,10 +139,12 @@ class Lake:
 
     def beside(self, prefix: str) -> Iterator[str]:
         """Names of the blobs that stand at ``prefix`` itself (DEST/, or empty), not in folders below it."""
-        with self._errors(f"listing {prefix}"):
-            for item in self._client.walk_blobs(name_starts_with=prefix or None, delimiter="/"):
-                if not item.name.endswith("/"):
-                    yield str(item.name)
+        with self._errors(f"listing {prefix}", whole=False):
+            pages = self._client.walk_blobs(name_starts_with=prefix or None, delimiter="/").by_page()
+            for page in self._each_in_time(pages):
+                for item in page:
+                    if not item.name.endswith("/"):
+                        yield str(item.name)
 
     def _keep(self, answer: Any) -> None:
         """Called for every answer of the service: of a listing the last, good one counts."""
@@ -250,13 +260,14 @@ class Lake:
         condition: dict[str, Any] = {}
         if etag:
             condition = {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
-        with self._errors(f"reading {name}", name):
+        with self._errors(f"reading {name}", name, whole=False):
             if offset or length is not None:
                 condition |= {"offset": offset, "length": length}
-            answer = self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition)
+            with deadline.within(self._timeout):
+                answer = self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition)
             if most is not None and answer.size > most:
                 raise DocumentTooLarge(name, answer.size, most)
-            yield from answer.chunks()
+            yield from self._each_in_time(answer.chunks())
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a manifest, without their ends; one above 1 MiB, which is none of ours, comes in pieces. Raises
@@ -357,12 +368,23 @@ class Lake:
                     raise
                 raise BlobReplaced(f"{name} was written by somebody else just now") from error
 
+    def _each_in_time(self, answers: Iterator[Any]) -> Iterator[Any]:
+        return deadline.each_within(self._timeout, answers)
+
     @contextlib.contextmanager
-    def _errors(self, what: str, blob: str | None = None) -> Iterator[None]:
+    def _errors(self, what: str, blob: str | None = None, whole: bool = True) -> Iterator[None]:
+        """Each request is answered in full within ``timeout``. Not ``whole``: what is done between two answers is no
+        part of that; they are asked for by ``_each_in_time``."""
         from azure.core import exceptions
 
         try:
-            yield
+            with deadline.within(self._timeout) if whole else contextlib.nullcontext():
+                yield
+        except deadline.TooSlow as error:
+            raise StorageUnavailable(
+                f"{self._endpoint} answers too slowly while {what}: not in full within {self._timeout:g} s",
+                "check the network; timeout says how long one answer, at most 4 MiB of data, may take",
+            ) from error
         except exceptions.ClientAuthenticationError as error:
             # azure-identity calls it a refusal too when nobody answered where tokens are given.
             if isinstance(error.__cause__, (exceptions.ServiceRequestError, exceptions.ServiceResponseError)):

@@ -446,7 +446,8 @@ OPTIONS: tuple[Option, ...] = (
         "timeout",
         Type.NUMBER,
         "carrying",
-        "An upload without progress for so long is ended and counts as a try.",
+        "An upload without progress for so long is ended and counts as a try; so long may one answer of the storage (at"
+        " most 4 MiB of data) take, and a mail.",
         "300",
         "SECONDS",
         above=0,

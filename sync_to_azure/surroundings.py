@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -26,6 +27,9 @@ from sync_to_azure.tell.redact import Redactor
 from sync_to_azure.tell.terminal import ProgressLine, how_many, table, terminal_width
 
 _log = logging.getLogger(__name__)
+
+_MAIL_WAIT, _MAIL_MARGIN = 0.2, 60.0
+"""Seconds."""
 
 
 class MailMemory(Protocol):
@@ -54,6 +58,7 @@ class Surroundings:
         )
         self._ledger: Ledger | None = None
         self._lock: Lock | None = None
+        self._mail_lock: Path | None = None
         self._handlers: dict[int, Any] = {}
         self._began = clock.monotonic()
         # What only tries, or looks at some runs only, must not look like the pass that somebody waits for.
@@ -77,6 +82,8 @@ class Surroundings:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lock is not None:
+            self._lock.release()
         if isinstance(error, Interrupted):
             _log.warning("stopped by a signal; %s", self._after_stop)
             if self._pings.begun:
@@ -85,8 +92,6 @@ class Surroundings:
         self._logs.attach(None)
         if self._ledger is not None:
             self._ledger.close()
-        if self._lock is not None:
-            self._lock.release()
         if kind is None or not issubclass(kind, Exception):
             self._logs.close()
         for number, handler in self._handlers.items():
@@ -105,6 +110,7 @@ class Surroundings:
     def state_path(self) -> Path:
         """Where the ledger lies, or will lie."""
         self._path, self._word = ledger_path(self.settings.state_file, self.flow, self.state_folder)
+        self._mail_lock = self._path.with_name(f"{self._path.name}.{self.flow.key}.mail.lock")
         return self._path
 
     def another_pass_runs(self) -> bool:
@@ -250,7 +256,12 @@ class Surroundings:
         self._pings.start()
 
     def tell(self, summary: Summary) -> int:
-        """Table, mail, metrics, ping; the exit code of the pass."""
+        """Metrics, table, ping, mail; the exit code of the pass. The metrics, which the next pass writes too, come
+        while the lock is held; what receives the rest may take its time."""
+        codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
+        code = max(codes, default=0)
+        self._write_metrics(summary, code)
+        self.let_go()
         self.print_runs(summary)
         _log.info(
             "%s ended: %d published, %d waiting, %d with nothing to do, %s",
@@ -260,12 +271,17 @@ class Surroundings:
             summary.idle,
             how_many(len(summary.troubles), "trouble"),
         )
-        self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
-        codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
-        code = max(codes, default=0)
-        self._write_metrics(summary, code)
         self._pings.end(code, ping.body(summary, code))
+        self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
         return code
+
+    def let_go(self) -> None:
+        """The work is done: the next pass may begin while we print and send. Of the ledger only what was mailed is
+        written after this, under a lock of its own."""
+        if self._lock is not None:
+            self._lock.release()
+        if self._ledger is not None:
+            self._ledger.may_write = lambda: None
 
     def _write_metrics(self, summary: Summary, code: int) -> None:
         path = self.settings.metrics_file
@@ -308,16 +324,46 @@ class Surroundings:
         settings = self.settings
         if not settings.log_recipient or settings.smtp_host is None or settings.dry_run:
             return
-        known: dict[str, float] = {}
-        was_open = False
-        try:
-            if memory is not None:
-                known, was_open = memory.mailed(), memory.trouble_is_open()
-        except sqlite3.Error as error:
-            _log.warning("the state file does not tell what was mailed before: %s", error)
-        if not summary.troubles and (not was_open or partial):
+        if not summary.troubles and (partial or not self._is_open(memory)):
             # A pass over a part of the runs cannot say that all is well.
             return
+        with contextlib.ExitStack() as stack:
+            self._wait_for_mails(stack)
+            self._mail(summary, memory)
+
+    def _is_open(self, memory: MailMemory | None) -> bool:
+        """Was trouble mailed, and none since that all is well?"""
+        try:
+            return memory is not None and memory.trouble_is_open()
+        except sqlite3.Error as error:
+            _log.warning("the state file does not tell what was mailed before: %s", error)
+            return False
+
+    def _wait_for_mails(self, stack: contextlib.ExitStack) -> None:
+        """Another pass, which began before us, may be sending its mail still: what it mailed has to be on record before
+        we ask what was. It sends for ``timeout`` at the longest."""
+        if self._mail_lock is None:
+            return
+        lock = Lock(self._mail_lock)
+        until = self.clock.monotonic() + self.settings.timeout + _MAIL_MARGIN
+        try:
+            while not lock.take():
+                if self.clock.monotonic() > until:
+                    _log.warning("another pass is sending a mail still; ours may repeat what that one says")
+                    return
+                self.clock.sleep(_MAIL_WAIT)
+        except StateUnavailable as error:
+            # Better told twice than not at all.
+            _log.warning("%s", error)
+            return
+        stack.enter_context(lock)
+
+    def _mail(self, summary: Summary, memory: MailMemory | None) -> None:
+        settings = self.settings
+        known: dict[str, float] = {}
+        was_open = self._is_open(memory)
+        with contextlib.suppress(sqlite3.Error):
+            known = memory.mailed() if memory is not None else {}
         from sync_to_azure.tell import mail
 
         now = self.clock.now()

@@ -65,6 +65,7 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
             around.surroundings_failed(failed, summary)
         except SurroundingsError as error:
             around.surroundings_failed(error, summary)
+        around.let_go()
         around.print_runs(summary)
         if summary.counted:
             around.print(summary.counted)

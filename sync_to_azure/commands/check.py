@@ -385,7 +385,7 @@ def _mail(settings: "Settings", send_mail: bool) -> Found:
         yield NOTE, "log-recipient is not set: nobody is mailed when something is wrong", ""
         return
     server = mail.settings_of(settings)
-    server = dataclasses.replace(server, timeout=15.0)
+    server = dataclasses.replace(server, timeout=15.0, whole=60.0)
     to = ", ".join(server.recipients)
     security, port = mail.connection(server)
     where = f"{server.host}:{port}, {'no encryption' if security == 'none' else security.upper()}"

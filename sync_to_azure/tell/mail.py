@@ -8,13 +8,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import functools
 import logging
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sync_to_azure import deadline
 from sync_to_azure.errors import SyncError
 from sync_to_azure.model import Summary, Trouble
 from sync_to_azure.tell.redact import Redactor, plain, plain_lines
@@ -46,7 +48,7 @@ class MailFailed(SyncError):
 class MailSettings:
     """Where mails go. ``port`` 0: by ``security`` (auto, tls, starttls, none).
 
-    ``timeout`` in seconds, for every answer of the server.
+    ``timeout`` in seconds, for every answer of the server; ``whole`` for the whole talk with it.
     """
 
     host: str
@@ -56,6 +58,7 @@ class MailSettings:
     security: str = "auto"
     recipients: tuple[str, ...] = ()
     timeout: float = 30.0
+    whole: float = 300.0
 
 
 def settings_of(settings: "Settings") -> MailSettings:
@@ -67,6 +70,7 @@ def settings_of(settings: "Settings") -> MailSettings:
         settings.smtp_password or "",
         settings.smtp_security,
         settings.log_recipient,
+        whole=settings.timeout,
     )
 
 
@@ -272,20 +276,30 @@ def _session(settings: MailSettings, context: "ssl.SSLContext | None") -> "Itera
     import ssl
 
     security, port = connection(settings)
-    server: smtplib.SMTP | None = None
+    server: Any = None
     try:
         verified = context if context is not None else ssl.create_default_context()
-        if security == "tls":
-            server = smtplib.SMTP_SSL(settings.host, port, timeout=settings.timeout, context=verified)
-        else:
-            server = smtplib.SMTP(settings.host, port, timeout=settings.timeout)
-        if security == "starttls":
-            server.starttls(context=verified)
-        if settings.user:
-            _log_in(server, settings.user, settings.password)
-        yield server
-        with contextlib.suppress(OSError, smtplib.SMTPException):
-            server.quit()  # the mail is accepted by now: a server without a goodbye is no failure
+        plain_kind, tls_kind = _kinds()
+        with deadline.within(settings.whole):
+            if security == "tls":
+                server = tls_kind(settings.host, port, timeout=settings.timeout, context=verified)
+            else:
+                server = plain_kind(settings.host, port, timeout=settings.timeout)
+            if security == "starttls":
+                server.starttls(context=verified)
+            if settings.user:
+                _log_in(server, settings.user, settings.password)
+            yield server
+        with contextlib.suppress(OSError, smtplib.SMTPException, deadline.TooSlow):
+            # The mail is accepted by now: a server without a goodbye is no failure.
+            with deadline.within(settings.timeout):
+                deadline.watch(server.line)
+                server.quit()
+    except deadline.TooSlow as error:
+        raise MailFailed(
+            f"mail server {_where(settings)}: not done within {settings.whole:g} s",
+            "check smtp-host and smtp-port",
+        ) from error
     except (OSError, smtplib.SMTPException, ValueError) as error:
         problem, advice = _explained(error, settings.timeout)
         redact = Redactor([settings.password])
@@ -293,6 +307,24 @@ def _session(settings: MailSettings, context: "ssl.SSLContext | None") -> "Itera
     finally:
         if server is not None:
             server.close()
+
+
+@functools.cache
+def _kinds() -> "tuple[type[smtplib.SMTP], type[smtplib.SMTP_SSL]]":
+    """Of connections that are watched from the first byte on: also the greeting may drip."""
+    import smtplib
+
+    class Plain(smtplib.SMTP):
+        def _get_socket(self, *arguments: Any) -> socket.socket:
+            connection: socket.socket = super()._get_socket(*arguments)  # type: ignore[misc]
+            self.line = deadline.Line(connection)
+            deadline.watch(self.line)
+            return connection
+
+    class Tls(smtplib.SMTP_SSL, Plain):
+        """smtplib asks for the socket as above, and then for TLS on it."""
+
+    return Plain, Tls
 
 
 def _log_in(server: "smtplib.SMTP", user: str, password: str) -> None:

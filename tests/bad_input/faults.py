@@ -25,7 +25,8 @@ class Proxy:
     """Forwards to a port of the loopback until told otherwise.
 
     ``on_request`` gets the first line of each request as it passes, before it is forwarded. ``refusing`` ends all
-    lines and takes no new ones. ``rate``: bytes a second towards the server, all lines together.
+    lines and takes no new ones. ``rate``: bytes a second towards the server, all lines together. ``drip``: seconds
+    between two bytes of what the server says.
     """
 
     def __init__(self, port: int, on_request: collections.abc.Callable[[str], None] | None = None) -> None:
@@ -33,6 +34,11 @@ class Proxy:
         self.on_request = on_request
         self.refusing = False
         self.rate: float | None = None
+        self.drip: float | None = None
+        self.said = threading.Event()
+        """Something came from the server."""
+        self.go_on = threading.Event()
+        """Drip no more."""
         self.requests: list[str] = []
         self._gate = threading.Lock()
         self._lines: list[socket.socket] = []
@@ -81,7 +87,13 @@ class Proxy:
     def _down(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
-                client.sendall(data)
+                self.said.set()
+                if self.drip is None:
+                    client.sendall(data)
+                    continue
+                for byte in data:
+                    client.sendall(bytes([byte]))
+                    self.go_on.wait(self.drip or 0)
         self._hang_up(client, server)
 
     def _hang_up(self, *lines: socket.socket) -> None:
@@ -91,6 +103,7 @@ class Proxy:
             line.close()
 
     def close(self) -> None:
+        self.go_on.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

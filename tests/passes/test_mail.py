@@ -19,9 +19,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from embedded.azurite import Azurite
+from tests.bad_input import faults
 from tests.bad_input.faults import AZCOPY_FAILS, SIGNATURE, blobs, stand_in, told, write_run
 from tests.line import Answer
 from tests.passes.proxy import Proxy
+from tests.passes.scene import eventually
 
 Run = collections.abc.Callable[..., typing.Any]
 PASSWORD = "hunter2%#x-of-the-mail-server"
@@ -355,3 +357,65 @@ def test_of_thousands_of_refused_files_five_and_a_count_are_logged_and_mailed(
         assert f"R: … and {files - 5} more files are refused" in output
         assert output.count(".lnk") in range(5, 21) and f"and {files - 5} more" in output
     assert len(body.splitlines()) < 80, body
+
+
+@pytest.fixture
+def slow(postbox: Postbox) -> collections.abc.Iterator[faults.Proxy]:
+    """Before the mail server."""
+    with faults.Proxy(postbox.port) as proxy:
+        yield proxy
+
+
+def test_a_mail_server_that_drips_is_given_up(
+    run_command: Run,
+    config: dict[str, object],
+    postbox: Postbox,
+    slow: faults.Proxy,
+    broken: pathlib.Path,
+    main_folder: pathlib.Path,
+) -> None:
+    """A byte a second is no silence that a socket would end."""
+    write_run(main_folder, "a")
+    failing = config | {"azcopy": broken, "smtp-port": slow.port, "timeout": 10}
+    slow.drip = 1.0
+    outcome = run_command(config=failing)
+    told(outcome, 1, "the mail could not be sent", f"127.0.0.1:{slow.port}: not done within 10 s")
+    assert outcome.seconds < 300, "the greeting and the first answer take longer"
+    slow.drip = None
+    told(run_command(config=failing), 1)
+    assert "1 run needs you: a (failed)" in postbox.take()["Subject"]
+
+
+def test_a_mail_server_that_drips_holds_up_no_pass(
+    start_command: typing.Any,
+    run_command: Run,
+    config: dict[str, object],
+    postbox: Postbox,
+    slow: faults.Proxy,
+    broken: pathlib.Path,
+    main_folder: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    """The next pass works meanwhile, and mails when the first one is done: what was mailed is not mailed twice."""
+    write_run(main_folder, "a")
+    failing = config | {"azcopy": broken, "smtp-port": slow.port, "log-file": tmp_path / "log"}
+
+    def ended() -> int:
+        return (tmp_path / "log").read_text("utf-8").count("pass ended")
+
+    slow.drip = 3600.0
+    first = start_command(config=failing)
+    assert slow.said.wait(120)
+    second = start_command(config=failing)
+    assert eventually(lambda: ended() == 2), "it did not find another pass"
+    assert first.poll() is None and postbox.mails == []
+    well = run_command(config=failing | {"uploader": "native"})
+    told(well, 0)
+    slow.drip = None
+    slow.go_on.set()
+    for each in (first, second):
+        each.communicate(timeout=300)
+        assert each.returncode == 1
+    assert "1 run needs you: a (failed)" in postbox.take()["Subject"]
+    told(run_command(config=failing), 0)
+    assert "all is well again" in postbox.take()["Subject"]

@@ -1,0 +1,130 @@
+"""Answers that drip: each request is over in time, in whatever thread, whatever the socket's own timeout says."""
+
+from __future__ import annotations
+
+import collections.abc
+import concurrent.futures
+import dataclasses
+import os
+import threading
+import time
+import types
+import typing
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from embedded.azurite import Azurite
+from sync_to_azure import deadline
+from sync_to_azure.errors import StorageUnavailable
+from sync_to_azure.lake import Lake
+from tests.conftest import LONG
+from tests.line import DRIP, Line, Request
+
+MIB = 1024 * 1024
+Call = collections.abc.Callable[[Lake], object]
+
+
+@dataclasses.dataclass
+class Slow:
+    lake: Lake
+    line: Line
+    container: ContainerClient
+
+
+@pytest.fixture
+def slow(azurite: Azurite, container: ContainerClient) -> collections.abc.Iterator[Slow]:
+    """A byte every 50 ms, where an answer has 2 s: no socket of ours would ever call that a timeout."""
+    with Line(azurite.port) as wire:
+        wire.drip = 0.05
+        settings: typing.Any = types.SimpleNamespace(
+            blob_endpoint=wire.endpoint,
+            container_name=container.container_name,
+            retry_times=5,
+            timeout=2.0,
+            authority_host=None,
+        )
+        credential = {"account_name": azurite.account, "account_key": azurite.key}
+        identity: typing.Any = types.SimpleNamespace(for_sdk=lambda: credential)
+        yield Slow(Lake(settings, identity), wire, container)
+
+
+CALLS: dict[str, Call] = {
+    "listing": lambda lake: list(lake.listing("")),
+    "documents beside": lambda lake: list(lake.beside("")),
+    "document": lambda lake: lake.get("name"),
+    "read back": lambda lake: lake.md5_of("name", str(lake.stands("name").etag)),  # type: ignore[union-attr]
+    "look": lambda lake: lake.stands("name"),
+    "write": lambda lake: lake.put(
+        "new",
+        b"data",
+        4,
+        b"\x8d\x77\x7f\x38\x5d\x3d\xfe\xc8\x81\x5d\x20\xf7\x49\x60\x26\xdc",
+        "text/plain",
+        None,
+    ),
+    "blocks": lambda lake: lake.uncommitted_blocks("name"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_an_answer_that_drips_is_not_waited_for(slow: Slow, call: Call) -> None:
+    slow.container.upload_blob("name", os.urandom(1000))
+    call(slow.lake)
+    slow.line.seen.clear()
+    slow.line.act = lambda request: DRIP
+    began = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="too slowly while .*: not in full within 2 s"):
+        call(slow.lake)
+    assert time.monotonic() - began < 60
+    assert len(slow.line.seen) == 1, "not once more"
+    slow.line.act = lambda request: None
+    call(slow.lake)
+
+
+def test_what_takes_long_in_many_answers_goes_on(slow: Slow) -> None:
+    """The time is that of one answer, not of a whole file."""
+    content = os.urandom(9 * MIB)
+    slow.container.upload_blob("name", content)
+
+    def act(request: Request) -> None:
+        slow.line.released.wait(0.9)
+
+    slow.line.act = act
+    assert b"".join(slow.lake.read("name")) == content
+
+
+def test_what_is_done_between_two_answers_takes_the_time_of_none(slow: Slow) -> None:
+    slow.container.upload_blob("name", os.urandom(5 * MIB))
+    chunks = slow.lake.read("name")
+    first = next(chunks)
+    time.sleep(2.5)
+    assert len(first) + sum(map(len, chunks)) == 5 * MIB
+
+
+def test_each_thread_has_a_time_of_its_own(slow: Slow) -> None:
+    """As restore reads: one file drips, the others come."""
+    for number in range(4):
+        slow.container.upload_blob(f"{number}", os.urandom(1000))
+    slow.line.act = lambda request: DRIP if request.blob == "2" else None
+
+    def read(number: int) -> bool:
+        try:
+            return len(b"".join(slow.lake.read(str(number)))) == 1000
+        except StorageUnavailable:
+            return False
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(read, range(4))) == [True, True, False, True]
+
+
+def test_a_cut_off_answer_never_passes_for_a_whole_one() -> None:
+    """It came to its end because we ended it."""
+    over = threading.Event()
+    with pytest.raises(deadline.TooSlow), deadline.within(0.05):
+        over.wait(0.5)
+
+
+def test_in_another_one_nothing_ends_earlier() -> None:
+    with deadline.within(LONG), deadline.within(0.01):
+        time.sleep(0.1)
