@@ -10,7 +10,7 @@ import time
 import uuid
 
 from embedded.azurite import Azurite
-from tests.faults import invariants
+from tests.faults import invariants, links
 from tests.faults.faults import BY_NAME
 from tests.faults.world import HUNG, HUNG_AFTER, Outcome, Plan, World
 
@@ -97,7 +97,8 @@ class Trial:
         if self.world.plan.shape == "growth":
             self._publish_first()
         with contextlib.ExitStack() as stack:
-            for fault in self.faults:
+            # Links are armed last, so that they are lifted first: what another fault brings back lies in the run then.
+            for fault in sorted(self.faults, key=lambda fault: fault in links.FAULTS):
                 stack.enter_context(fault.arm(self.world, fault))
             self._while_they_stand()
         if not self.violations:
