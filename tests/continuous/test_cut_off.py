@@ -223,7 +223,7 @@ def test_what_we_sent_is_ours_also_after_a_kill(proteomics: Projects, proxy: Pro
 
 
 def test_a_large_file_that_moves_under_its_old_time_is_sent_anew(proteomics: Projects, proxy: Proxy) -> None:
-    """With AzCopy, in place of which the lake writes it: in blocks, hashed before."""
+    """With AzCopy, in place of which the native uploader writes it, in blocks."""
     scene = proteomics.scene.through(proxy)
     scene.config["uploader"] = "azcopy"
     path = proteomics.write("Prot1/a.raw", thermo_raw(40 * 1024 * 1024))

@@ -283,7 +283,7 @@ def test_blocks_that_the_other_uploader_left(scene: Scene, first: str) -> None:
     scene.check_sums("R")
 
 
-def test_blocks_that_another_tool_left_where_the_lake_writes(scene: Scene) -> None:
+def test_blocks_that_another_tool_left_where_azcopy_cannot_write(scene: Scene) -> None:
     name = "odd\nname.raw"
     blob = scene.container.get_blob_client(f"R/{name}")
     blob.stage_block("AAAA", b"left over")
@@ -299,33 +299,3 @@ def test_a_receipt_of_a_newer_version_is_not_written_over(scene: Scene) -> None:
     scene.put("R.json", newer)
     assert "newer version" in scene.run("--thorough", expect=1).stderr
     assert scene.get("R.json") == newer
-
-
-def test_a_file_that_changes_under_its_time_while_the_lake_writes_it(scene: Scene) -> None:
-    """What the lake writes itself is read once for its MD5 and once for its bytes."""
-    name = "odd\nname.txt"
-    run = scene.make_run("R", {name: b"A" * SIZE})
-    path = run / name
-    status = path.stat()
-    place = scene.folder / "change-between"
-    place.mkdir()
-    (place / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        f"path, ns = {os.fsencode(path)!r}, ({status.st_atime_ns}, {status.st_mtime_ns})\n"
-        "opened = 0\n"
-        "def listen(name, arguments):\n"
-        "    global opened\n"
-        "    if name == 'open' and arguments[0] == path and opened >= 0:\n"
-        "        opened += 1\n"
-        "        if opened == 2:\n"
-        "            opened = -1\n"
-        "            with open(os.fsdecode(path), 'w') as handle:\n"
-        f"                handle.write('B' * {SIZE})\n"
-        "            os.utime(path, ns=ns)\n"
-        "sys.addaudithook(listen)\n",
-        encoding="utf-8",
-    )
-    scene.config |= {"source-readers": 1}
-    scene.run(environment={"PYTHONPATH": f"{place}:{PROJECT}"})
-    assert path.read_text() == "B" * SIZE, "it changed in between"
-    scene.check_sums("R")
