@@ -347,6 +347,12 @@ OPTIONS: tuple[Option, ...] = (
         "identity",
         "A file that holds nothing but the secret: a client secret, a SAS or an account key.",
     ),
+    _path(
+        "evidence-key",
+        "identity",
+        "A file with the key by which receipts at the destination are known to be ours after the state file was lost;"
+        " made at the first publishing. By default the credentials file's name followed by .evidence-key.",
+    ),
     Option(
         "secret",
         Type.TEXT,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from sync_to_azure import evidence_key
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.ledger.place import azcopy_folder, state_folder
 from sync_to_azure.source import mounted_at
@@ -77,6 +78,9 @@ def _own(settings: "Settings", report: Path | None) -> Iterator[_Own]:
 
     yield from named("config-file", settings.config_file)
     yield from named("credentials", settings.credentials)
+    if settings.origin["evidence-key"] != evidence_key.DERIVED:
+        # Otherwise it stands beside the credentials.
+        yield from named("evidence-key", settings.evidence_key)
     yield from named("samplesheet-folder", settings.samplesheet_folder, may_be_main=True)
     if settings.state_file is None:
         # Work database, lock and the copy of a dry run stand beside the state file.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from sync_to_azure import completion
+from sync_to_azure import completion, evidence_key
 from sync_to_azure.clock import Clock, local_time
 from sync_to_azure.commands import check_removal
 from sync_to_azure.commands.families import MOST, families
@@ -107,6 +107,7 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     destination = Destination(quick, around.clock, around.state_folder)
     yield from _tried("metrics file", lambda: _metrics_file(settings), "metrics-file" in misplaced)
     yield from _tried("login", lambda: _login(settings, destination, around.clock.now()))
+    yield from _tried("evidence key", lambda: _evidence_key(settings))
     yield from _tried("container", lambda: _container(settings, destination))
     yield from _tried("clock", lambda: _clock(destination))
     yield from _tried(
@@ -317,6 +318,22 @@ def _login(settings: "Settings", destination: "Destination", now: float) -> Foun
         yield OK, f"{shown}: nothing is asked before the container is", ""
     if settings.auth == "sas":
         yield from sas_found(settings.secret or "", now)
+
+
+def _evidence_key(settings: "Settings") -> Found:
+    path = settings.evidence_key
+    if path is None:
+        yield NOTE, "there is no credentials file to keep an evidence-key beside: receipts have no HMAC", (
+            "name a file by evidence-key; without it, losing the state file costs reading back (docs/operations.md)"
+        )
+    elif evidence_key.read(path) is not None:
+        yield OK, f"{path}: receipts are written with an HMAC under it; back it up", ""
+    elif os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+        yield OK, f"{path}: made at the first publishing; back it up then", ""
+    else:
+        yield NOTE, f"{path} is not there, and {_me()} may not make it: receipts have no HMAC", (
+            f"make it ({evidence_key.COMMAND} {path}), or name another file by evidence-key"
+        )
 
 
 def sas_found(sas: str, now: float) -> Found:

@@ -7,7 +7,7 @@ import binascii
 import re
 from pathlib import Path
 
-from sync_to_azure import configfile
+from sync_to_azure import configfile, evidence_key
 from sync_to_azure.errors import ConfigurationError
 from sync_to_azure.options import BY_KEY
 from sync_to_azure.settings.merge import Merge
@@ -22,6 +22,7 @@ def check_identity(merge: Merge) -> None:
     if values["authority-host"]:
         values["authority-host"] = _authority(merge, values["authority-host"])
     _take_credentials(merge)
+    _take_evidence_key(merge)
     secret = values["secret"]
     if merge.wrong & {"credentials", "secret", "auth", "tenant-id", "application-id"}:
         return
@@ -80,6 +81,25 @@ def _take_credentials(merge: Merge) -> None:
     if mode & 0o044:
         warning = f"credentials file {path} can be read by others (mode {mode:04o}): chmod 600 {path}"
         merge.notices.append(Notice("credentials-readable", warning, once=False))
+
+
+def _take_evidence_key(merge: Merge) -> None:
+    """A key that others may read vouches for nothing: whoever writes to the container could be one of them."""
+    values = merge.values
+    if (
+        values["evidence-key"] is None
+        and "evidence-key" not in merge.wrong
+        and values["credentials"] is not None
+    ):
+        values["evidence-key"] = evidence_key.beside(values["credentials"])
+        merge.origin["evidence-key"] = evidence_key.DERIVED
+    path: Path | None = values["evidence-key"]
+    if path is None:
+        return
+    try:
+        evidence_key.read(path)
+    except ConfigurationError as error:
+        merge.problem("evidence-key", str(error))
 
 
 def _derived_auth(merge: Merge) -> str | None:

@@ -54,6 +54,7 @@ class Settings:
     tenant_id: str | None
     application_id: str | None
     credentials: Path | None
+    evidence_key: Path | None
     secret: str | None = dataclasses.field(repr=False)
     auth: str
     authority_host: str | None

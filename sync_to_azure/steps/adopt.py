@@ -20,7 +20,7 @@ from sync_to_azure.ledger.files import FileRow
 from sync_to_azure.ledger.seen_again import ADOPTED
 from sync_to_azure.model import Evidence
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import documents, ended, ownership
+from sync_to_azure.steps import documents, ended, ownership, spool, vouching
 from sync_to_azure.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -87,10 +87,10 @@ def publication(rooms: Rooms, work: Work) -> None:
         AzCopyHistory(rooms.ledger).note_receipt(run, azcopy_until)
     generation = int(receipt.get("generation") or 1)
     digests = receipt.get("sha256") or {}
-    listed, summed = hashlib.sha256(), hashlib.sha256()
+    summed = hashlib.sha256()
     rooms.files.forget(run)
     try:
-        rooms.files.put(run, _rows(rooms, work, generation, listed), adopted=True)
+        listed, doubt = _take_manifest(rooms, work, receipt, generation)
         for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
             summed.update(chunk)
     except DocumentTooLarge:
@@ -102,10 +102,10 @@ def publication(rooms: Rooms, work: Work) -> None:
             f"{work.base}.files.jsonl cannot be read: {error}", "restore it, or move the marker away"
         ) from error
     wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
-    if wanted[0] != listed.hexdigest():
-        _read_again(rooms, work, listed.hexdigest())
+    if wanted[0] != listed:
+        _read_again(rooms, work, listed)
     # A publishing that was cut off between its blobs: every line is true, the set is written again.
-    is_whole = is_marked and wanted == (listed.hexdigest(), summed.hexdigest())
+    is_whole = is_marked and wanted == (listed, summed.hexdigest())
     work.ready_is_due = _ready_is_due(rooms, work, receipt, is_whole)
     work.republish = not is_whole or work.ready_is_due
     rooms.ledger.set(
@@ -117,7 +117,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         generation=generation,
         files=int(receipt.get("files") or 0),
         bytes=int(receipt.get("bytes") or 0),
-        weakest=int(Evidence.LISTED),
+        weakest=int(Evidence.LISTED) if doubt else _weakest(receipt),
         verified_at=documents.time_in(receipt, "published"),
         published_at=documents.time_in(receipt, "published"),
         first_published=documents.time_in(receipt, "first_published"),
@@ -125,12 +125,19 @@ def publication(rooms: Rooms, work: Work) -> None:
     )
     Audits(rooms.ledger).doubt(run)
     rooms.ledger.append_event(run, rooms.clock.now(), ADOPTED, {"generation": generation})
-    _log.info(
-        "%s: published before (%s files); its manifest was read from the container, and proves nothing: its files count"
-        " as listed until they are read back",
-        run.key,
-        run.files,
-    )
+    if doubt:
+        _log.info(
+            "%s: published before (%s files); its manifest was read from the container, its files count as listed: %s",
+            run.key,
+            run.files,
+            doubt,
+        )
+    else:
+        _log.info(
+            "%s: published before (%s files); its manifest was read from the container, our key vouches for it",
+            run.key,
+            run.files,
+        )
 
 
 def was_published(rooms: Rooms, work: Work) -> bool:
@@ -211,13 +218,37 @@ def lacks_documents(rooms: Rooms, work: Work) -> bool:
     return rooms.lake().exists(work.base + ".sync") and not documents_stand(rooms, work)
 
 
-def _rows(rooms: Rooms, work: Work, generation: int, digest: "hashlib._Hash") -> Iterator[FileRow]:
-    """Whoever may write to the container may have written them: they prove nothing."""
+def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generation: int) -> tuple[str, str]:
+    """Its rows into the ledger; its checksum, and why it proves nothing (empty if our key vouches for it). It is
+    believed only when all of it was read: until then, it lies beside the ledger."""
+    name, lake = work.base + ".files.jsonl", rooms.lake()
+    stands = lake.stands(name)
+    spool.must_have_room(rooms, name, stands.size if stands is not None else 0)
+    listed = hashlib.sha256()
 
     def lines() -> Iterator[bytes]:
-        for line in rooms.lake().lines(work.base + ".files.jsonl"):
-            digest.update(line + b"\n")
-            yield line
+        for line in lake.lines(name):
+            listed.update(line + b"\n")
+            yield line + b"\n"
 
-    for row in documents.file_rows(lines(), generation):
-        yield dataclasses.replace(row, evidence=min(row.evidence, Evidence.LISTED))
+    with spool.spooled(rooms, lines()) as manifest:
+        doubt = vouching.doubt(rooms, work, receipt)
+        if not doubt and (receipt.get("sha256") or {}).get(f"{work.key}.files.jsonl") != listed.hexdigest():
+            doubt = "its manifest is not the one that its receipt was written for"
+        manifest.seek(0)
+        rows = documents.file_rows((line.removesuffix(b"\n") for line in manifest), generation)
+        rooms.files.put(run=work.run, rows=_only_listed(rows) if doubt else rows, adopted=True)
+    return listed.hexdigest(), doubt
+
+
+def _only_listed(rows: Iterator[FileRow]) -> Iterator[FileRow]:
+    """Whoever may write to the container may have written them: they prove nothing."""
+    for row in rows:
+        yield dataclasses.replace(row, evidence=min(row.evidence, Evidence.LISTED), etag_is_own=False)
+
+
+def _weakest(receipt: Mapping[str, Any]) -> int | None:
+    try:
+        return int(Evidence.from_label(str(receipt.get("weakest_evidence"))))
+    except KeyError:
+        return None

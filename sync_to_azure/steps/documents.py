@@ -18,7 +18,8 @@ _LONGEST_ETAG = 256
 
 def file_line(row: FileRow) -> bytes:
     """One line of RUN.files.jsonl. ``path`` is below RUN/; ``source`` only where the run folder (``source_path``) or
-    the sample sheet folder (``sheet``) has it under another name."""
+    the sample sheet folder (``sheet``) has it under another name; ``own_etag`` only where the ETag is that of an answer
+    to a request of our own."""
     values: dict[str, Any] = {
         "path": row.blob,
         "size": row.size,
@@ -27,6 +28,8 @@ def file_line(row: FileRow) -> bytes:
         "evidence": row.evidence.label,
         "etag": row.etag,
     }
+    if row.etag_is_own:
+        values["own_etag"] = True
     if row.origin == "sheet":
         values["source"] = "sheet"
     elif row.path != row.blob.encode():
@@ -49,6 +52,7 @@ def parse_file_line(line: bytes, generation: int) -> FileRow:
             evidence=Evidence.from_label(values["evidence"]),
             etag=bounded.text(values["etag"], _LONGEST_ETAG),
             generation=generation,
+            etag_is_own=values.get("own_etag") is True,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a line of a manifest: {line[:200]!r}") from error

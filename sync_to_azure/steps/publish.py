@@ -7,14 +7,13 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sync_to_azure import __version__, bounded
 from sync_to_azure.clock import iso
-from sync_to_azure.errors import BlobReplaced, RunError, StateUnavailable
+from sync_to_azure.errors import BlobReplaced, RunError
 from sync_to_azure.ledger.files import FileRow, Verdict
 from sync_to_azure.model import Evidence, Kind, State
 from sync_to_azure.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
@@ -25,9 +24,11 @@ from sync_to_azure.steps import (
     documents,
     instrument_facts,
     sheet_writing,
+    vouching,
     words,
 )
 from sync_to_azure.steps.rooms import Rooms, Work
+from sync_to_azure.steps.spool import spooled
 from sync_to_azure.tell.terminal import human_size
 
 _log = logging.getLogger(__name__)
@@ -59,9 +60,9 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     counts: Counter[str] = Counter()
     told = work.continuous.ready if work.continuous is not None else None
     summary = _Counted(counts, told.groups if told is not None else ())
-    with _spool(rooms, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
+    with spooled(rooms, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
         sums_document = _written(sums)
-        with _spool(rooms, map(documents.file_line, rooms.files.rows(run))) as lines:
+        with spooled(rooms, map(documents.file_line, rooms.files.rows(run))) as lines:
             lines_document = _written(lines)
             first = run.first_published or now
             receipt = _receipt(rooms, work, verdict, summary, generation, now, first)
@@ -74,7 +75,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
                 f"{run.key}.md5": sums_document.sha256,
                 f"{run.key}.files.jsonl": lines_document.sha256,
             }
-            text = documents.receipt_text(receipt)
+            text = vouching.signed(rooms, work, receipt)
             if documents.parse_receipt(text) is None:
                 raise RunError(
                     f"{work.base}.json would be larger than any version could read; nothing is published"
@@ -212,21 +213,6 @@ def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
 def _md5_lines(rows: Iterable[FileRow], run: str) -> Iterator[bytes]:
     for row in rows:
         yield md5_line(row.md5, f"{run}/{row.blob}").encode()
-
-
-def _spool(rooms: Rooms, lines: Iterable[bytes]) -> Any:
-    """An unlinked temporary file beside the ledger (which lies on a volume with room), filled and rewound."""
-    try:
-        handle = tempfile.TemporaryFile(dir=rooms.ledger.path.parent)
-        for line in lines:
-            handle.write(line)
-        handle.flush()
-        return handle
-    except OSError as error:
-        raise StateUnavailable(
-            f"the manifest cannot be written to {rooms.ledger.path.parent}: {error.strerror}",
-            "free some space there",
-        ) from error
 
 
 def _in_memory(text: bytes) -> _Document:

@@ -49,7 +49,7 @@ def check(scene: Scene, *arguments: object, wrong: tuple[str, ...] = (), **optio
     assert outcome.returncode == (3 if wrong else 0), outcome.output
     assert "Traceback" not in outcome.output
     assert_no_secret(scene.folder, outcome, [Azurite.key], ("account.key", "sas", "azcopy-calls"))
-    assert len({subject for _, subject, _ in lines(outcome.stdout)}) == 12, "it goes on to show all"
+    assert len({subject for _, subject, _ in lines(outcome.stdout)}) == 13, "it goes on to show all"
     return str(outcome.stdout)
 
 

@@ -12,7 +12,15 @@ from sync_to_azure.own_paths import Overlap, overlaps
 from sync_to_azure.settings import load
 from tests.passes.scene import Scene, tree
 
-KEYS = ("credentials", "samplesheet-folder", "state-file", "log-file", "azcopy-logs", "metrics-file")
+KEYS = (
+    "credentials",
+    "evidence-key",
+    "samplesheet-folder",
+    "state-file",
+    "log-file",
+    "azcopy-logs",
+    "metrics-file",
+)
 FOLDERS = ("samplesheet-folder", "azcopy-logs")
 
 
@@ -141,6 +149,7 @@ def test_every_command_that_acts_refuses_all_at_once_and_writes_nothing(scene: S
     key = pathlib.Path(str(scene.config["credentials"])).rename(run / "secret")
     scene.config |= {
         "credentials": key,
+        "evidence-key": run / "key",
         "log-file": logs / "x.log",
         "metrics-file": logs / "x.prom",
         "state-file": run / "state" / "x.sqlite",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 
 from sync_to_azure.names import CLAIMS_FOLDER
@@ -11,12 +13,13 @@ from tests.passes.scene import FLAG, Scene, tree
 
 @pytest.fixture
 def lost(scene: Scene, proxy: Proxy) -> Scene:
-    """R and S are published, and the ledger is lost."""
+    """R and S are published; the ledger is lost, and so is the key that vouched for them."""
     scene.config["remove-source"] = "false"
     scene.make_run("R")
     scene.make_run("S")
     scene.through(proxy).run()
     scene.lose_ledger()
+    pathlib.Path(f"{scene.config['credentials']}.evidence-key").unlink()
     scene.run()
     proxy.reset()
     return scene

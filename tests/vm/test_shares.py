@@ -86,6 +86,9 @@ def test_a_job_sees_its_own_config_and_secret_only(tmp_path: pathlib.Path, line:
         (home / name).touch()
     named = secret.format(home=home)
     text = f"main-folder = /shares/x\n# credentials = /etc/passwd\n{line.format(named)}\n" if secret else "\n"
+    if secret:
+        (home / "config" / "lake.evidence-key").touch()
+        text += "evidence-key = lake.evidence-key\n"
     for job in ("miseq", "nextseq"):
         (home / "config" / f"{job}.cfg").write_text(text, newline="")
     script(tmp_path / "docker", f'printf "%s\\n" "$@" >> {tmp_path}/called')
@@ -103,5 +106,7 @@ def test_a_job_sees_its_own_config_and_secret_only(tmp_path: pathlib.Path, line:
     if secret and "missing" not in secret:
         path = named if named.startswith("/") else f"{home}/config/{named}"
         expected.add(f"{path}:{path}:ro")
+    if secret:
+        expected.add(f"{home}/config/lake.evidence-key:{home}/config/lake.evidence-key:ro")
     assert from_home == expected
     assert words[-3:] == ["--config-file", f"{home}/config/miseq.cfg", "status"]
