@@ -22,14 +22,17 @@ class Line:
     own, which may be closed before the last byte of an answer is read."""
 
     def __init__(self, connection: socket.socket) -> None:
+        self._socket: socket.socket | None = None
         self._socket = connection.dup()
 
     def shut(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def __del__(self) -> None:
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
 
 class _Call:
@@ -113,6 +116,17 @@ def watch(line: Line) -> None:
         call.begin(line)
 
 
+def watched(connection: socket.socket) -> Line:
+    """A connection that was just made. Raises TooSlow, or OSError, and closes it then."""
+    try:
+        line = Line(connection)
+        watch(line)
+        return line
+    except BaseException:
+        connection.close()
+        raise
+
+
 def watch_session(session: Any) -> None:
     """All connections that this session of ``requests`` will make."""
     for adapter in session.adapters.values():
@@ -154,8 +168,7 @@ class _Watched:
 
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]
-        self._line = Line(connection)
-        watch(self._line)
+        self._line = watched(connection)
         return connection
 
     def putrequest(self, *arguments: Any, **options: Any) -> None:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import collections.abc
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
+import pathlib
+import socket
+import ssl
 import threading
 import time
 import types
 import typing
 
 import pytest
+import requests
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from sync_to_azure import deadline
 from sync_to_azure.errors import StorageUnavailable
 from sync_to_azure.lake import Lake
+from tests.certificates import make_certificate
 from tests.conftest import LONG
 from tests.line import DRIP, Line, Request
 
@@ -116,6 +122,34 @@ def test_each_thread_has_a_time_of_its_own(slow: Slow) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert list(pool.map(read, range(4))) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Connection: close"])
+def test_over_tls_too(tmp_path: pathlib.Path, framing: bytes) -> None:
+    """Without a length, the end that we make looks like the answer's own."""
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    hung_up = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with (
+            context.wrap_socket(listener.accept()[0], server_side=True) as line,
+            contextlib.suppress(OSError),
+        ):
+            line.recv(65536)
+            line.sendall(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
+            while not hung_up.wait(0.05):
+                line.sendall(b"x")
+        hung_up.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, requests.Session() as session:
+        deadline.watch_session(session)
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(deadline.TooSlow), deadline.within(2.0):
+            session.get(url, verify=certificate, timeout=60)
+        assert hung_up.wait(LONG), "the line is closed, too"
 
 
 def test_a_cut_off_answer_never_passes_for_a_whole_one() -> None:

@@ -317,8 +317,7 @@ def _kinds() -> "tuple[type[smtplib.SMTP], type[smtplib.SMTP_SSL]]":
     class Plain(smtplib.SMTP):
         def _get_socket(self, *arguments: Any) -> socket.socket:
             connection: socket.socket = super()._get_socket(*arguments)  # type: ignore[misc]
-            self.line = deadline.Line(connection)
-            deadline.watch(self.line)
+            self.line = deadline.watched(connection)
             return connection
 
     class Tls(smtplib.SMTP_SSL, Plain):

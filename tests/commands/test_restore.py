@@ -10,8 +10,10 @@ import typing
 
 import pytest
 
+from embedded.azurite import Azurite
 from sync_to_azure.commands.target import part_name
 from tests.bad_input.faults import small_disk, told
+from tests.line import DRIP, Line
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, eventually, tree
 
@@ -300,3 +302,20 @@ def test_into_the_main_folder_a_damaged_run_is_healed(native: Scene) -> None:
     (run / f"left{'.0123456789ab.sync_to_azure.part'}").unlink()
     assert (tree(run), times(run)) == good
     assert native.state("R") == ("published", None)
+
+
+def test_a_blob_that_drips_ends_it_and_it_goes_on_later(
+    native: Scene, azurite: Azurite, tmp_path: pathlib.Path
+) -> None:
+    """The other files come; what is there is kept."""
+    run = native.make_run("R", {"big.bcl": os.urandom(9_000_000), "other.bcl": "x"})
+    native.run()
+    with Line(azurite.port) as wire:
+        native.config["blob-endpoint"] = wire.endpoint
+        wire.act = lambda request: DRIP if request.blob == "R/big.bcl" and request.method == "GET" else None
+        slow = restore(native, "R", "--to", tmp_path / "back", "--timeout", 5, expect=3)
+        told(slow, 3, "answers too slowly while reading R/big.bcl: not in full within 5 s")
+        assert slow.seconds < 300
+        wire.act = lambda request: None
+        restore(native, "R", "--to", tmp_path / "back")
+    assert tree(tmp_path / "back" / "R") == tree(run)

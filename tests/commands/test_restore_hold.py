@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene, tree
 from tests.removing.conftest import ASIDE
 
@@ -111,3 +112,21 @@ def test_not_while_it_is_removed(removed: Scene) -> None:
     said = removed.run("restore", "R", "--to", removed.main, expect=2).stderr
     assert "R is being removed" in said and not (removed.main / "R").exists()
     assert removed.sql("SELECT count(*) FROM word") == [(0,)]
+
+
+def test_a_hold_that_comes_while_it_is_proved_comes_before_it_is_moved(scene: Scene, proxy: Proxy) -> None:
+    """What restore writes into at that moment stays where it is."""
+    scene.config |= {"uploader": "native", "remove-source": "false"}
+    run = scene.through(proxy).make_run("R")
+    scene.run()
+    scene.config["remove-source"] = "true"
+
+    def hold(method: str, path: str) -> None:
+        if "prefix=R/" in path:
+            proxy.after = lambda method, path: None
+            scene.run("hold", "R")
+
+    proxy.after = hold
+    scene.run()
+    assert "RunInfo.xml" in tree(run) and scene.state("R") == ("published", None)
+    assert scene.sql("SELECT count(*) FROM event WHERE code LIKE 'removing%'") == [(0,)]

@@ -31,6 +31,14 @@ def changed(world: World, path: pathlib.Path) -> bytes:
     return bytes(content)
 
 
+def rewritten_under_its_time(world: World, path: pathlib.Path) -> bytes:
+    """Its size and mtime are as they were; only ctime tells."""
+    status = path.stat()
+    content = changed(world, path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return content
+
+
 def truncated(world: World, path: pathlib.Path) -> bytes:
     content = path.read_bytes()
     os.truncate(path, len(content) // 2)
@@ -321,6 +329,13 @@ def _one_file_faults() -> collections.abc.Iterator[Fault]:
 
 FAULTS = (
     *_one_file_faults(),
+    Fault(
+        "a file rewritten under its time between verdict and removal",
+        one_file(rewritten_under_its_time, _reached_after_verdict, False),
+        {0, 1},
+        _MOVED,
+        remove=True,
+    ),
     Fault("a new file between verdict and removal", new_file, {0, 1}, _MOVED, remove=True),
     Fault(
         "a published run encrypted at the source",
