@@ -369,11 +369,14 @@ def retry(settings: Settings, run: str, reason: str | None) -> int:
 
 
 @settings_command("accept", acts=True)
-@_RUN
+@click.argument("run", required=False, shell_complete=_run_names)
 @_REASON
+@click.option("--sheets", is_flag=True, help="The new sample sheets of all runs that are flagged for them.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--all", "every", is_flag=True, help="List every file, however many they are.")
-def accept(settings: Settings, run: str, reason: str | None, yes: bool, every: bool) -> int:
+def accept(
+    settings: Settings, run: str | None, reason: str | None, sheets: bool, yes: bool, every: bool
+) -> int:
     """Carry a run although it never finished; or publish what the source holds now over what was published.
 
     Says exactly what that changes, and asks. The marker is withdrawn first, which needs the right to delete blobs;
@@ -381,6 +384,10 @@ def accept(settings: Settings, run: str, reason: str | None, yes: bool, every: b
     """
     from sync_to_azure.commands import words as work
 
+    if sheets and run is None:
+        return work.accept_sheets(settings, reason, yes, every)
+    if run is None or sheets:
+        raise ConfigurationError("accept wants either a run or --sheets", "give one of them")
     return work.accept(settings, run, reason, yes, every)
 
 

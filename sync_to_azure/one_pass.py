@@ -26,7 +26,7 @@ from sync_to_azure.ledger.words import HOLD
 from sync_to_azure.model import RunLine, State, Summary
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
-from sync_to_azure.steps import early, late_files, look, one_run, rest, resume, reverify, words
+from sync_to_azure.steps import early, late_files, look, one_run, rest, resume, reverify, sheet_changes, words
 from sync_to_azure.steps.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.steps.sheet_writing import SheetChanged
@@ -74,17 +74,26 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
         found = look.at_main_folder(rooms)
     rooms.due = _due(rooms)
     late_files.look(rooms, found)
-    going_on = []
+    going_on, changed = [], []
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)
         if work.goes_on and early.wanted(rooms, work):
             going_on.append(work)
+        elif work.sheet_counted is not None:
+            changed.append(work)
         else:
             _add_up(rooms, work, summary)
     # What is finished never waits for what is not.
     for work in going_on:
         if storage_trouble is None:
             storage_trouble = _guarded(rooms, work, storage_trouble, one_run.carry_ahead)
+        _add_up(rooms, work, summary)
+    # How many there are is known now.
+    may_be_published = bool(changed) and storage_trouble is None and sheet_changes.decide(rooms, changed)
+    for work in changed:
+        if may_be_published and storage_trouble is None:
+            work = look.again(rooms, work)
+            storage_trouble = _guarded(rooms, work, storage_trouble)
         _add_up(rooms, work, summary)
     if storage_trouble is not None:
         raise storage_trouble

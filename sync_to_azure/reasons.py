@@ -167,6 +167,9 @@ _ADVICE = {
     "changed-after-accept": "look at them, and accept what is there now, or release the run",
     "withdraw-refused": "give the role the right to delete blobs, or release the run",
     "snapshot-refused": "without snapshots the old bytes would be lost: allow them, or release the run",
+    "sheet-is-none": "put the published sheet back, if that was not meant",
+    "sheets-at-once": "encrypting software changes files like that: look into some, and put the published sheets back"
+    " if that was not meant",
     "sheet-not-kept": "allow snapshots of blobs, or put the published sheet back",
     "clocks-differ": "set this machine's clock, and keep it by NTP; check compares the two",
     "removal-archived": "rehydrate them (az storage blob set-tier --tier Cool, takes hours), or remove the"
@@ -231,6 +234,10 @@ _WORDS = {
     "sheet-unreadable": "its sample sheet {sheet} cannot be read: {problem}",
     "sheet-in-the-way": "{sheet} is not carried: the run's own sheet cannot be kept as {blob}, a published file of"
     " the run has that name",
+    "sheet-is-none": "its sample sheet {sheet} changed and cannot be read any more ({problem}): the published one was"
+    " not replaced; {command} publishes the new one",
+    "sheets-at-once": "its sample sheet {sheet} changed, and those of other published runs, {count} at once: nothing"
+    " was replaced; {command} publishes them",
     "sheet-not-kept": "its sample sheet changed; the published one cannot be kept as a snapshot, so it is not replaced:"
     " {problem}",
     "continuous": "never done: {files} files carried and verified, {waiting} wait",

@@ -22,12 +22,15 @@ from sync_to_azure.ledger import Ledger
 from sync_to_azure.ledger.reading import ChangedFile, Reading, offer
 from sync_to_azure.ledger.run import Run
 from sync_to_azure.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
+from sync_to_azure.model import State
 from sync_to_azure.options import CONTINUOUS
 from sync_to_azure.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.steps.claims import FLOW
 from sync_to_azure.steps.placing import key_of
-from sync_to_azure.steps.words import command
+from sync_to_azure.steps.rest import OF_THE_SHEET
+from sync_to_azure.steps.sheet_changes import SHEET
+from sync_to_azure.steps.words import command, config_option
 from sync_to_azure.tell.output import show
 from sync_to_azure.tell.redact import Redactor, plain
 from sync_to_azure.tell.terminal import human_size
@@ -82,6 +85,60 @@ def release(settings: Settings, name: str, reason: str | None) -> int:
     return 0
 
 
+def accept_sheets(settings: Settings, reason: str | None, yes: bool, every: bool) -> int:
+    """The new sample sheets of all runs that are flagged for them."""
+    opened = reading(settings)
+    if opened is None:
+        raise ConfigurationError("no sample sheet waits to be accepted", "no pass has run yet")
+    with opened as ledger:
+        runs = [run for run in ledger.runs() if _is_flagged_for_its_sheet(run)]
+        stopped = {key for key, word in ledger.words().items() if word.stops}
+    for run in runs:
+        if run.key in stopped:
+            _tell(settings, f"{plain(run.key)} is left out: it is held or ignored.")
+    runs = [run for run in runs if run.key not in stopped]
+    if not runs:
+        raise ConfigurationError(
+            "no sample sheet waits to be accepted",
+            f"sync_to_azure status{config_option(settings)} shows how the runs stand",
+        )
+    _tell(settings, f"The new sample sheets of {len(runs)} runs take the place of the published ones:")
+    for run in runs if every else runs[:_NAMES]:
+        _tell(settings, f"  {plain(run.key)}: {plain(_sheet_of(run))}")
+    if len(runs) > _NAMES and not every:
+        _tell(settings, f"  … and {len(runs) - _NAMES} more (--all lists them)")
+    _tell(settings, _SHEETS_KEPT)
+    _confirm(settings, f"{len(runs)} sample sheets", yes)
+    with _ledger(settings) as writing:
+        for run in runs:
+            _give(settings, writing, ACCEPT, run.key, reason, _new_sheet(run)[0])
+    _tell(settings, f"{len(runs)} sample sheets are accepted; the next pass publishes them.")
+    _without_reason(settings, reason)
+    return 0
+
+
+def _is_flagged_for_its_sheet(run: Run) -> bool:
+    return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET
+
+
+def _sheet_of(run: Run) -> str:
+    return str(run.reason.parameters.get("sheet")) if run.reason is not None else ""
+
+
+_SHEETS_KEPT = (
+    "What is published now is kept as snapshots. A sheet that changes once more is not accepted. Encrypting software"
+    " changes sheets like that: look into some first."
+)
+
+
+def _new_sheet(run: Run) -> tuple[dict[str, Any], list[str]]:
+    parameters = run.reason.parameters if run.reason is not None else {}
+    return {"kind": SHEET, "md5": parameters.get("md5")}, [
+        f"The new sample sheet of {plain(run.key)}, {plain(_sheet_of(run))}, takes the place of the published one.",
+        _SHEETS_KEPT,
+    ]
+
+
 def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: bool) -> int:
     name = key_of(settings, name)
     opened = reading(settings)
@@ -112,6 +169,8 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
     code = run.reason.code if run.reason is not None else ""
     if code in ("other-main-folder", "claimed-by-other-flow") and run.reason is not None:
         return _flow(run, run.reason)
+    if _is_flagged_for_its_sheet(run):
+        return _new_sheet(run)
     changed = ledger.changed(run)
     if changed and (run.is_published or run.taken_over):
         return _changed(settings, run, changed, every)

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 from sync_to_azure.completion import Remembered
 from sync_to_azure.ledger.ledger import Ledger
 from sync_to_azure.ledger.run import Run
+from sync_to_azure.reasons import Reason
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """A new sheet of a published run, by its MD5, and why it is not published; ``at`` in seconds since 1970."""
+
+    md5: bytes
+    reason: Reason
+    at: float
 
 
 class Sheets:
@@ -32,3 +45,18 @@ class Sheets:
         if self.remembered(run) is not None:
             with self._ledger.transaction() as connection:
                 connection.execute("DELETE FROM sheet WHERE run_id = ?", (run.id,))
+
+    def refused(self, run: Run) -> Refusal | None:
+        row = self._ledger.connection.execute(
+            "SELECT refused, why, refused_at FROM sheet WHERE run_id = ? AND refused IS NOT NULL", (run.id,)
+        ).fetchone()
+        return None if row is None else Refusal(bytes(row[0]), Reason(*json.loads(row[1])), row[2])
+
+    def refuse(self, run: Run, refusal: Refusal) -> None:
+        why = json.dumps([refusal.reason.code, dict(refusal.reason.parameters)])
+        with self._ledger.transaction() as connection:
+            connection.execute(
+                "INSERT INTO sheet (run_id, seen, since, refused, why, refused_at) VALUES (?1, '?', ?4, ?2, ?3, ?4)"
+                " ON CONFLICT DO UPDATE SET refused = ?2, why = ?3, refused_at = ?4",
+                (run.id, refusal.md5, why, refusal.at),
+            )

@@ -12,7 +12,7 @@ from sync_to_azure.errors import RunChanged, SourceUnavailable, UploadFailed
 from sync_to_azure.ledger.seen_again import CARRIED_EARLY, happened
 from sync_to_azure.ledger.still import Still
 from sync_to_azure.reasons import Reason
-from sync_to_azure.steps import adopt, carry, look, sheet_writing, sheets
+from sync_to_azure.steps import adopt, carry, look, sheet_changes, sheet_writing, sheets
 from sync_to_azure.steps.rooms import Rooms, Work
 from sync_to_azure.tell.terminal import human_size
 
@@ -62,7 +62,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
         # Somebody else's: the whole is compared when it is complete.
         return
     found, _ = sheets.read(rooms, work)
-    sheet_writing.place_own(rooms, work, sheets.usable(rooms, work, found))
+    sheet_writing.place_own(rooms, work, sheet_changes.usable(rooms, work, found))
     # A walk may take long: a file was seen somewhen between its begin and its end.
     began = rooms.clock.now()
     look.into_ledger(rooms, work)

@@ -124,6 +124,11 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
         yield work
 
 
+def again(rooms: Rooms, work: Work) -> Work:
+    """The same run, to be looked at once more in this pass."""
+    return Work(work.run, work.folder, work.sheets, work.base, work.started, continuous=work.continuous)
+
+
 def _is_sheet_alone(run: Run) -> bool:
     """Nothing but a sheet was ever there of it, or what was there vanished before it was published."""
     return not run.is_published and run.state in (State.EXPECTED, State.GONE)

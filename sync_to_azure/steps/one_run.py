@@ -24,6 +24,7 @@ from sync_to_azure.steps import (
     publish,
     remove,
     rest,
+    sheet_changes,
     sheet_writing,
     sheets,
     words,
@@ -78,7 +79,7 @@ def _step(rooms: Rooms, work: Work) -> None:
         rest.tell_missing_sheet(rooms, work)
         return
     carry_and_publish(rooms, work)
-    if remove.wanted(rooms, work):
+    if work.sheet_counted is None and remove.wanted(rooms, work):
         _remove(rooms, work)
 
 
@@ -141,7 +142,7 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
     files.clear_try()
     if run.is_published and not run.rows_kept:
         adopt.publication(rooms, work)
-    sheet = sheets.usable(rooms, work, found)
+    sheet = sheet_changes.usable(rooms, work, found)
     sheet_writing.place_own(rooms, work, sheet)
     look.into_ledger(rooms, work, finished=True)
     decision = look.is_quiet(rooms, work)
@@ -154,7 +155,7 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
         # Asked each time: a ledger that was set back, or another machine, must not make us send over what is published.
         adopt.publication(rooms, work)
         before = dict(work.renamed)
-        sheet = sheets.usable(rooms, work, found)
+        sheet = sheet_changes.usable(rooms, work, found)
         sheet_writing.place_own(rooms, work, sheet)
         if work.renamed != before:
             look.into_ledger(rooms, work, finished=True)
@@ -226,7 +227,7 @@ def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed
         return True
     if work.is_doubted:
         return True
-    known_only = run.reason is not None and run.reason.code in rest.AT_THE_SOURCE
+    known_only = run.reason is not None and run.reason.code in (*rest.AT_THE_SOURCE, *rest.OF_THE_SHEET)
     if run.state in (State.FLAGGED, State.FAILING) and not known_only:
         return True
     if sheet is None:
@@ -292,6 +293,9 @@ def _verify_and_publish(
     # Only now: a published run's sheet and its manifest change together.
     sheet_writing.carry(rooms, work, sheet)
     if sheets.is_lost(rooms, work):
+        if work.sheet_counted is not None:
+            # The end of the pass decides whether the new one takes its place.
+            return
         rest.flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
         return
     healed = run.is_published and work.sent_files > 0

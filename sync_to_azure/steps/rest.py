@@ -27,6 +27,10 @@ AT_THE_SOURCE = (
 """Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
 
 
+OF_THE_SHEET = ("sheet-is-none", "sheets-at-once")
+"""Flags for a new sample sheet alone: what is published is as it was."""
+
+
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
     if work.continuous is None:
@@ -40,6 +44,14 @@ def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     if never_ended is not None:
         flag(rooms, work, never_ended)
         return
+    if work.sheet_refused is not None:
+        # What else a person accepted is done.
+        words.accepted(rooms, work)
+        flag(rooms, work, work.sheet_refused)
+        return
+    if work.run.state is State.FLAGGED and work.sheet_counted is not None:
+        # The end of the pass decides whether that is solved.
+        return
     if work.run.state is State.FLAGGED:
         _log.info("%s: what was flagged is solved", work.key)
     if work.continuous is not None:
@@ -48,6 +60,11 @@ def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
         return
     rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=at_rest(rooms, work))
     words.accepted(rooms, work)
+
+
+def is_flagged_for_its_sheet(work: Work) -> bool:
+    run = work.run
+    return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET
 
 
 def at_rest(rooms: Rooms, work: Work) -> int | None:
@@ -88,7 +105,11 @@ def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> boo
 def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
     """A person should look. It is news once; as long as it lasts, it is known trouble."""
     if work.folder is None:
-        reason = Reason(reason.code, {**reason.parameters, "source_gone": True})
+        about: dict[str, object] = {**reason.parameters, "source_gone": True}
+        before = work.run.reason.parameters if work.run.reason is not None else {}
+        if work.run.state is State.REMOVED or before.get("removed"):
+            about["removed"] = True
+        reason = Reason(reason.code, about)
     news = rooms.set_state(work, State.FLAGGED, reason)
     how = f"; {words.command(rooms.settings, 'explain', work.key)}"
     rooms.trouble(

@@ -75,6 +75,12 @@ class Rooms:
         """Bytes that may still be read back before removals in this pass."""
         self.clock_problem = ""
         """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""
+        self.sheets_allowed: set[str] = set()
+        """Published runs whose new sample sheets may take the place of the published ones (``sheet_changes``)."""
+        self.sheets_refused: set[str] = set()
+        """Published runs whose new sheets were refused in the last day."""
+        self.sheets_moving: set[str] = set()
+        """Published runs whose new sheets are not quiet yet."""
         self._origin: Origin | None = None
         self._state_folder = state_folder
         self._show = show
@@ -232,13 +238,15 @@ def _native(settings: "Settings", identity: "Identity", lake: "Lake") -> "Upload
 class Work:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
     published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the outside sheet
-    that may be written, both once they were looked at; ``sheet_waits``: it is not quiet yet; ``replaced``:
-    published sheets that were replaced in this pass, and where they are kept; ``goes_on``: it was looked at, and is
-    not finished. ``continuous``: it is never done; ``acquiring``: its files that are still being acquired, and
-    since when each stands as it does; ``ready_is_due``: its sign that results are there was not written;
-    ``is_doubted``: a pass may have been cut off while it replaced what is published. ``claim``: the claim that was
-    written in this pass, at ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its last
-    listing that may be documents of another flow. ``walked_at``: when this pass began to walk it into the ledger.
+    that may be written, both once they were looked at; ``sheet_waits``: it is not quiet yet; ``sheet_refused``: a
+    person has to look at the new one; ``sheet_counted``: the new one, until it is known how many changed;
+    ``replaced``: published sheets that were replaced in this pass, and where they are kept; ``goes_on``: it was
+    looked at, and is not finished. ``continuous``: it is never done; ``acquiring``: its files that are still being
+    acquired, and since when each stands as it does; ``ready_is_due``: its sign that results are there was not
+    written; ``is_doubted``: a pass may have been cut off while it replaced what is published. ``claim``: the claim
+    that was written in this pass, at ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its
+    last listing that may be documents of another flow. ``walked_at``: when this pass began to walk it into the
+    ledger.
     """
 
     run: Run
@@ -257,6 +265,8 @@ class Work:
     known: "Known | None" = None
     sheet: "Sheet | None" = None
     sheet_waits: Reason | None = None
+    sheet_refused: Reason | None = None
+    sheet_counted: "Sheet | None" = None
     replaced: list[Replaced] = dataclasses.field(default_factory=list)
     goes_on: bool = False
     continuous: "Continuous | None" = None

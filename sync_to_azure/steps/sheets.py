@@ -40,6 +40,8 @@ def look(rooms: Rooms, work: Work) -> None:
     if len(work.sheets) == 1 and not _is_carried(work):
         sheet = work.sheets[0]
         _judge(rooms, work, sheet.size, sheet.mtime_ns)
+        if work.run.is_published and work.sheet_waits is not None:
+            rooms.sheets_moving.add(work.key)
 
 
 def has_changed(work: Work) -> bool:
@@ -77,14 +79,12 @@ def read(rooms: Rooms, work: Work) -> tuple[Sheet | None, Reason | None]:
     return sheet, problem
 
 
-def usable(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
-    """The sheet, if it may be written now: quiet, or just what is published already."""
-    if sheet is not None and work.sheet_waits is not None:
-        row = rooms.files.get(work.run, SHEET_BLOB) if work.run.is_published else None
-        if row is None or row.md5 != sheet.md5:
-            sheet = None
-    work.sheet = sheet
-    return sheet
+def quiet(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
+    """The sheet, if it is quiet, or just what is published already."""
+    if sheet is None or work.sheet_waits is None:
+        return sheet
+    row = rooms.files.get(work.run, SHEET_BLOB) if work.run.is_published else None
+    return sheet if row is not None and row.md5 == sheet.md5 else None
 
 
 def moves(rooms: Rooms, work: Work, sheet: Sheet | None) -> Reason:

@@ -49,9 +49,9 @@ def test_data_is_carried_and_the_marker_waits_for_the_sheet(scene: Scene) -> Non
     scene.run("--thorough")
     assert scene.etags() == before, "only touched: nothing is written"
 
-    give_sheet(sheets, b"another", "r.CSV")
+    give_sheet(sheets, b"[Data]\nanother\n", "r.CSV")
     assert "SampleSheet.instrument.csv" not in scene.run().stderr, "the run has none of its own"
-    assert scene.get(SHEET) == b"another" and scene.documents("R")[2]["generation"] == 2
+    assert scene.get(SHEET) == b"[Data]\nanother\n" and scene.documents("R")[2]["generation"] == 2
     scene.check_sums("R")
 
 
@@ -75,9 +75,9 @@ def test_an_own_sheet_that_is_the_same_is_one_blob(scene: Scene) -> None:
     scene.make_run("R", {"SampleSheet.csv": OUTSIDE})
     scene.run()
     assert KEPT not in scene.etags() and scene.get(SHEET) == OUTSIDE
-    give_sheet(scene.sheets(), b"corrected")
+    give_sheet(scene.sheets(), b"[Data]\ncorrected\n")
     scene.run()
-    assert (scene.get(SHEET), scene.get(KEPT)) == (b"corrected", OUTSIDE)
+    assert (scene.get(SHEET), scene.get(KEPT)) == (b"[Data]\ncorrected\n", OUTSIDE)
     scene.check_sums("R")
 
 
@@ -99,10 +99,10 @@ def test_a_sheet_after_publishing_also_when_the_source_is_gone(scene: Scene) -> 
         assert scene.get(f"{run}/SampleSheet.instrument.csv") == OWN
         scene.check_sums(run)
         assert scene.documents(run)[2]["not_carried"]["counts"] == {"excluded": 1}, run
-    give_sheet(sheets, b"once more", "S.csv")
+    give_sheet(sheets, b"[Data]\nonce more\n", "S.csv")
     scene.lose_ledger()
     scene.run()
-    assert scene.get("S/SampleSheet.csv") == b"once more"
+    assert scene.get("S/SampleSheet.csv") == b"[Data]\nonce more\n"
     assert scene.get("S/SampleSheet.instrument.csv") == OWN
     assert scene.documents("S")[2]["not_carried"]["counts"] == {"excluded": 1}
     scene.check_sums("S")
@@ -167,12 +167,12 @@ def test_a_flagged_run_keeps_the_sheet_that_its_manifest_names(scene: Scene) -> 
     run = scene.make_run("R")
     scene.run()
     (run / "dangling").symlink_to("/nowhere")
-    give_sheet(sheets, b"changed")
+    give_sheet(sheets, b"[Data]\nchanged\n")
     scene.run(expect=1)
     scene.check_sums("R")
     (run / "dangling").unlink()
     scene.run()
-    assert scene.get(SHEET) == b"changed"
+    assert scene.get(SHEET) == b"[Data]\nchanged\n"
     scene.check_sums("R")
 
 
@@ -345,36 +345,59 @@ def test_a_sheet_of_a_removed_run_is_quiet_first(scene: Scene) -> None:
     scene.check_sums("R")
 
 
-@pytest.mark.parametrize("published", [False, True])
 def test_a_sheet_that_is_corrected_during_the_upload_is_published_corrected_only(
-    scene: Scene, proxy: Proxy, published: bool
+    scene: Scene, proxy: Proxy
 ) -> None:
     sheets = scene.sheets()
     scene.config["uploader"] = "native"
-    scene.through(proxy)
-    run = scene.make_run("R")
+    scene.through(proxy).make_run("R")
     give_sheet(sheets)
-    if published:
-        scene.run()
-        give_sheet(sheets, OUTSIDE + b"first\n")
-        (run / "late.bcl").write_text("late")
-    before = scene.etags()
     sent = []
 
     def correct(method: str, path: str) -> None:
         if method == "PUT" and ".bcl" in path and not sent:
             sent.append(path)
-            give_sheet(sheets, OUTSIDE + b"second\n")
+            give_sheet(sheets, OUTSIDE + b"corrected\n")
 
     proxy.before = correct
     scene.run()
     proxy.reset()
-    assert sent and {name: etag for name, etag in scene.etags().items() if name in before} == before
-    assert scene.state("R") == ("published" if published else "verified", "sheet-not-quiet")
-    assert scene.is_published("R") is published
+    assert sent and SHEET not in scene.etags() and not scene.is_published("R")
+    assert scene.state("R") == ("verified", "sheet-not-quiet")
     scene.run()
-    assert scene.get(SHEET) == OUTSIDE + b"second\n" and scene.is_published("R")
-    assert scene.documents("R")[2]["generation"] == (2 if published else 1)
+    assert scene.get(SHEET) == OUTSIDE + b"corrected\n" and scene.is_published("R")
+    assert scene.documents("R")[2]["generation"] == 1
+    scene.check_sums("R")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_published_run_gets_no_sheet_that_changes_after_it_was_read(
+    scene: Scene, proxy: Proxy, gone: bool
+) -> None:
+    sheets = scene.sheets()
+    scene.config["uploader"] = "native"
+    scene.through(proxy).make_run("S")
+    give_sheet(sheets, name="S.csv")
+    run = scene.make_run("R")
+    give_sheet(sheets)
+    scene.run()
+    if gone:
+        shutil.rmtree(run)
+    before = scene.etags()
+    give_sheet(sheets, OUTSIDE + b"0\n")
+
+    def correct(method: str, path: str) -> None:
+        """After it was read, with each listing, and before it is written."""
+        if "comp=list" in path:
+            give_sheet(sheets, (sheets / "R.csv").read_bytes() + b"and again\n")
+
+    proxy.before = correct
+    scene.run()
+    proxy.reset()
+    assert scene.etags() == before
+    scene.run()
+    assert scene.get(SHEET) == (sheets / "R.csv").read_bytes() and scene.etags() != before
+    assert snapshots(scene) == [OUTSIDE]
     scene.check_sums("R")
 
 
