@@ -6,7 +6,7 @@ import collections.abc
 import random
 
 from tests.faults.fault import Fault
-from tests.faults.faults import BY_NAME, TABLE, of
+from tests.faults.faults import BY_NAME, CLASSES, TABLE, of
 from tests.faults.world import SHAPES, Plan
 
 _AZCOPY = 0.22
@@ -44,13 +44,15 @@ def _some(chance: random.Random, table: collections.abc.Sequence[Fault]) -> tupl
 def fit(one: Fault, other: Fault) -> bool:
     """May both stand in one world?"""
     ledgers = one.name.startswith("ledger") and other.name.startswith("ledger")
+    # Each would lead to the other's canary.
+    links = {one, other} <= set(CLASSES["link"])
     removes = {each.remove for each in (one, other)} - {None}
     mounts = {each.mount for each in (one, other)} - {""}
     disks = {each.disk for each in (one, other)} - {""}
     kept = bool(one.disk == "state" or other.disk == "state") and "reboot" in one.name + other.name
     return (
         one is not other
-        and not (one.alone or other.alone or ledgers or kept)
+        and not (one.alone or other.alone or ledgers or kept or links)
         and max(len(removes), len(mounts), len(disks)) <= 1
         and bool(set(one.shapes) & set(other.shapes))
         and bool(set(one.uploaders) & set(other.uploaders))
