@@ -54,6 +54,8 @@ class Pings:
         url = self._url if exit_code == 0 else below(self._url, "fail")
         if problem := send(url, text.encode("utf-8", "backslashreplace")):
             _log.warning("ping: the watchdog did not take that the pass ended: %s", problem)
+        # A signal that comes while the mail is sent stops no pass any more.
+        self.begun = False
 
 
 def body(summary: Summary, exit_code: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import http.server
 import pathlib
+import socket
 import threading
 import time
 import typing
@@ -208,6 +209,20 @@ def test_a_pass_that_is_stopped(scene: Scene, watchdog: Watchdog, proxy: typing.
     proxy.hold.set()
     assert running.wait(LONG) == 143
     assert watchdog.words() == ["/start", "/fail"] and "exit code 143" in watchdog.taken[1][1]
+
+
+def test_a_pass_that_is_stopped_while_it_mails_has_ended(scene: Scene, watchdog: Watchdog) -> None:
+    """The watchdog heard how before the mail server did; it is not told twice."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(LONG)
+        scene.config |= {"uploader": "native", "ping": watchdog.url, "log-recipient": "lab@example.org"}
+        scene.config |= {"smtp-host": "127.0.0.1", "smtp-port": silent.getsockname()[1]}
+        scene.make_run("R", {"bad\x01name": ""})
+        running = scene.start()
+        with silent.accept()[0]:
+            running.terminate()
+            assert running.wait(LONG) == 143
+    assert watchdog.words() == ["/start", "/fail"] and watchdog.taken[1][1].startswith("exit code 1\n")
 
 
 def test_the_address_is_hidden_wherever_we_write(tmp_path: pathlib.Path) -> None:
