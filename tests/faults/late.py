@@ -96,7 +96,7 @@ def data(kind: str) -> Arm:
         fits = (
             lambda request: request.kind == kind and is_commit(request) and _holds_something(request)
         )  # noqa: E731
-        some = Some(world, fits, 1 if kind == "PUT blocklist" else world.chance.randint(1, 6))
+        some = Some(world, fits, 1 if kind == "PUT blocklist" else world.chance.randint(1, 4))
 
         def write_again(held: Request) -> None:
             world.alter("R", held.blob.removeprefix("R/"), lambda path: changed(world, path))

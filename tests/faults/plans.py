@@ -45,7 +45,7 @@ def fit(one: Fault, other: Fault) -> bool:
     """May both stand in one world?"""
     ledgers = one.name.startswith("ledger") and other.name.startswith("ledger")
     # Each would lead to the other's canary.
-    links = {one, other} <= set(CLASSES["link"])
+    links = one in CLASSES["link"] and other in CLASSES["link"]
     removes = {each.remove for each in (one, other)} - {None}
     mounts = {each.mount for each in (one, other)} - {""}
     disks = {each.disk for each in (one, other)} - {""}
