@@ -1,7 +1,7 @@
 """May a new sample sheet take the place of the published one, or has a person to look? Encrypting software changes the
 sheets of all runs at once, also of those that were removed, and no fresh marker may vouch for that.
 
-A new sheet that is none any more, where the published one is, is refused when it is read. All others that changed wait
+A new sheet that is no longer a sample sheet, where the published one is, is refused when it is read. All others that changed wait
 for the end of the pass, when it is known how many there are (``decide``); up to ``MOST`` of them are published then.
 """
 
