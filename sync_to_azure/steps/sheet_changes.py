@@ -1,8 +1,8 @@
 """May a new sample sheet take the place of the published one, or has a person to look? Encrypting software changes the
 sheets of all runs at once, also of those that were removed, and no fresh marker may vouch for that.
 
-A new sheet that is no longer a sample sheet, where the published one is, is refused when it is read. All others that changed wait
-for the end of the pass, when it is known how many there are (``decide``); up to ``MOST`` of them are published then.
+A new sheet that is no longer a sample sheet, where the published one is, is refused when it is read. All others that
+changed wait for the end of the pass, when it is known how many there are (``decide``); up to ``MOST`` are published then.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
     work.sheet_refused = refused_before(rooms, work, sheet)
     if work.sheet_refused is not None:
         return None
-    problem = _is_none_any_more(rooms, work, row, sheet)
+    problem = _broken(rooms, work, row, sheet)
     if problem:
         _refuse(rooms, work, sheet, Reason("sheet-is-none", {"problem": problem}))
         return None
@@ -108,7 +108,7 @@ def decide(rooms: Rooms, changed: list[Work]) -> bool:
     return False
 
 
-def _is_none_any_more(rooms: Rooms, work: Work, row: FileRow, sheet: Sheet) -> str:
+def _broken(rooms: Rooms, work: Work, row: FileRow, sheet: Sheet) -> str:
     """What is wrong with the new one, where nothing of that is wrong with the published one."""
     now, problem = _rank(sheet.content)
     if now == _A_SHEET:
