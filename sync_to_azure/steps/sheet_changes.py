@@ -2,7 +2,7 @@
 sheets of all runs at once, also of those that were removed, and no fresh marker may vouch for that.
 
 A new sheet that is no longer a sample sheet, where the published one is, is refused when it is read. All others that
-changed wait for the end of the pass, when it is known how many there are (``decide``); up to ``MOST`` are published then.
+changed wait for the end of the pass, when their number is known (``decide``); up to ``MOST`` are published then.
 """
 
 from __future__ import annotations
