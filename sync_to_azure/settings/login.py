@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from pathlib import Path
 
@@ -94,7 +95,8 @@ def _take_evidence_key(merge: Merge) -> None:
         values["evidence-key"] = evidence_key.beside(values["credentials"])
         merge.origin["evidence-key"] = evidence_key.DERIVED
     path: Path | None = values["evidence-key"]
-    if path is None:
+    if path is None or not os.access(path, os.R_OK):
+        # What cannot be read is a pass's trouble; commands that only look need no key.
         return
     try:
         evidence_key.read(path)

@@ -41,3 +41,35 @@ def test_a_dry_run_makes_none(scene: Scene) -> None:
     scene.make_run("R")
     scene.run("--dry-run")
     assert not list(scene.folder.glob("*.evidence-key"))
+
+
+def test_one_that_we_may_not_read_stops_a_pass_and_no_look(scene: Scene) -> None:
+    key = scene.folder / "key"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    scene.config |= {"uploader": "native", "evidence-key": key}
+    scene.make_run("R")
+    scene.run()
+    key.chmod(0)
+    scene.make_run("S")
+    told = scene.run(expect=2, unprivileged=True).stderr
+    assert f"{key} cannot be read: Permission denied" in told and "Traceback" not in told
+    scene.run("status", unprivileged=True)
+    key.chmod(0o600)
+    scene.run()
+    assert "hmac_sha256" in scene.documents("S")[2]
+
+
+def test_documents_of_another_destination_vouch_for_nothing(scene: Scene) -> None:
+    """The same account, container, run and key: only the destination is another."""
+    scene.config |= {"uploader": "native", "destination": "/one"}
+    scene.make_run("R")
+    scene.run()
+    for name in list(scene.etags()):
+        scene.put("two" + name.removeprefix("one"), scene.get(name))
+    scene.config["destination"] = "/two"
+    told = scene.run().stderr
+    assert "its receipt was not written with our evidence-key" in told
+    scene.lose_ledger()
+    scene.config["destination"] = "/one"
+    assert "our key vouches for it" in scene.run().stderr
