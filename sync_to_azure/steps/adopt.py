@@ -223,7 +223,8 @@ def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generat
     believed only when all of it was read: until then, it lies beside the ledger."""
     name, lake = work.base + ".files.jsonl", rooms.lake()
     stands = lake.stands(name)
-    spool.must_have_room(rooms, name, stands.size if stands is not None else 0)
+    if stands is not None:
+        spool.must_have_room(rooms, name, stands.size)
     listed = hashlib.sha256()
 
     def lines() -> Iterator[bytes]:

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import Iterable
 from typing import IO, Any
 
-from sync_to_azure.errors import RunError, StateUnavailable
+from sync_to_azure import bounded
+from sync_to_azure.errors import DocumentTooLarge, RunError, StateUnavailable
 from sync_to_azure.steps.rooms import Rooms
 from sync_to_azure.tell.terminal import human_size
 
@@ -32,6 +33,8 @@ def spooled(rooms: Rooms, lines: Iterable[bytes]) -> IO[Any]:
 
 def must_have_room(rooms: Rooms, name: str, size: int) -> None:
     """Whoever may write to the container must not fill our disk. Raises RunError: other runs go on."""
+    if size > bounded.MOST_MANIFEST:
+        raise DocumentTooLarge(name, size, bounded.MOST_MANIFEST)
     folder = rooms.ledger.path.parent
     free = shutil.disk_usage(folder).free
     if size * _ROOM > free:
