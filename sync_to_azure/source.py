@@ -42,8 +42,8 @@ class RunFolder:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SheetFile:
-    """``NAME.csv`` in the sample sheet folder, which is held open; ``stem`` is NAME. A link is one too: it is refused
-    where it is read, so that somebody hears of it."""
+    """``NAME.csv`` in the sample sheet folder, which is held open; ``stem`` is NAME. A link or a pipe is one
+    too: it is refused where it is read, so that somebody hears of it."""
 
     stem: str
     path: Path
@@ -146,7 +146,7 @@ def _sheet(entry: "os.DirEntry[str]", folder: Path, opened: Folder) -> SheetFile
         if error.errno in SHARE_GONE:
             raise
         return None
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         return None
     # The stem becomes a run's key in the ledger, which holds UTF-8 only; the path opens the file as it is named.
     own = folder / entry.name

@@ -16,7 +16,8 @@ from tests.line import DRIP, Request
 
 Armed = collections.abc.Iterator[None]
 Arm = collections.abc.Callable[[World, Fault], contextlib.AbstractContextManager[None]]
-_TIMEOUT = 3
+_ONCE, _OFTEN = "once", "often"
+_TIMEOUT = 2
 """Seconds, while answers drip."""
 _ENDS_WITHIN = 120.0
 """Seconds: far more than the tries of a pass take with that limit, far less than one answer that drips."""
@@ -39,7 +40,8 @@ def dripping(what: str) -> Arm:
             "a document": lambda request: request.method in ("GET", "HEAD") and "." in request.blob[1:3],
             "an answer": lambda request: is_data(request) or is_document(request),
         }[what]
-        some = Some(world, fits, world.chance.randint(1, 2), most=world.chance.randint(1, 4))
+        often = world.instant(*fault.instants) == _OFTEN
+        some = Some(world, fits, world.chance.randint(1, 2), most=world.chance.randint(2, 4) if often else 1)
         patient, world.config["timeout"] = world.config["timeout"], _TIMEOUT
 
         def act(request: Request) -> str | None:
@@ -74,7 +76,14 @@ FAULTS = (
         expires=True,
     ),
     *(
-        Fault(f"{what} that drips", dripping(what), {0, 1, 3}, UNREACHED, uploaders=("native",))
+        Fault(
+            f"{what} that drips",
+            dripping(what),
+            {0, 1, 3},
+            UNREACHED,
+            uploaders=("native",),
+            instants=(_ONCE, _OFTEN),
+        )
         for what in ("a listing", "a document", "an answer")
     ),
 )

@@ -63,7 +63,10 @@ class Rival:
             return []
         theirs = {name: digest(content) for name, content in self._files.items()}
         if self.has_won:
-            return [] if standing.lines == theirs else ["the rival's R is published with other files"]
+            there = {name.removeprefix("R/") for name in self._world.watch.etags() if name.startswith("R/")}
+            if standing.lines != theirs or there != set(theirs):
+                return [f"the rival's R is published, and {sorted(there - set(theirs))} of ours lie in it"]
+            return []
         both = {name for name, md5 in standing.lines.items() if theirs.get(name) == md5 and name != FLAG}
         return [f"our R is published with the rival's {sorted(both)}"] if both else []
 
@@ -115,6 +118,6 @@ FAULTS = (
         WORDS,
         shapes=("small", "blocks", "growth"),
         alone=True,
-        instants=(_ANY, _COMMIT, _DOCUMENT),
+        instants=(_COMMIT, _DOCUMENT, _ANY),
     ),
 )
