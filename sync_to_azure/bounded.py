@@ -22,6 +22,8 @@ MOST_SIZE = 2**48
 MOST_BYTES = 2**50
 """Bytes of one run. Sums over runs stay within 64 bits."""
 MOST_COUNT = 2**31
+MOST_GENERATIONS = 10**6
+"""Publishings of one run; the next one must be readable, too."""
 MOST_TEXT = 64 * 1024
 """Letters of one text."""
 MOST_PATH = 4096

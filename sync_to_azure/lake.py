@@ -231,7 +231,7 @@ class Lake:
         try:
             with self._errors(f"reading {name}", name):
                 answer = self._client.get_blob_client(name).download_blob(
-                    offset=0, length=most, max_concurrency=1
+                    offset=0, length=most, max_concurrency=1, decompress=False
                 )
                 content = b"".join(answer.chunks())
                 found = answer.properties
@@ -264,7 +264,10 @@ class Lake:
             if offset or length is not None:
                 condition |= {"offset": offset, "length": length}
             with deadline.within(self._timeout):
-                answer = self._client.get_blob_client(name).download_blob(max_concurrency=1, **condition)
+                # What is stored counts, whatever Content-Encoding somebody gave it; unpacked, it could be of any size.
+                answer = self._client.get_blob_client(name).download_blob(
+                    max_concurrency=1, decompress=False, **condition
+                )
             if most is not None and answer.size > most:
                 raise DocumentTooLarge(name, answer.size, most)
             yield from self._each_in_time(answer.chunks())
@@ -349,9 +352,20 @@ class Lake:
                     raise
 
     def withdraw(self, name: str) -> None:
-        """Delete a marker, after a person accepted that what it vouches for is replaced. None there: nothing to do."""
+        """Delete a marker, after a person accepted that what it vouches for is replaced. None there: nothing to do.
+        Only as it stands now, so that a request which is held back takes no later one away. Raises BlobRefused if
+        somebody else wrote it in between."""
+        from azure.core import MatchConditions
+
+        stands = self.stands(name)
+        if stands is None:
+            return
+        condition: dict[str, Any] = {
+            "etag": f'"{stands.etag}"',
+            "match_condition": MatchConditions.IfNotModified,
+        }
         with contextlib.suppress(BlobMissing), self._errors(f"deleting {name}", name):
-            self._client.delete_blob(name)
+            self._client.delete_blob(name, **condition)
 
     def snapshot(self, name: str, etag: str | None = None) -> str:
         """Keep the blob's bytes as they are now under its name; returns the snapshot's time, which names it. They stay

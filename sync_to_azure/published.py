@@ -80,6 +80,7 @@ class Publication:
         self.base = base
         self.run = base.rpartition("/")[2]
         self.receipt: Mapping[str, Any] | None = None
+        self.receipt_sha256 = ""
         self.is_marked = False
         self.is_readable = False
         """The manifest was read to its end."""
@@ -100,6 +101,7 @@ class Publication:
                     f"{self.base}.json was written by a newer version of sync_to_azure", "use that version"
                 )
             self.receipt = documents.parse_receipt(text) if text is not None else None
+            self.receipt_sha256 = hashlib.sha256(text or b"").hexdigest()
             listed, summed = hashlib.sha256(), hashlib.sha256()
             try:
                 self._insert("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows(listed))

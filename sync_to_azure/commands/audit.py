@@ -28,6 +28,7 @@ from sync_to_azure.ledger.audits import NO_MANIFEST, WELL, WRONG, Audited, Audit
 from sync_to_azure.ledger.ledger import Ledger
 from sync_to_azure.model import Progress, RunLine, State, Summary, Trouble
 from sync_to_azure.published import NoManifest, Publication, PublishedFile, runs_in
+from sync_to_azure.steps import vouching
 from sync_to_azure.surroundings import Surroundings
 from sync_to_azure.workers import in_order
 
@@ -185,12 +186,28 @@ class _Audit:
             ]
         publication.take_listing(lambda count: self._around.show(Progress(run, "listing", count)))
         found = [Finding(name, "documents", what) for name, what in publication.problems]
+        found += self._replaced_receipt(publication)
         differing = (
             Finding(each.blob, each.kind, each.detail, each.etag)
             for each in publication.differences()
             if each.kind != "rewritten" or not self._audits.is_good(run, each.blob, each.etag)
         )
         return _peeked(found, differing)
+
+    def _replaced_receipt(self, publication: Publication) -> list[Finding]:
+        """Manifests are compared with their receipt; the receipt with what the ledger says that we published. A later
+        one of another machine counts if our key vouches for it."""
+        row = self._ledger.connection.execute(
+            "SELECT receipt_sha256, generation FROM run WHERE flow_id = ? AND key = ?",
+            (self._ledger.flow_id, publication.run),
+        ).fetchone()
+        receipt = publication.receipt
+        if row is None or row[0] is None or receipt is None or row[0] == publication.receipt_sha256:
+            return []
+        is_later = int(receipt.get("generation") or 1) > int(row[1])
+        if is_later and not vouching.doubt(self._settings, publication.run, receipt):
+            return []
+        return [Finding(f"{publication.run}.json", "documents", "is not the receipt that was published")]
 
     def _was_published(self, run: str) -> bool:
         """By the ledger, or by an audit of ours that read its manifest."""

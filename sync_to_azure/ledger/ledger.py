@@ -262,6 +262,13 @@ class Ledger:
         ).fetchone()
         return bool(row[0])
 
+    def has_published(self) -> bool:
+        """Has this flow ever published a run, as far as the ledger knows?"""
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM run WHERE flow_id = ? AND generation > 0)", (self.flow_id,)
+        ).fetchone()
+        return bool(row[0])
+
     # Mount, heartbeat, progress
 
     def mount(self) -> tuple[str, str] | None:

@@ -260,6 +260,9 @@ MIGRATIONS: dict[str, str] = {
     "0015_adopted": """
         ALTER TABLE file ADD COLUMN adopted INTEGER NOT NULL DEFAULT 0;
     """,
+    "0016_receipt": """
+        ALTER TABLE run ADD COLUMN receipt_sha256 TEXT;
+    """,
 }
 
 WORK_SCHEMA = """

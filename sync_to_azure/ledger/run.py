@@ -73,6 +73,7 @@ class Run:
     scanned_at: float | None = None
     folders_changed_at: float | None = None
     scan_cursor: builtins.bytes | None = None
+    receipt_sha256: str | None = None
 
     @property
     def is_published(self) -> bool:
@@ -84,7 +85,7 @@ RUN_COLUMNS = (
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
     " sheet_size, sheet_mtime_ns, sheet_state, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
     " completeness, still_digest, still_since, still_looked, folders,"
-    " scanned_at, folders_changed_at, scan_cursor"
+    " scanned_at, folders_changed_at, scan_cursor, receipt_sha256"
 )
 _NAMES = tuple(RUN_COLUMNS.replace(" ", "").split(","))
 SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {

@@ -121,6 +121,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         verified_at=documents.time_in(receipt, "published"),
         published_at=documents.time_in(receipt, "published"),
         first_published=documents.time_in(receipt, "first_published"),
+        receipt_sha256=hashlib.sha256(receipt_bytes or b"").hexdigest(),
         **ended.of_receipt(receipt),
     )
     Audits(rooms.ledger).doubt(run)
@@ -193,12 +194,18 @@ def is_overtaken(rooms: Rooms, work: Work) -> bool:
 
 
 def documents_stand(rooms: Rooms, work: Work) -> bool:
-    """Are manifest, receipt and marker of a published run still there, and do they belong together?"""
+    """Are manifest, receipt and marker of a published run still there, as we published or adopted them?"""
     lake = rooms.lake()
     if work.continuous is None and not lake.exists(work.base + ".sync"):
         return False
-    receipt = documents.parse_receipt(lake.get(work.base + ".json") or b"")
+    text = lake.get(work.base + ".json") or b""
+    receipt, ours = documents.parse_receipt(text), work.run.receipt_sha256
     if receipt is None or receipt.get("generation") != work.run.generation:
+        return False
+    if ours is not None and hashlib.sha256(text).hexdigest() != ours:
+        _log.warning(
+            "%s: its receipt is not the one that was published; its documents are written again", work.key
+        )
         return False
     for suffix in (".md5", ".files.jsonl"):
         digest = hashlib.sha256()
@@ -233,7 +240,7 @@ def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generat
             yield line + b"\n"
 
     with spool.spooled(rooms, lines()) as manifest:
-        doubt = vouching.doubt(rooms, work, receipt)
+        doubt = vouching.doubt(rooms.settings, work.key, receipt)
         if not doubt and (receipt.get("sha256") or {}).get(f"{work.key}.files.jsonl") != listed.hexdigest():
             doubt = "its manifest is not the one that its receipt was written for"
         manifest.seek(0)

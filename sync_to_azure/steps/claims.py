@@ -36,6 +36,7 @@ RENEWED_EVERY = 6 * 3600.0
 """Seconds after which a claim is renewed within one pass."""
 FLOW = "flow"
 """What ``accept`` accepts of a run that another flow claims or published: that this flow takes it over."""
+_GAP = 1000
 _TRIES = 3
 _MOST = 64 * 1024
 
@@ -197,7 +198,18 @@ def _listed(rooms: Rooms, work: Work) -> tuple[int, str] | None:
         number = blob.name[len(prefix) :]
         if number.isascii() and number.isdigit() and len(number) < 10:
             found.append((int(number), blob.etag))
-    return max(found, default=None)
+    return _newest(found)
+
+
+def _newest(found: list[tuple[int, str]]) -> tuple[int, str] | None:
+    """Pure. Claims are numbered one by one and kept: what stands far above all others was not numbered by us, and after
+    it there would be no number left."""
+    newest: tuple[int, str] | None = None
+    for claim in sorted(found):
+        if claim[0] - (newest[0] if newest is not None else 0) > _GAP:
+            break
+        newest = claim
+    return newest
 
 
 def _write(rooms: Rooms, work: Work, found: Found | None, noted: Claim | None) -> None:

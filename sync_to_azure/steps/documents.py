@@ -132,7 +132,11 @@ def parse_receipt(text: bytes) -> dict[str, Any] | None:
     values = _document(text)
     if values is None or values["schema"] > SCHEMA:
         return None
-    counts = {"generation": bounded.MOST_COUNT, "files": bounded.MOST_COUNT, "bytes": bounded.MOST_BYTES}
+    counts = {
+        "generation": bounded.MOST_GENERATIONS,
+        "files": bounded.MOST_COUNT,
+        "bytes": bounded.MOST_BYTES,
+    }
     fit = all(_is_count(values.get(name, 0), most) for name, most in counts.items())
     groups = all(isinstance(values.get(name, {}), dict) for name in ("source", "sha256", "times"))
     return values if fit and groups else None

@@ -35,7 +35,8 @@ class DestinationInside(RunError):
 
 def none_above(rooms: Rooms) -> None:
     """Once a pass, before the first byte; one request for each part of the destination. Raises ConfigurationError if
-    the destination is inside a run that another flow published."""
+    the destination is inside a run that another flow published. Where this flow has published runs there before, that
+    is only reported."""
     if rooms.is_above_known:
         return
     parts = [part for part in rooms.settings.destination.split("/") if part]
@@ -44,10 +45,18 @@ def none_above(rooms: Rooms) -> None:
         values = _read(rooms, "/".join(parts[:depth]) + ".json")
         if values is not None and _is_at(rooms, values, prefix, run):
             theirs = origin_in(values.get("source")).described(rooms.origin)
-            raise ConfigurationError(
+            inside = (
                 f"destination {rooms.settings.destination} is inside run {run}, which another flow published"
-                f" ({theirs})",
-                "set another destination or container-name; nothing was uploaded",
+                f" ({theirs})"
+            )
+            if rooms.ledger.has_published():
+                # Anybody can have written that document, and a true one would have been found before our first run.
+                text = f"{inside}, by {run}.json, which came after our own runs"
+                if rooms.ledger.tell_once(f"above:{run}", rooms.clock.now()):
+                    rooms.trouble(f"above:{run}", f"{text} (look who wrote it; runs go on)", once=True)
+                continue
+            raise ConfigurationError(
+                inside, "set another destination or container-name; nothing was uploaded"
             )
     rooms.is_above_known = True
 

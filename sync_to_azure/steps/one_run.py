@@ -112,6 +112,8 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
                 ) from error
             _log.warning("%s: %s", work.key, error)
             rooms.ledger.set(work.run, lake_known=0)
+            # Whose it is, is asked again: another flow may have taken it over.
+            work.claim = None
 
 
 def _carry_and_publish(rooms: Rooms, work: Work) -> None:

@@ -106,6 +106,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         verified_at=run.verified_at or now,
         published_at=now,
         first_published=first,
+        receipt_sha256=hashlib.sha256(text).hexdigest(),
     )
     _log.info("%s: published, %d files, %s", run.key, summary.files, human_size(summary.bytes))
 

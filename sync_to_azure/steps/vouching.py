@@ -11,11 +11,14 @@ import hmac
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sync_to_azure import evidence_key
 from sync_to_azure.steps import documents
 from sync_to_azure.steps.rooms import Rooms, Work
+
+if TYPE_CHECKING:
+    from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -30,19 +33,19 @@ def signed(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> bytes:
     values = documents.parse_receipt(text)
     if key is None or values is None:
         return text
-    return documents.receipt_text({**receipt, FIELD: mac(values, key, _place(rooms, work))})
+    return documents.receipt_text({**receipt, FIELD: mac(values, key, _place(rooms.settings, work.key))})
 
 
-def doubt(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> str:
+def doubt(settings: "Settings", run: str, receipt: Mapping[str, Any]) -> str:
     """Why it proves nothing; empty if our key vouches for it."""
-    path = rooms.settings.evidence_key
+    path = settings.evidence_key
     key = evidence_key.read(path) if path is not None else None
     told = receipt.get(FIELD)
     if key is None:
         return "there is no evidence-key"
     if told is None:
         return "its receipt has no HMAC"
-    expected = mac(receipt, key, _place(rooms, work))
+    expected = mac(receipt, key, _place(settings, run))
     if not isinstance(told, str) or not hmac.compare_digest(
         told.encode("utf-8", "replace"), expected.encode()
     ):
@@ -59,9 +62,8 @@ def mac(receipt: Mapping[str, Any], key: bytes, place: tuple[str, ...]) -> str:
     return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
 
 
-def _place(rooms: Rooms, work: Work) -> tuple[str, ...]:
-    settings = rooms.settings
-    return settings.storage_account, settings.container_name, settings.destination, work.key
+def _place(settings: "Settings", run: str) -> tuple[str, ...]:
+    return settings.storage_account, settings.container_name, settings.destination, run
 
 
 def _key_to_sign(rooms: Rooms) -> bytes | None:

@@ -104,13 +104,14 @@ class NativeUploader:
 @dataclasses.dataclass(slots=True)
 class _Cut:
     """How one file is cut: its ctime before it was read, bytes a block, bytes an id; ``there``: (id, size) of blocks
-    that need not be sent; ``reused``: (offset, size, MD5) of those of them that the file has."""
+    that need not be sent; ``unproved``: (offset, size, MD5) of those of them that the file has, and of all whose ids do
+    not name their bytes: somebody else, or a late request of ours, may have written under them."""
 
     ctime: int
     size: int
     id_length: int
     there: frozenset[tuple[bytes, int]]
-    reused: list[tuple[int, int, bytes]] = dataclasses.field(default_factory=list)
+    unproved: list[tuple[int, int, bytes]] = dataclasses.field(default_factory=list)
 
 
 class _Session:
@@ -298,22 +299,26 @@ class _Session:
 
     def _put_whole(self, file: FileToSend, body: "memoryview | bytes", ctime: int) -> Sent:
         md5 = hashlib.md5(body, usedforsecurity=False).digest()
-        return self._committed(file, md5, ctime, lambda: self._put_blob(file, body, md5))
-
-    def _put_blob(self, file: FileToSend, body: "memoryview | bytes", md5: bytes) -> str:
-        blob = self._blob(file)
         try:
-            return self._calls.put_blob(blob, body, md5, file.etag)
-        except BlobReplaced:
+            return self._committed(
+                file, md5, ctime, lambda: self._calls.put_blob(self._blob(file), body, md5, file.etag)
+            )
+        except Overtaken:
             left = self._leftovers(file)
             if not left:
                 raise
             # Blocks that are not committed count as a blob for some (Azurite); a list of blocks takes their place.
             identity = blocks.block_id(0, md5, blocks.id_length(left))
-            if body:
-                self._calls.put_block(blob, identity, body)
-            listed = blocks.block_list([identity] if body else [])
-            return self._calls.put_block_list(blob, listed, md5, file.etag)
+            sent = self._committed(file, md5, ctime, lambda: self._put_as_block(file, body, md5, identity))
+            # More than one request: nobody checked the whole.
+            return dataclasses.replace(sent, evidence=Evidence.LISTED)
+
+    def _put_as_block(self, file: FileToSend, body: "memoryview | bytes", md5: bytes, identity: bytes) -> str:
+        blob = self._blob(file)
+        if body:
+            self._calls.put_block(blob, identity, body)
+        listed = blocks.block_list([identity] if body else [])
+        return self._calls.put_block_list(blob, listed, md5, file.etag)
 
     def _blob(self, file: FileToSend) -> str:
         return f"{self._job.destination}/{file.blob}"
@@ -382,12 +387,12 @@ class _Session:
         left = self._leftovers(file)
         cut = _Cut(ctime, blocks.block_size(file.size), blocks.id_length(left), blocks.reusable(left))
         sent = self._send_blocks(file, handle, cut)
-        if sent is not None and cut.reused and sent.evidence is Evidence.VALIDATED:
+        if sent is not None and cut.unproved and sent.evidence is Evidence.VALIDATED:
             sent = self._read_back(file, handle, sent, cut)
         self._done.put((file, sent))
 
     def _read_back(self, file: FileToSend, handle: int, sent: Sent, cut: "_Cut") -> Sent | None:
-        """Does the blob that was just written hold our bytes where blocks were reused? Else it is sent again, whole."""
+        """Does the blob that was just written hold our bytes where blocks are unproved? Else it is sent again."""
         try:
             if self._holds(file, sent, cut):
                 return sent
@@ -395,7 +400,7 @@ class _Session:
             # Somebody else wrote there, or it cannot be read: what the listing says counts.
             return dataclasses.replace(sent, evidence=Evidence.LISTED)
         _log.warning(
-            "%s: blocks that an earlier try left hold other bytes; the file is sent again", self._blob(file)
+            "%s: blocks that were left there hold other bytes; the file is sent again", self._blob(file)
         )
         os.lseek(handle, 0, os.SEEK_SET)
         whole = _Cut(cut.ctime, cut.size, blocks.OWN_LENGTH, frozenset())
@@ -416,8 +421,10 @@ class _Session:
                 break
             whole.update(body)
             ids.append(self._block_id(file, len(ids), whole.copy().digest(), cut))
-            if (ids[-1], len(body)) in cut.there:
-                cut.reused.append((read, len(body), hashlib.md5(body, usedforsecurity=False).digest()))
+            is_there = (ids[-1], len(body)) in cut.there
+            if is_there or cut.id_length < blocks.OWN_LENGTH:
+                cut.unproved.append((read, len(body), hashlib.md5(body, usedforsecurity=False).digest()))
+            if is_there:
                 self._buffers.give_back(buffer)
                 self._moved(len(body))
             else:
@@ -439,7 +446,7 @@ class _Session:
         )
 
     def _holds(self, file: FileToSend, sent: Sent, cut: "_Cut") -> bool:
-        for offset, length, md5 in cut.reused:
+        for offset, length, md5 in cut.unproved:
             digest = hashlib.md5(usedforsecurity=False)
             for chunk in self._lake.read(self._blob(file), sent.etag, offset, length=length):
                 if self._stop.is_set():
