@@ -99,7 +99,11 @@ def data(kind: str) -> Arm:
         some = Some(world, fits, 1 if kind == "PUT blocklist" else world.chance.randint(1, 4))
 
         def write_again(held: Request) -> None:
-            world.alter("R", held.blob.removeprefix("R/"), lambda path: changed(world, path))
+            name = held.blob.removeprefix("R/")
+            path = world.path("R", name)
+            # Behind a link of another fault lies its canary.
+            if path.is_file() and path.resolve() == path:
+                world.alter("R", name, lambda path: changed(world, path))
 
         return _armed(world, fault, _Late(world, fault, some, write_again))
 

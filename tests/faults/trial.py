@@ -131,9 +131,14 @@ class Trial:
         if again or self.world.chance.random() < 0.3:
             self._stand(told, *(again[0] if again else ()))
         untold = {fault.name for fault in self.faults if fault.told}
-        if untold - told and not self.violations:
-            # A run that changes while it is carried is not looked at any further in that pass.
-            self._stand(told)
+        for _ in range(_TRIES):
+            if untold - told and not self.violations:
+                # A run that changes while it is carried is not looked at any further in that pass, nor one that waits.
+                self._wait()
+                self._stand(told)
+        if told and 1 in self.codes:
+            # A run is flagged for one reason at a time; the sheet is looked at when its files can be sent.
+            untold -= {fault.name for fault in links.FAULTS}
         if all(code < 0 or code in (3, 143) for code in self.codes):
             # Whoever is killed says nothing, and without share or storage nothing of a single run.
             return
