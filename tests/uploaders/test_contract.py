@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
+import dataclasses
 import gc
 import hashlib
 import os
@@ -153,9 +154,7 @@ def test_called_again_with_what_is_missing(make: Make, container: ContainerClien
     assert stored(container) == right(contents)
 
 
-def test_nothing_is_left_when_it_ends_or_is_left(
-    kind: str, make: Make, container: ContainerClient, run: pathlib.Path
-) -> None:
+def test_nothing_is_left_when_it_ends_or_is_left(kind: str, make: Make, run: pathlib.Path) -> None:
     contents = {f"{number}": bytes(300_000) for number in range(40)}
     job_of(run, contents)
     uploader = make()
@@ -163,7 +162,8 @@ def test_nothing_is_left_when_it_ends_or_is_left(
     gc.collect()
     settled = _open()
     for number in range(50 if kind == "native" else 2):
-        job = job_for(run, contents, container)
+        # Where nothing stands: else the lake is asked what does, with lines that stay open.
+        job = dataclasses.replace(job_for(run, contents), destination=f"dest/{number}")
         iterator: typing.Any = iter(uploader.carry(job, _stop if number % 2 else _go_on))
         try:
             next(iterator)
@@ -180,7 +180,7 @@ def test_nothing_is_left_when_it_ends_or_is_left(
 def _is_settled(before: tuple[int, int, int]) -> bool:
     """The lake's own lines are few and stay open; one a repeat would be fifty."""
     threads, children, descriptors = _open()
-    return threads <= before[0] and children <= before[1] and descriptors <= before[2] + 12
+    return threads <= before[0] and children <= before[1] and descriptors <= before[2] + 5
 
 
 def _go_on(tick: Tick) -> None:
