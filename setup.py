@@ -45,7 +45,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["sync_to_azure", "sync_to_azure.*"]),
-    package_data={"sync_to_azure.report": ["templates/*"]},
+    package_data={"sync_to_azure.transfer.report": ["templates/*"]},
     python_requires=">=3.11",
     install_requires=[
         "azure-identity>=1.19,<2",

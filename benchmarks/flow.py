@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 from azure.storage.blob import ContainerClient, ContentSettings
 
-from sync_to_azure.ledger import Files, Flow, Ledger, Run
-from sync_to_azure.ledger.files import FileRow
-from sync_to_azure.model import Evidence, State
+from sync_to_azure.transfer.ledger import Files, Flow, Ledger, Run
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.core.model import Evidence, State
 
 
 @dataclasses.dataclass(frozen=True)

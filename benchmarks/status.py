@@ -14,8 +14,8 @@ import time
 
 from benchmarks.flow import PublishedFlow, write_flow
 from benchmarks.measured import clean_environment, command, machine, measure, must_have_ended_well
-from sync_to_azure.ledger import Flow, Ledger
-from sync_to_azure.ledger.audits import WELL, Audited, Audits, Finding
+from sync_to_azure.transfer.ledger import Flow, Ledger
+from sync_to_azure.transfer.ledger.audits import WELL, Audited, Audits, Finding
 
 TARGET = 0.5
 _ENDPOINT = "http://127.0.0.1:1/account"

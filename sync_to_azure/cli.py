@@ -15,8 +15,8 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from sync_to_azure import __version__
-from sync_to_azure.errors import ConfigurationError, Interrupted, SyncError
-from sync_to_azure.options import GROUPS, OPTIONS, Option
+from sync_to_azure.core.errors import ConfigurationError, Interrupted, SyncError
+from sync_to_azure.settings.options import GROUPS, OPTIONS, Option
 from sync_to_azure.settings import SECRET_VARIABLES, Settings, load
 
 PROGRAM = "sync_to_azure"
@@ -123,7 +123,7 @@ def _pass(ctx: click.Context, /, **_: object) -> int:
     settings = _settings_of(ctx)
 
     def work() -> int:
-        from sync_to_azure import one_pass
+        from sync_to_azure.transfer import one_pass
 
         return one_pass.run(settings)
 
@@ -220,7 +220,7 @@ def check(settings: Settings, send_mail: bool) -> int:
     Folders, permissions, AzCopy, login, container, clock, mail. At the destination one small blob is written, read
     and, if we may, deleted again; the source is only read. Exit code 0 if all is well, 3 if not.
     """
-    from sync_to_azure.commands import check as work
+    from sync_to_azure.transfer.commands import check as work
 
     return work.run(settings, send_mail)
 
@@ -237,7 +237,7 @@ def audit(settings: Settings, run: str | None, read_back: bool, budget: str | No
     Nothing at the destination is changed; runs audited longest ago come first. Exit code 0 if all is as it was
     published, 1 if something is not.
     """
-    from sync_to_azure.commands import audit as work
+    from sync_to_azure.transfer.commands import audit as work
 
     return work.run(settings, run, read_back, budget)
 
@@ -255,14 +255,14 @@ def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None
     a flow that removes runs, the run is held first.
     Exit code 0 if all that was asked for is there and proved, 1 if something is not.
     """
-    from sync_to_azure.commands import restore as work
+    from sync_to_azure.transfer.commands import restore as work
 
     return work.run(settings, run, files, to, overwrite)
 
 
 def _run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For the shell's completion: runs on record. Whatever is wrong, nothing is offered, and nothing is said."""
-    from sync_to_azure.commands.records import reading
+    from sync_to_azure.transfer.commands.records import reading
 
     try:
         opened = reading(_settings_of(ctx))
@@ -301,7 +301,7 @@ def status(
     RUN is a name or a pattern in quotes. Reads the state file only, and works while a pass does. Exit code 0, however
     the runs stand.
     """
-    from sync_to_azure.commands import status as work
+    from sync_to_azure.transfer.commands import status as work
 
     return work.run(settings, runs, states, problems, since, as_json)
 
@@ -310,7 +310,7 @@ def status(
 @_RUN
 def explain(settings: Settings, run: str) -> int:
     """Tell everything about one run: what it waits for, what was carried and proved, what went wrong, what to do."""
-    from sync_to_azure.commands import explain as work
+    from sync_to_azure.transfer.commands import explain as work
 
     return work.run(settings, run)
 
@@ -331,7 +331,7 @@ def report(settings: Settings, output: str, days: int) -> int:
     They need no server and load nothing from elsewhere; open DIR/index.html, or mail it. Reads the state file, and of
     the runs that still stand in the main folder what the instrument says. Needs the extra 'report'.
     """
-    from sync_to_azure.report import command as work
+    from sync_to_azure.transfer.report import command as work
 
     return work.run(settings, output, days, settings.sample_names)
 
@@ -342,7 +342,7 @@ def report(settings: Settings, output: str, days: int) -> int:
 @_EXPECTED
 def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
     """Carry, publish and remove nothing of a run until it is released. What is under way stops at its next step."""
-    from sync_to_azure.commands import words as work
+    from sync_to_azure.transfer.commands import words as work
 
     return work.speak(settings, "hold", run, reason, expected)
 
@@ -353,7 +353,7 @@ def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> in
 @_EXPECTED
 def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
     """Like hold; and nobody is told of the run any more, until it is released."""
-    from sync_to_azure.commands import words as work
+    from sync_to_azure.transfer.commands import words as work
 
     return work.speak(settings, "ignore", run, reason, expected)
 
@@ -363,7 +363,7 @@ def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> 
 @_REASON
 def retry(settings: Settings, run: str, reason: str | None) -> int:
     """Forget what was told of a run, and look at it anew and thoroughly in the next pass."""
-    from sync_to_azure.commands import words as work
+    from sync_to_azure.transfer.commands import words as work
 
     return work.speak(settings, "retry", run, reason)
 
@@ -382,7 +382,7 @@ def accept(
     Says exactly what that changes, and asks. The marker is withdrawn first, which needs the right to delete blobs;
     what is replaced stays as snapshots.
     """
-    from sync_to_azure.commands import words as work
+    from sync_to_azure.transfer.commands import words as work
 
     if sheets and run is None:
         return work.accept_sheets(settings, reason, yes, every)
@@ -396,7 +396,7 @@ def accept(
 @_REASON
 def release(settings: Settings, run: str, reason: str | None) -> int:
     """Take back the word (hold, ignore, retry, accept) that is in force for a run."""
-    from sync_to_azure.commands import words as work
+    from sync_to_azure.transfer.commands import words as work
 
     return work.release(settings, run, reason)
 
@@ -441,7 +441,7 @@ def _guarded(settings: Settings, work: Callable[[], int], acts: bool) -> int:
     secrets = settings.secret_values()
     try:
         if acts:
-            from sync_to_azure.own_paths import refuse_overlaps
+            from sync_to_azure.transfer.own_paths import refuse_overlaps
 
             refuse_overlaps(settings)
         return work()
@@ -495,7 +495,7 @@ def _tell_internal(error: Exception, secrets: Sequence[str]) -> int:
 
 
 def _hidden(text: str, secrets: Sequence[str]) -> str:
-    from sync_to_azure.tell.redact import Redactor
+    from sync_to_azure.notify.redact import Redactor
 
     return Redactor(secrets)(text)
 
@@ -509,13 +509,13 @@ def _tell(text: str) -> None:
 
 
 def _plain(text: str) -> str:
-    from sync_to_azure.tell.redact import plain
+    from sync_to_azure.notify.redact import plain
 
     return plain(text)
 
 
 def _write(stream: TextIO, text: str) -> None:
-    from sync_to_azure.tell.output import show
+    from sync_to_azure.notify.output import show
 
     show(text, stream=stream)
 

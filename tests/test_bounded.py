@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure import bounded
+from sync_to_azure.core import bounded
 
 JSON = strategies.recursive(
     strategies.none()

@@ -8,9 +8,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure import clock
-from sync_to_azure.completion import Remembered, decide, missing_flags, without_flags
-from sync_to_azure.reasons import Reason
+from sync_to_azure.core import clock
+from sync_to_azure.instruments.completion import Remembered, decide, missing_flags, without_flags
+from sync_to_azure.core.reasons import Reason
 
 SECONDS = strategies.floats(0, 4e9)
 

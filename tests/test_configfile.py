@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sync_to_azure import configfile
-from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.settings import configfile
+from sync_to_azure.core.errors import ConfigurationError
 
 
 def parse(text: str) -> configfile.ConfigFile:

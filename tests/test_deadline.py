@@ -20,9 +20,9 @@ import requests
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure import deadline
-from sync_to_azure.errors import StorageUnavailable
-from sync_to_azure.lake import Lake
+from sync_to_azure.core import deadline
+from sync_to_azure.core.errors import StorageUnavailable
+from sync_to_azure.stores.azure import Lake
 from tests.certificates import make_certificate
 from tests.conftest import LONG
 from tests.line import DRIP, Line, Request

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sync_to_azure import cli, configfile
-from sync_to_azure.options import GROUPS, OPTIONS, Option
+from sync_to_azure import cli
+from sync_to_azure.settings import configfile
+from sync_to_azure.settings.options import GROUPS, OPTIONS, Option
 from sync_to_azure.settings import Settings, load
 
 PROJECT = Path(__file__).parent.parent

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from sync_to_azure import evidence_key
-from sync_to_azure.errors import ConfigurationError
+from sync_to_azure.settings import evidence_key
+from sync_to_azure.core.errors import ConfigurationError
 
 
 def test_it_is_made_once_and_for_our_eyes(tmp_path: pathlib.Path) -> None:

@@ -9,11 +9,11 @@ import time
 import pytest
 
 from embedded import layouts
-from sync_to_azure.errors import RunError
+from sync_to_azure.core.errors import RunError
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.folder_view import _take, levels_down, take_view
-from sync_to_azure.profiles import WANTED
-from sync_to_azure.profiles.view import Wanted
+from sync_to_azure.files.folder_view import _take, levels_down, take_view
+from sync_to_azure.instruments.profiles import WANTED
+from sync_to_azure.instruments.profiles.view import Wanted
 
 
 def test_names_and_wanted_files_only(tmp_path: pathlib.Path) -> None:

@@ -11,8 +11,8 @@ import threading
 import time
 
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.hashing import Hashed, Hasher, hash_file
-from sync_to_azure.model import FileToSend
+from sync_to_azure.files.hashing import Hashed, Hasher, hash_file
+from sync_to_azure.core.model import FileToSend
 from tests.passes.scene import eventually
 
 

@@ -10,9 +10,9 @@ import pytest
 from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 
 from embedded.azurite import Azurite
-from sync_to_azure import lake as lake_module
-from sync_to_azure.errors import BlobRefused, BlobReplaced, StorageUnavailable
-from sync_to_azure.lake import Lake
+from sync_to_azure.stores import azure as lake_module
+from sync_to_azure.core.errors import BlobRefused, BlobReplaced, StorageUnavailable
+from sync_to_azure.stores.azure import Lake
 from tests import line
 
 NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks ", "new\nline", "日本"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync_to_azure.model import Evidence, Kind
+from sync_to_azure.core.model import Evidence, Kind
 
 
 def test_evidence_is_ordered_from_weak_to_strong_and_has_words() -> None:

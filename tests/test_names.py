@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure import names
+from sync_to_azure.core import names
 
 # Every byte but the two that no Linux name holds.
 PART = strategies.binary(min_size=1, max_size=40).map(

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sync_to_azure.errors import ConfigurationError
-from sync_to_azure.options import OPTIONS
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.settings.options import OPTIONS
 from sync_to_azure.settings import Settings, load
 
 REQUIRED = {"main-folder": "/data/runs", "container-name": "runs", "storage-account": "lake"}

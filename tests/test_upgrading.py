@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient, ContentSettings
 
 from embedded.runs import WrittenRun, write_miseq, write_sample_sheet
 from embedded.tools import PROJECT
-from sync_to_azure.names import CLAIMS_FOLDER
+from sync_to_azure.core.names import CLAIMS_FOLDER
 from tests.conftest import config_text
 
 STAMP = b"2025-03-04T05:06:07.891234"

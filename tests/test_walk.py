@@ -16,11 +16,11 @@ import pytest
 from hypothesis import strategies
 
 from embedded.tools import PROJECT
-from sync_to_azure.errors import RunChanged, RunError
+from sync_to_azure.core.errors import RunChanged, RunError
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.model import Entry, Kind
-from sync_to_azure.names import ExcludeRules
-from sync_to_azure.walk import FingerprintBuilder, walk
+from sync_to_azure.core.model import Entry, Kind
+from sync_to_azure.core.names import ExcludeRules
+from sync_to_azure.files.walk import FingerprintBuilder, walk
 
 NO_RULES = ExcludeRules([])
 
@@ -214,10 +214,10 @@ def test_a_rule_covers_empty_folders_links_and_special_files(run: pathlib.Path) 
 AS_NOBODY = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
-from sync_to_azure.errors import SyncError
+from sync_to_azure.core.errors import SyncError
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.names import ExcludeRules
-from sync_to_azure.walk import walk
+from sync_to_azure.core.names import ExcludeRules
+from sync_to_azure.files.walk import walk
 rules = ExcludeRules(sys.argv[3:])
 try:
     entries = [(os.fsdecode(e.path), e.kind, e.detail) for e in walk(place_of(os.fsencode(sys.argv[2])), rules)]

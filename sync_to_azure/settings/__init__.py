@@ -11,15 +11,10 @@ import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 
-from sync_to_azure.errors import ConfigurationError
-from sync_to_azure.options import BY_KEY, OPTIONS
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.settings.options import BY_KEY, OPTIONS
 from sync_to_azure.settings.around import SECRET_VARIABLES, secrets_around
-from sync_to_azure.settings.destination import (
-    PUBLIC_CLOUD,
-    check_continuous,
-    check_destination,
-    check_source,
-)
+from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_continuous, check_destination, check_source
 from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice, Settings

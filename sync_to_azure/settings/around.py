@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
-from sync_to_azure.options import OPTIONS
+from sync_to_azure.settings.options import OPTIONS
 
 _OF_OTHERS = (
     "AZURE_CLIENT_SECRET",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import urllib.parse
 
-from sync_to_azure.names import OURS_PREFIX, is_ours
-from sync_to_azure.options import BY_KEY, CONTINUOUS
+from sync_to_azure.core.names import OURS_PREFIX, is_ours
+from sync_to_azure.settings.options import BY_KEY, CONTINUOUS
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice
 

@@ -8,9 +8,9 @@ import os
 import re
 from pathlib import Path
 
-from sync_to_azure import configfile, evidence_key
-from sync_to_azure.errors import ConfigurationError
-from sync_to_azure.options import BY_KEY
+from sync_to_azure.settings import configfile, evidence_key
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.settings.options import BY_KEY
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice
 

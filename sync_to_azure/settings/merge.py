@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sync_to_azure import configfile
-from sync_to_azure.errors import ConfigurationError
-from sync_to_azure.options import BY_KEY, DEFAULT_CONFIG_FILE, ENVIRONMENT_PREFIX, OPTIONS, Option, Type
+from sync_to_azure.settings import configfile
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.settings.options import (
+    BY_KEY,
+    DEFAULT_CONFIG_FILE,
+    ENVIRONMENT_PREFIX,
+    OPTIONS,
+    Option,
+    Type,
+)
 from sync_to_azure.settings.values import Notice
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from sync_to_azure.files.folder import Place
-from sync_to_azure.model import FileToSend, Sent
+from sync_to_azure.core.model import FileToSend, Sent
 
 
 class JobRecord(Protocol):

@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sync_to_azure.clock import Clock
-from sync_to_azure.errors import (
+from sync_to_azure.core.clock import Clock
+from sync_to_azure.core.errors import (
     AccessRefused,
     StateUnavailable,
     StorageUnavailable,
     ToolUnavailable,
     UploadFailed,
 )
-from sync_to_azure.model import Evidence, FileToSend, Sent
+from sync_to_azure.core.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.process import Child, run_briefly
 
 if TYPE_CHECKING:
-    from sync_to_azure.identity import Identity
+    from sync_to_azure.stores.login import Identity
     from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)

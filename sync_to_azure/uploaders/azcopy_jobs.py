@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sync_to_azure.errors import StateUnavailable
-from sync_to_azure.names import OURS_PREFIX
+from sync_to_azure.core.errors import StateUnavailable
+from sync_to_azure.core.names import OURS_PREFIX
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from sync_to_azure.model import NONCE_KEY
+from sync_to_azure.core.model import NONCE_KEY
 
 PUT_BLOB_MIB = 256
 """Up to this size AzCopy sends a file in one Put Blob, whose MD5 the service checks: one bit flipped on the way of a

@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 
-from sync_to_azure.errors import UploadFailed
+from sync_to_azure.core.errors import UploadFailed
 from sync_to_azure.uploaders import blocks
 
 BUFFERS = 10

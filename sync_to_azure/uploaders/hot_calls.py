@@ -25,7 +25,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from sync_to_azure import __version__
-from sync_to_azure.errors import (
+from sync_to_azure.core.errors import (
     AccessRefused,
     BlobRefused,
     BlobReplaced,

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sync_to_azure.clock import ctime_ns
-from sync_to_azure.errors import (
+from sync_to_azure.core.clock import ctime_ns
+from sync_to_azure.core.errors import (
     BlobMissing,
     BlobRefused,
     BlobReplaced,
@@ -35,17 +35,17 @@ from sync_to_azure.errors import (
     UploadFailed,
 )
 from sync_to_azure.files.folder import Folder, is_gone_or_replaced
-from sync_to_azure.hashing import as_seen
-from sync_to_azure.model import Evidence, FileToSend, Sent
-from sync_to_azure.tell.few import Few
+from sync_to_azure.files.hashing import as_seen
+from sync_to_azure.core.model import Evidence, FileToSend, Sent
+from sync_to_azure.core.few import Few
 from sync_to_azure.uploaders import Job, Tick, blocks
 from sync_to_azure.uploaders.buffers import Buffer, Buffers, read_whole
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for
 from sync_to_azure.uploaders.threads import Cores, Parts
-from sync_to_azure.walk import SHARE_GONE
+from sync_to_azure.files.walk import SHARE_GONE
 
 if TYPE_CHECKING:
-    from sync_to_azure.lake import Lake
+    from sync_to_azure.stores.azure import Lake
     from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)

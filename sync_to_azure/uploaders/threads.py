@@ -7,7 +7,7 @@ import os
 import random
 import threading
 
-from sync_to_azure.errors import SyncError, UploadFailed
+from sync_to_azure.core.errors import SyncError, UploadFailed
 
 
 class Cores:

@@ -10,9 +10,9 @@ import typing
 
 import pytest
 
-from sync_to_azure.ledger.reading import Event
-from sync_to_azure.reasons import EVENTS
-from sync_to_azure.report.lines import happened
+from sync_to_azure.transfer.ledger.reading import Event
+from sync_to_azure.core.reasons import EVENTS
+from sync_to_azure.transfer.report.lines import happened
 from tests.passes.scene import FLAG, Scene, touch_later
 
 

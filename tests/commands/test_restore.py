@@ -11,7 +11,7 @@ import typing
 import pytest
 
 from embedded.azurite import Azurite
-from sync_to_azure.commands.target import part_name
+from sync_to_azure.transfer.commands.target import part_name
 from tests.bad_input.faults import small_disk, told
 from tests.line import DRIP, Line
 from tests.passes.proxy import Proxy

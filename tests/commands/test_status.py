@@ -14,10 +14,10 @@ import typing
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.ledger import Flow, Ledger, words
-from sync_to_azure.ledger.audits import WELL, Audited, Audits, Finding
-from sync_to_azure.model import Progress, State
-from sync_to_azure.reasons import STATES, Reason, Standing, standing, what_next
+from sync_to_azure.transfer.ledger import Flow, Ledger, words
+from sync_to_azure.transfer.ledger.audits import WELL, Audited, Audits, Finding
+from sync_to_azure.core.model import Progress, State
+from sync_to_azure.core.reasons import STATES, Reason, Standing, standing, what_next
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, eventually, touch_later
@@ -159,8 +159,8 @@ def test_json_is_as_documented(run_command: typing.Any, config: dict[str, object
     run = ledger.runs()["D_waits"]
     ledger.beat(NOW, run, Progress("D_waits", "uploading", 1, 2, 3, 4))
     config["main-folder"] = str(config["main-folder"])
-    from sync_to_azure.ledger import Lock
-    from sync_to_azure.ledger.place import lock_path
+    from sync_to_azure.transfer.ledger import Lock
+    from sync_to_azure.transfer.ledger.place import lock_path
 
     with Lock(lock_path(ledger.path, ledger.flow)) as lock:
         assert lock.take()

@@ -314,7 +314,7 @@ def test_a_role_that_may_not(scene: Scene, proxy: Proxy, refused: str, code: str
 
 
 def rename_flow(scene: Scene) -> None:
-    from sync_to_azure.ledger import Flow
+    from sync_to_azure.transfer.ledger import Flow
 
     flow = Flow(
         str(scene.config["main-folder"]),

@@ -14,8 +14,8 @@ import typing
 import pytest
 
 from embedded.spectra import thermo_raw
-from sync_to_azure import one_pass
-from sync_to_azure.clock import Clock
+from sync_to_azure.transfer import one_pass
+from sync_to_azure.core.clock import Clock
 from sync_to_azure.settings import load
 from tests.continuous.projects import DAY, HOUR, Projects
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sync_to_azure import options, profiles
-from sync_to_azure.profiles.continuous import Continuous, Rules
+from sync_to_azure.settings import options
+from sync_to_azure.instruments import profiles
+from sync_to_azure.instruments.profiles.continuous import Continuous, Rules
 
 RULES = Rules("prot[0-9]*", "blank*.raw")
 

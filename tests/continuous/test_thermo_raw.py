@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.spectra import SIGNATURE, thermo_raw
-from sync_to_azure.run_facts.thermo_raw import MOST_BYTES, is_being_acquired
+from sync_to_azure.instruments.run_facts.thermo_raw import MOST_BYTES, is_being_acquired
 
 # In small.raw (version 57), by hand: SeqRow ends at 1712, ASInfo at 1740; RawFileInfo begins there with 1 (there is
 # a method) and the time 2005-07-20 (a Wednesday, 3) 21:44:22.377.

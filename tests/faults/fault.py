@@ -8,7 +8,7 @@ import dataclasses
 import threading
 import typing
 
-from sync_to_azure.names import CLAIMS_FOLDER
+from sync_to_azure.core.names import CLAIMS_FOLDER
 from tests.faults.world import SHAPES, Outcome, World
 from tests.line import Answer, Request
 

@@ -18,14 +18,7 @@ import pytest
 
 from embedded.tools import PROJECT
 from sync_to_azure.files import openat2
-from sync_to_azure.files.folder import (
-    Folder,
-    NotRegular,
-    Place,
-    is_gone_or_replaced,
-    open_folder,
-    place_of,
-)
+from sync_to_azure.files.folder import Folder, NotRegular, Place, is_gone_or_replaced, open_folder, place_of
 from tests.conftest import LONG
 
 

@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from sync_to_azure.identity import NEVER, TOKEN_LIFE, identity_for, sas_end
+from sync_to_azure.stores.login import NEVER, TOKEN_LIFE, identity_for, sas_end
 
 NOON = datetime.datetime(2026, 12, 1, 12, tzinfo=datetime.timezone.utc).timestamp()
 MARGIN = 900.0

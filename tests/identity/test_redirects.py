@@ -15,9 +15,9 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure.errors import StorageUnavailable
-from sync_to_azure.identity import identity_for
-from sync_to_azure.lake import Lake
+from sync_to_azure.core.errors import StorageUnavailable
+from sync_to_azure.stores.login import identity_for
+from sync_to_azure.stores.azure import Lake
 from sync_to_azure.settings import load
 from tests.bad_input.faults import told, write_run
 from tests.bad_input.test_storage import sas

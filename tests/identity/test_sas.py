@@ -21,7 +21,8 @@ from tests.bad_input.test_storage import sas
 Run = Callable[..., Any]
 SHORT_LIVED = """
 import datetime, sys
-from sync_to_azure import cli, identity
+from sync_to_azure import cli
+from sync_to_azure.stores import login as identity
 identity.AccountKey.__init__.__defaults__ = (datetime.timedelta(seconds={life}),)
 sys.exit(cli.main())
 """

@@ -118,7 +118,7 @@ def test_a_secret_in_an_instruments_file_is_told_nowhere(scene: Scene) -> None:
 LATE = """
 import pathlib, sys
 from sync_to_azure import cli
-from sync_to_azure.steps import look
+from sync_to_azure.transfer.steps import look
 
 walk = look.into_ledger
 

@@ -9,8 +9,8 @@ import pathlib
 
 import pytest
 
-from sync_to_azure.ledger import Files, Flow, Ledger, Run
-from sync_to_azure.model import Blob, Entry, Evidence, FileToSend, Kind, Sent, State
+from sync_to_azure.transfer.ledger import Files, Flow, Ledger, Run
+from sync_to_azure.core.model import Blob, Entry, Evidence, FileToSend, Kind, Sent, State
 
 PREFIX = "dest/run/"
 FLOW = Flow("/main", "https://account.blob.core.windows.net", "container", "dest")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pathlib
 
-from sync_to_azure.ledger import Ledger
-from sync_to_azure.ledger.azcopy_history import AzCopyHistory
-from sync_to_azure.model import State
+from sync_to_azure.transfer.ledger import Ledger
+from sync_to_azure.transfer.ledger.azcopy_history import AzCopyHistory
+from sync_to_azure.core.model import State
 from tests.ledger.conftest import FLOW
 
 

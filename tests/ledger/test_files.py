@@ -11,11 +11,11 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure.ledger import Files, Ledger
-from sync_to_azure.ledger.files import FileRow
-from sync_to_azure.ledger.seen_again import standings
-from sync_to_azure.ledger.read_backs import TO_REMOVE, to_publish
-from sync_to_azure.model import Blob, Entry, Evidence, FileToSend, Kind, Sent, State
+from sync_to_azure.transfer.ledger import Files, Ledger
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.transfer.ledger.seen_again import standings
+from sync_to_azure.transfer.ledger.read_backs import TO_REMOVE, to_publish
+from sync_to_azure.core.model import Blob, Entry, Evidence, FileToSend, Kind, Sent, State
 
 if typing.TYPE_CHECKING:
     from tests.ledger.conftest import Bench
@@ -355,7 +355,7 @@ def test_frozen_rows_never_change_nor_go_whatever_the_walks_see(
     published: dict[str, tuple[int, int]],
     walks: list[dict[str, tuple[int, int]]],
 ) -> None:
-    from sync_to_azure.ledger import Flow
+    from sync_to_azure.transfer.ledger import Flow
 
     with_ledger = Ledger.open(tmp_path_factory.mktemp("frozen") / "l", Flow("m", "e", "c", "d"))
     files = Files(with_ledger)

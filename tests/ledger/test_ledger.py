@@ -12,11 +12,11 @@ import typing
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.errors import StateUnavailable
-from sync_to_azure.ledger import Files, Flow, Ledger
-from sync_to_azure.ledger.place import is_damaged, ledger_path, move_aside
-from sync_to_azure.model import Entry, Kind, Progress, State
-from sync_to_azure.reasons import Reason
+from sync_to_azure.core.errors import StateUnavailable
+from sync_to_azure.transfer.ledger import Files, Flow, Ledger
+from sync_to_azure.transfer.ledger.place import is_damaged, ledger_path, move_aside
+from sync_to_azure.core.model import Entry, Kind, Progress, State
+from sync_to_azure.core.reasons import Reason
 
 if typing.TYPE_CHECKING:
     from tests.ledger.conftest import Bench
@@ -323,7 +323,7 @@ def test_a_second_opening_migrates_nothing(path: pathlib.Path, ledger: Ledger) -
 OPEN = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from sync_to_azure.ledger import Flow, Ledger
+from sync_to_azure.transfer.ledger import Flow, Ledger
 sys.stdin.read()
 Ledger.open(pathlib.Path(sys.argv[2]), Flow(sys.argv[3], "e", "c", "d")).close()
 """

@@ -13,13 +13,13 @@ import time
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.errors import LockLost, StateUnavailable
-from sync_to_azure.ledger import Lock
+from sync_to_azure.core.errors import LockLost, StateUnavailable
+from sync_to_azure.transfer.ledger import Lock
 
 HOLD = """
 import pathlib, subprocess, sys
 sys.path.insert(0, sys.argv[1])
-from sync_to_azure.ledger import Lock
+from sync_to_azure.transfer.ledger import Lock
 with Lock(pathlib.Path(sys.argv[2])) as lock:
     child = subprocess.Popen(["sleep", "600"], close_fds=False) if lock.take() else None
     print(child.pid if child else 0, flush=True)

@@ -9,7 +9,7 @@ import os
 import random
 import secrets
 
-from sync_to_azure.names import SHEET_BLOB
+from sync_to_azure.core.names import SHEET_BLOB
 from tests.names import odd
 from tests.passes.scene import FLAG, Scene
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis
 from hypothesis import strategies
 
-from sync_to_azure import names
+from sync_to_azure.core import names
 from tests.names import odd
 
 MANY = hypothesis.settings(max_examples=3000, deadline=None)

@@ -17,7 +17,7 @@ import typing
 
 from azure.storage.blob import ContainerClient, ContentSettings
 
-from sync_to_azure.names import CLAIMS_FOLDER
+from sync_to_azure.core.names import CLAIMS_FOLDER
 from tests.conftest import LONG
 
 FLAG = "RTAComplete.txt"

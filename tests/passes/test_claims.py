@@ -13,10 +13,10 @@ import typing
 
 import pytest
 
-from sync_to_azure.names import CLAIMS_FOLDER
-from sync_to_azure.steps import claims, neighbours
-from sync_to_azure.steps.claims import OLD, Found, Whose
-from sync_to_azure.steps.origin import MACHINE_FILES, Origin, machine_of, origin_in
+from sync_to_azure.core.names import CLAIMS_FOLDER
+from sync_to_azure.transfer.steps import claims, neighbours
+from sync_to_azure.transfer.steps.claims import OLD, Found, Whose
+from sync_to_azure.transfer.steps.origin import MACHINE_FILES, Origin, machine_of, origin_in
 from tests.line import Answer
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene, tree, write
@@ -385,7 +385,7 @@ def test_a_destination_inside_a_run_of_another_flow_is_refused(scene: Scene) -> 
     assert scene.run_command(config=theirs).returncode == 0
 
 
-IMPATIENT = "import sys; from sync_to_azure import cli; from sync_to_azure.steps import claims; "
+IMPATIENT = "import sys; from sync_to_azure import cli; from sync_to_azure.transfer.steps import claims; "
 IMPATIENT += "claims.RENEWED_EVERY = 0; sys.argv[0] = 'sync_to_azure'; sys.exit(cli.main())"
 
 

@@ -182,8 +182,8 @@ def test_a_clock_that_went_back_begins_anew(early: Scene) -> None:
 SLOW = """
 import sys, time
 from sync_to_azure import cli
-from sync_to_azure.clock import Clock
-from sync_to_azure.steps import look
+from sync_to_azure.core.clock import Clock
+from sync_to_azure.transfer.steps import look
 late, walked = float(sys.argv.pop(1)), look.into_ledger
 Clock.now = lambda self: time.time() + late
 def slow(*given, **named):

@@ -10,7 +10,7 @@ import pytest
 
 from embedded.instrument import Instrument
 from embedded.runs import write_nextseq
-from sync_to_azure.steps.early import goes_last
+from sync_to_azure.transfer.steps.early import goes_last
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write

@@ -190,7 +190,7 @@ def test_a_fault_of_ours_is_mailed_in_full(
 ) -> None:
     """Made by breaking a room of the pass: there is none to be had for real."""
     code = (
-        "import sys; from sync_to_azure import cli, one_pass\n"
+        "import sys; from sync_to_azure import cli; from sync_to_azure.transfer import one_pass\n"
         "def broken(*_): raise KeyError('what')\n"
         "one_pass.over_all_runs = broken; sys.exit(cli.main())"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from embedded.tools import PROJECT
-from sync_to_azure.options import BY_KEY
-from sync_to_azure.profiles import AUTO, PROFILES
-from sync_to_azure.run_facts.sample_sheet import FINDINGS
+from sync_to_azure.settings.options import BY_KEY
+from sync_to_azure.instruments.profiles import AUTO, PROFILES
+from sync_to_azure.instruments.run_facts.sample_sheet import FINDINGS
 
 LINES = (PROJECT / "docs" / "instruments.md").read_text(encoding="utf-8").splitlines()
 

@@ -16,13 +16,13 @@ import pytest
 
 from embedded import layouts
 from embedded.runs import write_miseq, write_nextseq, write_proteomics
-from sync_to_azure import profiles
+from sync_to_azure.instruments import profiles
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.folder_view import take_view
-from sync_to_azure.profiles.completeness import Completeness
-from sync_to_azure.profiles.profile import Profile
-from sync_to_azure.profiles.view import View
-from sync_to_azure.run_facts.outcome import End
+from sync_to_azure.files.folder_view import take_view
+from sync_to_azure.instruments.profiles.completeness import Completeness
+from sync_to_azure.instruments.profiles.profile import Profile
+from sync_to_azure.instruments.profiles.view import View
+from sync_to_azure.instruments.run_facts.outcome import End
 
 
 @dataclasses.dataclass

@@ -11,13 +11,13 @@ import pytest
 
 from embedded import layouts
 from embedded.runs import write_proteomics
-from sync_to_azure import profiles
+from sync_to_azure.instruments import profiles
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.folder_view import take_view
-from sync_to_azure.profiles.profile import Profile
-from sync_to_azure.profiles.view import Small, View, matches
-from sync_to_azure.run_facts import safe_xml
-from sync_to_azure.run_facts.outcome import End
+from sync_to_azure.files.folder_view import take_view
+from sync_to_azure.instruments.profiles.profile import Profile
+from sync_to_azure.instruments.profiles.view import Small, View, matches
+from sync_to_azure.instruments.run_facts import safe_xml
+from sync_to_azure.instruments.run_facts.outcome import End
 
 
 def of_name(name: str) -> str | None:

@@ -11,7 +11,7 @@ import typing
 import pytest
 
 from sync_to_azure.files import fresh
-from sync_to_azure.steps.cache_wait import cache_seconds
+from sync_to_azure.transfer.steps.cache_wait import cache_seconds
 from tests.passes.scene import FLAG, Scene, write
 from tests.removing import meanwhile
 from tests.removing.conftest import ASIDE, Contents, Share
@@ -77,7 +77,7 @@ def test_without_such_looks_the_cache_is_waited_for(
     """Said once. The change comes after the last walk, and before the wait."""
     caching_share(2)
     published(scene, contents)
-    soon = "import sync_to_azure.steps.cache_wait as w\nw._DEFAULT = 3.0\n"
+    soon = "import sync_to_azure.transfer.steps.cache_wait as w\nw._DEFAULT = 3.0\n"
     change = f"""
         import pathlib, time
         sleep = time.sleep

@@ -10,7 +10,7 @@ import pytest
 
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT
-from sync_to_azure.steps.removal_clocks import Instant, age
+from sync_to_azure.transfer.steps.removal_clocks import Instant, age
 from tests.line import Request
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene
@@ -22,7 +22,10 @@ def ahead(scene: Scene, seconds: float) -> dict[str, str]:
     """The environment in which the command's clock is ahead of the service's, whose answers are Azurite's own."""
     place = scene.folder / "clock"
     place.mkdir(exist_ok=True)
-    text = f"import sync_to_azure.clock as c\nnow = c.Clock.now\nc.Clock.now = lambda self: now(self) + {seconds}\n"
+    text = (
+        "import sync_to_azure.core.clock as c\nnow = c.Clock.now\n"
+        f"c.Clock.now = lambda self: now(self) + {seconds}\n"
+    )
     (place / "sitecustomize.py").write_text(text, encoding="utf-8")
     return {"PYTHONPATH": f"{place}:{PROJECT}"}
 

@@ -99,8 +99,8 @@ def test_an_interrupted_reading_goes_on_where_it_was(scene: Scene, rehash: bool)
     scene.config["source-readers"] = 1
     cut = f"""
         import os, sqlite3, time
-        import sync_to_azure.hashing as h
-        import sync_to_azure.steps.removal_proof as p
+        import sync_to_azure.files.hashing as h
+        import sync_to_azure.transfer.steps.removal_proof as p
         p._KEPT_EVERY, below = 0.0, h.hash_below
 
         def hash_below(folder, file, stop=None):
@@ -128,7 +128,7 @@ def test_what_changes_while_it_is_read_once_more_waits(scene: Scene) -> None:
         (run / f"Data/{number}.bcl").chmod(0o600)
     touch = f"""
         import os
-        import sync_to_azure.hashing as h
+        import sync_to_azure.files.hashing as h
         below = h.hash_below
 
         def hash_below(folder, file, stop=None):

@@ -242,10 +242,13 @@ def test_the_lake_is_asked_again_when_the_proof_is_old(
     """Unlinking takes longer than a proof lasts, and meanwhile a blob whose file is still here is overwritten."""
     published(scene.through(proxy), precious, contents)
     seen = listings(proxy, 3, lambda: scene.put(f"R/{FLAG}", b"overwritten"))
-    old = (("os.remove", "one.bcl"), "sys.modules['sync_to_azure.steps.moved_aside'].PROOF_LASTS = -1.0")
+    old = (
+        ("os.remove", "one.bcl"),
+        "sys.modules['sync_to_azure.transfer.steps.moved_aside'].PROOF_LASTS = -1.0",
+    )
     fresh = (
         ("os.scandir", "removing-"),
-        "sys.modules['sync_to_azure.steps.moved_aside'].PROOF_LASTS = 300.0",
+        "sys.modules['sync_to_azure.transfer.steps.moved_aside'].PROOF_LASTS = 300.0",
     )
     point = meanwhile.environment(scene.folder, scene.main, "R", old, fresh)
     done = scene.run(environment=point)

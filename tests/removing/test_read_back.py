@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from sync_to_azure.names import CLAIMS_FOLDER
+from sync_to_azure.core.names import CLAIMS_FOLDER
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.ledger import Ledger
+from sync_to_azure.transfer.ledger import Ledger
 from tests.conftest import LONG
 from tests.report import lively
 from tests.report.browser import Browser, browser

@@ -8,9 +8,9 @@ import shutil
 import typing
 
 from embedded.runs import write_miseq, write_nextseq
-from sync_to_azure.ledger import Flow, Ledger, words
-from sync_to_azure.model import Evidence, Progress, State
-from sync_to_azure.reasons import Reason
+from sync_to_azure.transfer.ledger import Flow, Ledger, words
+from sync_to_azure.core.model import Evidence, Progress, State
+from sync_to_azure.core.reasons import Reason
 
 HOUR, DAY = 3600.0, 86400.0
 GB = 10**9

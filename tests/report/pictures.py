@@ -12,8 +12,8 @@ import sys
 import tempfile
 
 from embedded.tools import PROJECT
-from sync_to_azure.ledger import Lock
-from sync_to_azure.ledger.place import lock_path
+from sync_to_azure.transfer.ledger import Lock
+from sync_to_azure.transfer.ledger.place import lock_path
 from tests.commands.test_status import on_a_terminal
 from tests.report.browser import browser
 from tests.report.conftest import Lab, new_lab

@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from sync_to_azure.model import State
+from sync_to_azure.core.model import State
 from tests.report.browser import Browser
 from tests.report.conftest import Lab
 

@@ -16,10 +16,10 @@ import pytest
 from embedded.runs import write_miseq, write_nextseq
 from embedded.tools import PROJECT
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.model import State
-from sync_to_azure.reasons import Reason
-from sync_to_azure.report import folder as folders
-from sync_to_azure.report import interop_reader, quality
+from sync_to_azure.core.model import State
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.report import folder as folders
+from sync_to_azure.transfer.report import interop_reader, quality
 from tests.conftest import LONG
 from tests.report.conftest import Lab
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded import layouts
-from sync_to_azure.run_facts import (
+from sync_to_azure.instruments.run_facts import (
     completion_status,
     nanopore,
     run_info,
@@ -19,9 +19,9 @@ from sync_to_azure.run_facts import (
     safe_xml,
     sample_sheet,
 )
-from sync_to_azure.run_facts.outcome import End
-from sync_to_azure.run_facts.text import Problem, decode
-from sync_to_azure.run_facts.transferdone import read_transferdone
+from sync_to_azure.instruments.run_facts.outcome import End
+from sync_to_azure.instruments.run_facts.text import Problem, decode
+from sync_to_azure.instruments.run_facts.transferdone import read_transferdone
 
 STATUS = layouts.completion_status("UserEndedEarly", "Thread was aborted").decode()
 BOMB = (

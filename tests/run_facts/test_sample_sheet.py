@@ -8,9 +8,9 @@ import tracemalloc
 import pytest
 
 from embedded import layouts
-from sync_to_azure.run_facts.run_info import read_run_info
-from sync_to_azure.run_facts.sample_sheet import FINDINGS, Finding, SheetFacts, read_sheet
-from sync_to_azure.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.run_info import read_run_info
+from sync_to_azure.instruments.run_facts.sample_sheet import FINDINGS, Finding, SheetFacts, read_sheet
+from sync_to_azure.instruments.run_facts.text import Problem
 
 # Two lanes; index reads of two cycles each; flowcell 223YTFLT3.
 RUN = read_run_info(layouts.run_info("20230418_LH00130_0003_B223YTFLT3", tiles=layouts.tile_names(lanes=2)))

@@ -12,7 +12,7 @@ import urllib.parse
 from xml.sax.saxutils import escape
 
 from embedded.azurite import Azurite
-from sync_to_azure.names import CLAIMS_FOLDER
+from sync_to_azure.core.names import CLAIMS_FOLDER
 from tests.server import Server
 
 

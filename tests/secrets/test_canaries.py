@@ -392,8 +392,9 @@ def test_a_secret_in_a_wrong_place_is_not_repeated(
 
 FAULTY = """
 import sys
-from sync_to_azure import cli, one_pass
-from sync_to_azure.steps import look
+from sync_to_azure import cli
+from sync_to_azure.transfer import one_pass
+from sync_to_azure.transfer.steps import look
 
 def fault(rooms):
     settings = rooms.settings

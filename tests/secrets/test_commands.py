@@ -121,7 +121,7 @@ def test_an_audit_that_cannot_read_keeps_no_secret_in_its_finding(
 
 def _of(ledger: sqlite3.Connection, endpoint: str, ground: Ground) -> None:
     """As if the flow had always had this endpoint."""
-    from sync_to_azure.ledger import Flow
+    from sync_to_azure.transfer.ledger import Flow
 
     flow = Flow(
         str(ground.config["main-folder"]),

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import strategies
 
 from sync_to_azure import cli
-from sync_to_azure.model import RunLine, State, Summary, Trouble
-from sync_to_azure.tell import log as tell_log
-from sync_to_azure.tell import mail
-from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.core.model import RunLine, State, Summary, Trouble
+from sync_to_azure.notify import log as tell_log
+from sync_to_azure.notify import mail
+from sync_to_azure.notify.redact import Redactor
 from tests.secrets.hunt import Hunt, canary
 
 SECRET = strategies.text(

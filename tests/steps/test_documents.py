@@ -9,9 +9,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure.ledger.files import FileRow
-from sync_to_azure.model import Evidence
-from sync_to_azure.steps.documents import (
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.core.model import Evidence
+from sync_to_azure.manifest.documents import (
     file_line,
     file_rows,
     parse_file_line,

@@ -6,8 +6,8 @@ import typing
 
 import pytest
 
-from sync_to_azure.model import State
-from sync_to_azure.steps.reverify import FILES_A_PASS, RUNS_A_PASS, due
+from sync_to_azure.core.model import State
+from sync_to_azure.transfer.steps.reverify import FILES_A_PASS, RUNS_A_PASS, due
 from tests.passes.conftest import azcopy_calls, scene
 from tests.passes.scene import Scene
 

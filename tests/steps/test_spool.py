@@ -9,9 +9,9 @@ import typing
 
 import pytest
 
-from sync_to_azure import bounded
-from sync_to_azure.errors import DocumentTooLarge, RunError
-from sync_to_azure.steps.spool import must_have_room
+from sync_to_azure.core import bounded
+from sync_to_azure.core.errors import DocumentTooLarge, RunError
+from sync_to_azure.transfer.steps.spool import must_have_room
 
 
 def test_there_is_room_for_it_four_times(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ import sys
 import hypothesis
 from hypothesis import strategies
 
-from sync_to_azure.steps import documents
-from sync_to_azure.steps.vouching import FIELD, mac
+from sync_to_azure.manifest import documents
+from sync_to_azure.transfer.steps.vouching import FIELD, mac
 from tests.conftest import PROJECT
 from tests.test_bounded import JSON
 

@@ -15,9 +15,9 @@ import sys
 
 import pytest
 
-from sync_to_azure.errors import ConfigurationError
-from sync_to_azure.tell import log
-from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.notify import log
+from sync_to_azure.notify.redact import Redactor
 
 PLAIN_LINE = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4} (INFO|WARNING|ERROR) ")
 logger = logging.getLogger("sync_to_azure.test")
@@ -161,8 +161,8 @@ def test_a_file_that_cannot_be_rotated_grows_on(tmp_path: pathlib.Path) -> None:
 
 _ODD_NAMES = r"""
 import logging, pathlib, sys
-from sync_to_azure.tell.log import set_up
-from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.notify.log import set_up
+from sync_to_azure.notify.redact import Redactor
 setup = set_up("INFO", pathlib.Path(sys.argv[1]), Redactor())
 logging.getLogger("sync_to_azure.x").warning("%s", b"f\xe4\n\x1b[2J".decode("utf-8", "surrogateescape"))
 logging.getLogger("sync_to_azure.x").warning("\ud800 in our own text")
@@ -208,8 +208,8 @@ def test_a_broken_or_closed_stream_stops_nothing() -> None:
 
 _SCRIPT = """
 import logging, sys
-from sync_to_azure.tell.log import set_up
-from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.notify.log import set_up
+from sync_to_azure.notify.redact import Redactor
 set_up("INFO", None, Redactor(["hunter22"]))
 logging.getLogger("sync_to_azure.x").error("login %s\\x1b[5m", "hunter22")
 print("coloredlogs" in sys.modules)

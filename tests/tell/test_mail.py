@@ -20,8 +20,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from sync_to_azure.model import RunLine, State, Summary, Trouble
-from sync_to_azure.tell.mail import (
+from sync_to_azure.core.model import RunLine, State, Summary, Trouble
+from sync_to_azure.notify.mail import (
     Mail,
     MailFailed,
     MailSettings,
@@ -32,7 +32,7 @@ from sync_to_azure.tell.mail import (
     send,
     sender_of,
 )
-from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.notify.redact import Redactor
 from tests.certificates import make_certificate
 
 PASSWORD = "hunter2%#x"

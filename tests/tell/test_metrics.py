@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from embedded.tools import PROJECT
-from sync_to_azure.model import State
-from sync_to_azure.reasons import Standing
-from sync_to_azure.tell import metrics
+from sync_to_azure.core.model import State
+from sync_to_azure.core.reasons import Standing
+from sync_to_azure.transfer import metrics
 from tests.passes.scene import FLAG, Scene
 
 ENDED = metrics.Pass(

@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure.tell import output
+from sync_to_azure.notify import output
 from tests.passes import conftest as passes
 from tests.passes import test_mail
 from tests.passes.scene import FLAG, Scene, write

@@ -12,12 +12,12 @@ import typing
 
 import pytest
 
-from sync_to_azure.ledger import Flow, Lock
-from sync_to_azure.ledger.place import lock_path
-from sync_to_azure.model import Summary, Trouble
+from sync_to_azure.transfer.ledger import Flow, Lock
+from sync_to_azure.transfer.ledger.place import lock_path
+from sync_to_azure.core.model import Summary, Trouble
 from sync_to_azure.settings import load
-from sync_to_azure.tell import ping
-from sync_to_azure.tell.redact import Redactor
+from sync_to_azure.notify import ping
+from sync_to_azure.notify.redact import Redactor
 from tests.conftest import LONG
 from tests.passes.scene import FLAG, Scene, eventually
 from tests.server import Server

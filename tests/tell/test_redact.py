@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.tools import PROJECT
-from sync_to_azure.tell import redact as redact_module
-from sync_to_azure.tell.redact import MASK, CleanFormatter, Redactor, plain, plain_lines
+from sync_to_azure.notify import redact as redact_module
+from sync_to_azure.notify.redact import MASK, CleanFormatter, Redactor, plain, plain_lines
 
 # "*" is left out: a mask beside other text can look like such a secret by chance.
 SECRETS = st.text(

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_to_azure.clock import Clock
-from sync_to_azure.model import Progress, RunLine, State
-from sync_to_azure.tell import log
-from sync_to_azure.tell.redact import Redactor
-from sync_to_azure.tell.terminal import (
+from sync_to_azure.core.clock import Clock
+from sync_to_azure.core.model import Progress, RunLine, State
+from sync_to_azure.notify import log
+from sync_to_azure.notify.redact import Redactor
+from sync_to_azure.notify.terminal import (
     ProgressLine,
     columns,
     cut,

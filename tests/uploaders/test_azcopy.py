@@ -18,11 +18,11 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure.clock import Clock
-from sync_to_azure.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
-from sync_to_azure.identity import AccountKey
+from sync_to_azure.core.clock import Clock
+from sync_to_azure.core.errors import AccessRefused, StateUnavailable, ToolUnavailable, UploadFailed
+from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.model import NONCE_KEY, Evidence, FileToSend, Sent
+from sync_to_azure.core.model import NONCE_KEY, Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.passes.scene import tree

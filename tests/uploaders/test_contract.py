@@ -17,10 +17,10 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure.clock import Clock
-from sync_to_azure.errors import AccessRefused, StorageUnavailable, SyncError, UploadFailed
-from sync_to_azure.identity import AccountKey
-from sync_to_azure.model import Evidence
+from sync_to_azure.core.clock import Clock
+from sync_to_azure.core.errors import AccessRefused, StorageUnavailable, SyncError, UploadFailed
+from sync_to_azure.stores.login import AccountKey
+from sync_to_azure.core.model import Evidence
 from sync_to_azure.uploaders import Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.uploaders.wire import (

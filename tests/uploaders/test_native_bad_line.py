@@ -14,8 +14,8 @@ import typing
 import pytest
 from azure.storage.blob import ContainerClient
 
-from sync_to_azure.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
-from sync_to_azure.identity import AccountKey
+from sync_to_azure.core.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
+from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import _cut
 from tests.uploaders.wire import (

@@ -13,8 +13,8 @@ import pytest
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
 
 from embedded.azurite import Azurite
-from sync_to_azure.errors import ConfigurationError, UploadFailed
-from sync_to_azure.model import Evidence
+from sync_to_azure.core.errors import ConfigurationError, UploadFailed
+from sync_to_azure.core.model import Evidence
 from sync_to_azure.uploaders.hot_calls import crc64_for
 from tests.uploaders.wire import (
     LARGE,

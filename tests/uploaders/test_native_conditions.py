@@ -12,8 +12,8 @@ import threading
 import pytest
 from azure.storage.blob import ContainerClient
 
-from sync_to_azure.errors import BlobRefused, Overtaken
-from sync_to_azure.model import Evidence
+from sync_to_azure.core.errors import BlobRefused, Overtaken
+from sync_to_azure.core.model import Evidence
 from sync_to_azure.uploaders import blocks
 from tests.uploaders.wire import (
     LARGE,

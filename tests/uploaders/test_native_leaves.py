@@ -12,7 +12,7 @@ import time
 import pytest
 from azure.storage.blob import ContainerClient
 
-from sync_to_azure.errors import SourceUnavailable, UploadFailed
+from sync_to_azure.core.errors import SourceUnavailable, UploadFailed
 from sync_to_azure.uploaders import Tick, blocks
 from tests.passes.scene import eventually
 from tests.uploaders.wire import (

@@ -17,7 +17,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure.errors import UploadFailed
+from sync_to_azure.core.errors import UploadFailed
 from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import Proxied, lines_to
 from tests.bad_input.faults import assert_no_secret, blobs, told, write_run

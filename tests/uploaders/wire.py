@@ -13,11 +13,11 @@ import typing
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure.errors import SyncError
-from sync_to_azure.identity import AccountKey, Signer
-from sync_to_azure.lake import Lake
+from sync_to_azure.core.errors import SyncError
+from sync_to_azure.stores.login import AccountKey, Signer
+from sync_to_azure.stores.azure import Lake
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.model import FileToSend, Sent
+from sync_to_azure.core.model import FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, Uploader, blocks
 from sync_to_azure.uploaders.native import NativeUploader
 from tests.line import CUT, HALF, LOSE, Act, Answer, Request

@@ -1,6 +1,6 @@
 """Secrets that are known by how they look: signatures of SAS, account keys, tokens, passwords. Pure.
 
-The same shapes as sync_to_azure's ``tell/redact.py`` hides: what that program must not tell, a task of ours that runs
+The same shapes as sync_to_azure's ``notify/redact.py`` hides: what that program must not tell, a task of ours that runs
 az, AzCopy or curl must not tell either. The two are packages of their own; a test of sync_to_azure compares them.
 """
 

@@ -1,0 +1,1 @@
+"""What instruments write: families of runs, their facts, when a run is complete."""

@@ -1,0 +1,82 @@
+"""Families of instruments: by what a run is recognised, when it is finished, how it ended, what its files must be.
+
+One small file for each; a new one is a copy of one of them, with its line here, in ``options`` and in
+docs/instruments.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sync_to_azure.instruments.profiles import (
+    bruker,
+    generic,
+    hiseq,
+    iseq,
+    metabolomics,
+    miniseq,
+    miseq,
+    nanopore,
+    nextseq_500,
+    nextseq_2000,
+    novaseq_6000,
+    novaseq_x,
+    pacbio,
+    proteomics,
+    thermo,
+)
+from sync_to_azure.instruments.profiles.profile import Profile, Strength
+from sync_to_azure.instruments.profiles.view import View, Wanted
+
+AUTO = "auto"
+
+PROFILES: tuple[Profile, ...] = (
+    miseq.PROFILE,
+    miniseq.PROFILE,
+    iseq.PROFILE,
+    nextseq_500.PROFILE,
+    nextseq_2000.PROFILE,
+    novaseq_6000.PROFILE,
+    novaseq_x.PROFILE,
+    hiseq.PROFILE,
+    nanopore.PROFILE,
+    pacbio.PROFILE,
+    thermo.PROFILE,
+    bruker.PROFILE,
+    proteomics.PROFILE,
+    metabolomics.PROFILE,
+    generic.PROFILE,
+)
+BY_NAME = {profile.name: profile for profile in PROFILES}
+WANTED: tuple[Wanted, ...] = tuple(dict.fromkeys(wanted for profile in PROFILES for wanted in profile.wanted))
+"""All that is read of a folder, once for all profiles."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recognised:
+    """``profile`` is None where no family was recognised, or more than one as well as each other; ``reason`` says
+    why."""
+
+    profile: Profile | None
+    reason: str
+
+
+def title_by_name(name: str) -> str:
+    """The family whose runs are named so, or an empty string."""
+    profile = recognise(View(name)).profile
+    return profile.title if profile is not None else ""
+
+
+def recognise(view: View, chosen: str = AUTO) -> Recognised:
+    """The family with the strongest sign, or the one that a person chose."""
+    if chosen != AUTO:
+        return Recognised(BY_NAME[chosen], f"chosen: profile = {chosen}")
+    signs = [(profile, profile.recognise(view)) for profile in PROFILES if profile.continuous is None]
+    best = max(sign.strength for _, sign in signs)
+    if best is Strength.NO:
+        return Recognised(None, "no family of instruments writes such a folder")
+    fitting = [(profile, sign) for profile, sign in signs if sign.strength == best]
+    if len(fitting) > 1:
+        titles = ", ".join(profile.title for profile, _ in fitting)
+        return Recognised(None, f"it could be of more than one family: {titles}")
+    return Recognised(fitting[0][0], fitting[0][1].reason)

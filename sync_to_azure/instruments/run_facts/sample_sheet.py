@@ -1,0 +1,226 @@
+"""Illumina's sample sheet, as far as it decides whether the run can be demultiplexed: counts and findings, no names.
+
+Version 1 has ``[Header] … [Data]``, version 2 ``FileFormatVersion,2`` and ``[BCLConvert_Data]``
+(support-docs.illumina.com, BCL Convert, Sample Sheet); the sheets of CASAVA 1.x, here version 0, are one table that
+begins with FCID. What breaks:
+- two samples of a lane with one index, or several with none, cannot be told apart: BCL Convert and bcl2fastq end with
+  an error (support.illumina.com, BCL Convert, FASTQ Files Directory);
+- an index longer than its read, or of other letters than A, C, G, T and N, fits nothing that was sequenced;
+- Sample_ID and Sample_Project become names of files and folders: letters, digits, - and _ are safe with every version
+  of bcl2fastq and BCL Convert; a sheet is ASCII (help.connected.illumina.com, Sample Sheet);
+- a sheet that names another flowcell, or a lane that the flowcell has not, is another run's.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from sync_to_azure.instruments.run_facts.run_info import RunInfo
+from sync_to_azure.instruments.run_facts.text import Problem, lines_of
+
+MOST_BYTES = 4 * 2**20
+_MOST_LINES = 50_000
+_LANE = re.compile(r"0?[1-9]|1[0-6]", re.ASCII)
+_TOLD = 10
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+_INDEX = re.compile(r"[ACGTN]*", re.ASCII)
+_FLOWCELL_KEYS = ("flowcell", "flowcellid", "flowcellserial", "fcid")
+_DATA = ("bclconvert_data", "data")
+
+FINDINGS = {
+    "no-samples": "it lists no samples",
+    "duplicate-index": "samples with an index that another sample of their lane has",
+    "missing-index": "samples without an index, beside others in their lane",
+    "bad-index": "samples whose index holds other letters than A, C, G, T and N",
+    "index-too-long": "samples whose index is longer than its read",
+    "bad-characters": "samples whose id or project holds other characters than letters, digits, - and _",
+    "missing-id": "samples without an id",
+    "wrong-flowcell": "it names another flowcell than RunInfo.xml",
+    "wrong-lane": "samples in a lane that the flowcell has not",
+    "not-ascii": "lines with characters outside of ASCII",
+}
+"""Codes, as they stand in the receipt, and their words."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """``lines``: numbers of lines of the sheet, the first ten of ``count``; empty where the sheet as a whole is
+    meant."""
+
+    code: str
+    count: int
+    lines: tuple[int, ...] = ()
+
+    @property
+    def words(self) -> str:
+        words = FINDINGS[self.code]
+        if not self.lines:
+            return words
+        more = " …" if self.count > len(self.lines) else ""
+        return f"{self.count} {words} (line {', '.join(map(str, self.lines))}{more})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SheetFacts:
+    """``samples``: how many different ids; ``names``: those ids, which may be personal data: told on request only."""
+
+    version: int
+    samples: int
+    lanes: tuple[int, ...]
+    findings: tuple[Finding, ...]
+    names: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Row:
+    """``lane``: None where it names none; 0 for what is no lane of any flowcell."""
+
+    line: int
+    lane: int | None
+    name: str
+    project: str
+    indexes: tuple[str, str]
+
+
+def read_sheet(content: bytes, run_info: RunInfo | None = None) -> SheetFacts:
+    """Raises Problem for what is no sample sheet. Without ``run_info`` lanes, flowcell and lengths are not judged."""
+    if len(content) > MOST_BYTES:
+        raise Problem(f"is larger than {MOST_BYTES // 2**20} MiB")
+    lines = lines_of(content, _MOST_LINES)
+    sections = _sections(lines)
+    settings = {
+        "".join(row[0].lower().split()): row[1].strip()
+        for _, row in sections.get("header", [])
+        if len(row) > 1 and row[0].strip()
+    }
+    version = 0 if "casava" in sections else 2 if settings.get("fileformatversion") == "2" else 1
+    if not sections.keys() & {"header", "data", "bclconvert_data", "casava"}:
+        raise Problem("has none of the sections of a sample sheet")
+    table = next((sections[name] for name in ("casava", *_DATA) if name in sections), [])
+    rows, flowcells = _rows(table)
+    flowcells |= {settings[key] for key in _FLOWCELL_KEYS if settings.get(key)}
+    findings = [*_about_rows(rows, run_info), *_about_sheet(lines, flowcells, run_info)]
+    names = tuple(dict.fromkeys(row.name for row in rows if row.name))
+    lanes = sorted({row.lane for row in rows if row.lane})
+    if not rows:
+        findings.append(Finding("no-samples", 1))
+    return SheetFacts(version, len(names), tuple(lanes), tuple(findings), names)
+
+
+def _sections(lines: Sequence[str]) -> dict[str, list[tuple[int, list[str]]]]:
+    """Rows with the number of their line, by the section's name in lower case."""
+    sections: dict[str, list[tuple[int, list[str]]]] = {}
+    here: list[tuple[int, list[str]]] | None = None
+    reader = csv.reader(lines)
+    try:
+        for row in reader:
+            first = row[0].strip() if row else ""
+            if first.startswith("[") and first.endswith("]"):
+                here = sections.setdefault(first[1:-1].strip().lower(), [])
+            elif not any(cell.strip() for cell in row):
+                continue
+            elif here is None:
+                if first.startswith("[") and ";" in first:
+                    raise Problem("separates its cells by semicolons instead of commas")
+                if first.lower() != "fcid":
+                    raise Problem("begins with no section")
+                here = sections.setdefault("casava", [])
+                here.append((reader.line_num, row))
+            else:
+                here.append((reader.line_num, row))
+    except csv.Error as error:
+        raise Problem(f"is no CSV: {error}") from error
+    return sections
+
+
+def _rows(table: Sequence[tuple[int, list[str]]]) -> tuple[list[_Row], set[str]]:
+    """The samples, and the flowcells that a column names."""
+    if not table:
+        return [], set()
+    header = ["".join(name.lower().split()).replace("_", "") for name in table[0][1]]
+    rows, flowcells = [], set()
+    for line, cells in table[1:]:
+        values = dict(zip(header, (cell.strip() for cell in cells)))
+        # CASAVA writes both indexes into one column.
+        first, _, second = values.get("index", "").partition("-")
+        rows.append(
+            _Row(
+                line,
+                _lane(values.get("lane", "")),
+                values.get("sampleid", ""),
+                values.get("sampleproject", values.get("project", "")),
+                (first.upper(), (values.get("index2", "") or second).upper()),
+            )
+        )
+        if values.get("fcid"):
+            flowcells.add(values["fcid"])
+    return rows, flowcells
+
+
+def _lane(text: str) -> int | None:
+    return None if not text else int(text) if _LANE.fullmatch(text) else 0
+
+
+def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Finding]:
+    lines: dict[str, list[int]] = collections.defaultdict(list)
+    for together in _by_lane(rows).values():
+        seen: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
+        for row in together:
+            seen[row.indexes].append(row.line)
+        if len(together) > 1:
+            lines["missing-index"] += seen.pop(("", ""), [])
+        for same in seen.values():
+            lines["duplicate-index"] += same if len(same) > 1 else []
+    for row in rows:
+        if not all(_INDEX.fullmatch(index) for index in row.indexes):
+            lines["bad-index"].append(row.line)
+        if not (_SAFE_NAME.fullmatch(row.name) and _SAFE_NAME.fullmatch(row.project)):
+            lines["bad-characters"].append(row.line)
+        if not row.name:
+            lines["missing-id"].append(row.line)
+        if run_info is not None and _too_long(row.indexes, run_info):
+            lines["index-too-long"].append(row.line)
+        if row.lane == 0 or (row.lane and run_info and run_info.lanes and row.lane not in run_info.lanes):
+            lines["wrong-lane"].append(row.line)
+    for code in FINDINGS:
+        numbers = sorted(set(lines.get(code, [])))
+        if numbers:
+            yield Finding(code, len(numbers), tuple(numbers[:_TOLD]))
+
+
+def _by_lane(rows: Sequence[_Row]) -> Mapping[int, list[_Row]]:
+    """A sample without a lane is in every lane; one in a lane that cannot be is in none."""
+    everywhere = [row for row in rows if row.lane is None]
+    lanes: dict[int, list[_Row]] = {row.lane: list(everywhere) for row in rows if row.lane}
+    for row in rows:
+        if row.lane:
+            lanes[row.lane].append(row)
+    return lanes or {0: everywhere}
+
+
+def _too_long(indexes: tuple[str, str], run_info: RunInfo) -> bool:
+    """False where the run info tells no reads at all."""
+    if not run_info.reads:
+        return False
+    cycles = (*run_info.index_cycles, 0, 0)
+    return any(len(index) > cycles[place] for place, index in enumerate(indexes))
+
+
+def _about_sheet(lines: Sequence[str], flowcells: set[str], run_info: RunInfo | None) -> Iterator[Finding]:
+    foreign = [number for number, line in enumerate(lines, start=1) if not line.isascii()]
+    if foreign:
+        yield Finding("not-ascii", len(foreign), tuple(foreign[:_TOLD]))
+    if run_info is None or not run_info.flowcell:
+        return
+    here = _flowcell(run_info.flowcell)
+    if any(_flowcell(each) != here for each in flowcells):
+        yield Finding("wrong-flowcell", 1)
+
+
+def _flowcell(name: str) -> str:
+    """MiSeq's are written with and without their leading zeros (000000000-A2WDF)."""
+    return name.strip().upper().removeprefix("000000000-")

@@ -1,0 +1,1 @@
+"""The published file format: rows and documents."""

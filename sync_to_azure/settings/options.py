@@ -1,0 +1,549 @@
+"""The one table of options: command line, environment, config file, their documents and `settings` are driven by it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import re
+
+ENVIRONMENT_PREFIX = "SYNC_TO_AZURE_"
+DEFAULT_CONFIG_FILE = "azsync.cfg"
+
+
+class Type(enum.StrEnum):
+    """What a value is; also its placeholder in the documents."""
+
+    TEXT = "TEXT"
+    PATH = "PATH"
+    INTEGER = "INTEGER"
+    NUMBER = "NUMBER"
+    FLAG = "FLAG"
+    CHOICE = "CHOICE"
+
+
+GROUPS = {
+    "source": "Source",
+    "destination": "Destination",
+    "identity": "Identity",
+    "carrying": "Carrying",
+    "pass": "The pass",
+    "telling": "Log and mail",
+    "general": "General",
+    "obsolete": "Obsolete",
+}
+
+_YES = {"true", "yes", "on", "1"}
+_NO = {"false", "no", "off", "0"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Option:
+    """One option. ``default`` is text, so that it takes the same way as what a person gives; None is unset."""
+
+    key: str
+    type: Type
+    group: str
+    help: str
+    default: str | None = None
+    placeholder: str = ""
+    choices: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    repeatable: bool = False
+    commas: bool = False
+    secret: bool = False
+    on_command_line: bool = True
+    in_file: bool = True
+    obsolete: bool = False
+
+    @property
+    def name(self) -> str:
+        """The field of Settings."""
+        return self.key.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> bool:
+        return self.type is Type.FLAG
+
+    @property
+    def metavar(self) -> str:
+        return self.placeholder or ("|".join(self.choices) if self.choices else str(self.type))
+
+    def parse(self, text: str) -> object:
+        """One value from text; ValueError says what is wrong with it and what is accepted, never a secret."""
+        if _CONTROL.search(text):
+            raise ValueError("holds a control character, such as a tab or a line break")
+        match self.type:
+            case Type.FLAG:
+                return self._flag(text)
+            case Type.INTEGER | Type.NUMBER:
+                return self._number(text)
+            case Type.CHOICE:
+                return self._choice(text)
+            case Type.PATH if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+                raise ValueError(f"{self.shown(text)}: quotes would be part of the name; leave them out")
+        return text
+
+    def shown(self, text: str) -> str:
+        """The value for a message; what is or looks like a secret is not repeated."""
+        if self.secret or len(text) > 100 or re.search(r"sig=|key=|password|secret", text, re.IGNORECASE):
+            return "the value"
+        return repr(text)
+
+    def _flag(self, text: str) -> bool:
+        word = text.strip().lower()
+        if word not in _YES | _NO:
+            raise ValueError(
+                f"{self.shown(text)} is neither yes nor no: give true/yes/on/1 or false/no/off/0"
+            )
+        return word in _YES
+
+    def _number(self, text: str) -> int | float:
+        whole = self.type is Type.INTEGER
+        pattern = r"[+-]?[0-9]{1,18}" if whole else r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+        value = float(text) if re.fullmatch(pattern, text.strip(), re.ASCII) else math.nan
+        wrong = (
+            not math.isfinite(value)
+            or (self.least is not None and value < self.least)
+            or (self.above is not None and value <= self.above)
+            or (self.most is not None and value > self.most)
+        )
+        if wrong:
+            raise ValueError(f"{self.shown(text)} is not accepted: give {self.accepted}")
+        return int(text) if whole else value
+
+    def _choice(self, text: str) -> str:
+        for choice in self.choices:
+            if choice.lower() == text.strip().lower():
+                return choice
+        why = dict(self.refused).get(text.strip().lower())
+        raise ValueError(why or f"{self.shown(text)} is not accepted: give {self.accepted}")
+
+    @property
+    def accepted(self) -> str:
+        """In words, what a value may be."""
+        if self.choices:
+            return ", ".join(self.choices[:-1]) + " or " + self.choices[-1]
+        words = "a whole number" if self.type is Type.INTEGER else "a number"
+        if self.above is not None:
+            words += f" above {self.above:g}" + (f", at most {self.most:,}" if self.most is not None else "")
+        if self.least is not None:
+            words += f" from {self.least:g}" + (f" to {self.most:g}" if self.most is not None else " up")
+        return words
+
+
+def _path(key: str, group: str, text: str, placeholder: str = "FILE") -> Option:
+    return Option(key, Type.PATH, group, text, placeholder=placeholder)
+
+
+def _text(key: str, group: str, text: str, placeholder: str = "TEXT", default: str | None = None) -> Option:
+    return Option(key, Type.TEXT, group, text, default, placeholder)
+
+
+def _flag(key: str, group: str, text: str) -> Option:
+    return Option(key, Type.FLAG, group, text, "false")
+
+
+def _obsolete(key: str, text: str) -> Option:
+    return Option(key, Type.TEXT, "obsolete", text, obsolete=True)
+
+
+def _choice(key: str, group: str, text: str, choices: str, default: str | None = None) -> Option:
+    return Option(key, Type.CHOICE, group, text, default, choices=tuple(choices.split()))
+
+
+_PROFILES = (
+    "auto miseq miniseq iseq nextseq-500 nextseq-2000 novaseq-6000 novaseq-x hiseq nanopore pacbio thermo bruker"
+    " proteomics metabolomics generic"
+)
+CONTINUOUS = ("proteomics", "metabolomics")
+"""Profiles of folders that are never done. A test compares both with sync_to_azure.instruments.profiles, which
+are not loaded for the sake of a table."""
+
+OPTIONS: tuple[Option, ...] = (
+    _path("main-folder", "source", "The folder that holds one sub-folder for each run. Required.", "FOLDER"),
+    _path(
+        "samplesheet-folder",
+        "source",
+        "The folder that holds a sample sheet NAME.csv for each run NAME; a run is not published before its sheet"
+        " is there.",
+        "FOLDER",
+    ),
+    Option(
+        "completion-flag",
+        Type.TEXT,
+        "source",
+        "Name of a file that the instrument writes into the run folder when it is done, such as CopyComplete.txt;"
+        " repeatable, all must be there. Names are compared without case. The last word on finished; without it,"
+        " profile says.",
+        placeholder="NAME",
+        repeatable=True,
+        commas=True,
+    ),
+    Option(
+        "profile",
+        Type.CHOICE,
+        "source",
+        "The family of instruments that writes the runs: it says when a run is finished where no completion-flag"
+        " does, and how it ended. auto: each folder is recognised by itself. generic: any folder, finished when"
+        " nothing moves. proteomics, metabolomics: projects that are never done, placed by rules of their own.",
+        "auto",
+        choices=tuple(_PROFILES.split()),
+    ),
+    _choice(
+        "failed-runs",
+        "source",
+        "What becomes of a run that its instrument says failed or ended early. upload: it is published with that,"
+        " told, and never removed by itself. hold: it is not carried until a person accepts it.",
+        "upload hold",
+        "upload",
+    ),
+    Option(
+        "stale-after",
+        Type.NUMBER,
+        "source",
+        "A run that stands still for so long without being finished is flagged, once; 0: never. It is walked eight"
+        " times meanwhile.",
+        "48",
+        "HOURS",
+        least=0,
+    ),
+    _flag(
+        "sample-names",
+        "source",
+        "Ids of samples stand in the receipt too, and names of samples and files in the report; they can be personal"
+        " data.",
+    ),
+    Option(
+        "completion-delay",
+        Type.NUMBER,
+        "source",
+        "A run is carried after it was found unchanged in two looks so far apart; with 0 one look is enough."
+        " Its sample sheet, too.",
+        "3600",
+        "SECONDS",
+        least=0,
+    ),
+    Option(
+        "exclude",
+        Type.TEXT,
+        "source",
+        "Pattern of files and folders that are not carried; repeatable. With a slash it is a path below the run folder,"
+        " without one a name at any depth.",
+        placeholder="GLOB",
+        repeatable=True,
+    ),
+    _text(
+        "project-glob",
+        "source",
+        "Of profile proteomics: which folders of the main folder are projects, in any case.",
+        "GLOB",
+        "prot[0-9]*",
+    ),
+    _text(
+        "blank-glob",
+        "source",
+        "Of profile proteomics: which .raw files are blanks, in any case.",
+        "GLOB",
+        "blank*.raw",
+    ),
+    Option(
+        "min-file-age",
+        Type.NUMBER,
+        "source",
+        "Of profiles proteomics and metabolomics: a file is carried when it was written so long ago; without it, a day"
+        " and an hour.",
+        placeholder="SECONDS",
+        least=0,
+    ),
+    _text("only-run", "source", "Look only at runs whose name matches; all others are left alone.", "GLOB"),
+    _flag(
+        "incremental",
+        "source",
+        "Carry files that stand still while the run goes on, so that only the tail remains when it is complete. It"
+        " reads from the share, often the instrument's own computer, while the instrument writes: see source-readers.",
+    ),
+    Option(
+        "stable-for",
+        Type.NUMBER,
+        "source",
+        "With incremental: a file is carried early after two looks found it unchanged so far apart.",
+        "900",
+        "SECONDS",
+        least=0,
+    ),
+    _flag("sheet-optional", "source", "Publish a run also before its sample sheet is there."),
+    _flag("remove-source", "source", "Remove a run from the main folder after it is verified and published."),
+    Option(
+        "remove-after",
+        Type.NUMBER,
+        "source",
+        "Remove a run only when it has been published for so long; fractions count.",
+        "0",
+        "DAYS",
+        least=0,
+    ),
+    _flag(
+        "remove-rehash",
+        "source",
+        "Before a run is removed, read every file of it once more and compare it with the manifest.",
+    ),
+    Option(
+        "read-back-limit",
+        Type.NUMBER,
+        "source",
+        "Before runs are removed, read back at most so many gigabytes of blobs in one pass, where no answer to an"
+        " upload of ours proves them; the next pass goes on. 0: without a limit.",
+        "100",
+        "GB",
+        least=0,
+        most=1_000_000_000,
+    ),
+    _flag(
+        "remove-excluded",
+        "source",
+        "Remove with a run also what exclude names, and junk such as Thumbs.db: neither is in the lake. Otherwise they"
+        " keep a run from being removed.",
+    ),
+    _text(
+        "storage-account",
+        "destination",
+        "Name of the storage account. This or blob-endpoint is required.",
+        "NAME",
+    ),
+    _text(
+        "blob-endpoint",
+        "destination",
+        "Address of the blob service, where it is not https://ACCOUNT.blob.core.windows.net: private endpoints,"
+        " sovereign clouds, emulators.",
+        "URL",
+    ),
+    _text("container-name", "destination", "The container. Required; it must exist.", "NAME"),
+    _text("destination", "destination", "Folder in the container under which runs are put.", "PREFIX", "/"),
+    _flag(
+        "allow-plain-http",
+        "destination",
+        "Accept a blob-endpoint of plain http that is not this machine (an emulator in another container): everybody on"
+        " the way can read, and change, what is carried. Never with a login by token.",
+    ),
+    _text("tenant-id", "identity", "Tenant of the service principal.", "ID"),
+    _text(
+        "application-id",
+        "identity",
+        "Application (client) id of the service principal; with auth = default, of the managed or workload identity.",
+        "ID",
+    ),
+    _path(
+        "credentials",
+        "identity",
+        "A file that holds nothing but the secret: a client secret, a SAS or an account key.",
+    ),
+    _path(
+        "evidence-key",
+        "identity",
+        "A file with the key by which receipts at the destination are known to be ours after the state file was lost;"
+        " made at the first publishing. By default the credentials file's name followed by .evidence-key.",
+    ),
+    Option(
+        "secret",
+        Type.TEXT,
+        "identity",
+        "The secret itself, instead of a credentials file; only in the environment, where a vault can put it.",
+        secret=True,
+        on_command_line=False,
+        in_file=False,
+    ),
+    _choice(
+        "auth",
+        "identity",
+        "How to log in; without it, it follows from what is given. default: managed identity, workload identity or az"
+        " login.",
+        "service-principal default sas account-key",
+    ),
+    _text("authority-host", "identity", "Host that gives tokens, in sovereign clouds.", "URL"),
+    _choice(
+        "uploader",
+        "carrying",
+        "What carries the bytes. azcopy: Microsoft's program. native: our own, one read of each file, every byte"
+        " checked by the service.",
+        "azcopy native",
+        "azcopy",
+    ),
+    _choice(
+        "verify",
+        "carrying",
+        "The least evidence with which a run is published: listed (size and MD5 in the listing), validated (the"
+        " service checked every byte as it came; what it did not check is read back), read-back (all is downloaded"
+        " and hashed).",
+        "listed validated read-back",
+        "validated",
+    ),
+    Option(
+        "access-tier",
+        Type.CHOICE,
+        "carrying",
+        "Tier of the blobs of a run; without it, the account's default. (Not archive: an archived blob can be neither"
+        " read nor overwritten.)",
+        choices=("hot", "cool", "cold"),
+        refused=(
+            (
+                "archive",
+                "archive is refused: an archived blob can be neither read nor overwritten, so nothing could be verified"
+                " or healed; let a lifecycle rule of the account move old runs there",
+            ),
+        ),
+    ),
+    Option(
+        "concurrency",
+        Type.INTEGER,
+        "carrying",
+        "Requests of the native uploader that are under way at once.",
+        "16",
+        "REQUESTS",
+        least=1,
+        most=256,
+    ),
+    _choice(
+        "block-check",
+        "carrying",
+        "What the native uploader has the service compare each block of a large file with; crc64 takes far less"
+        " processor time, and the extra 'fast'. auto: crc64 where that is installed.",
+        "auto crc64 md5",
+        "auto",
+    ),
+    _path(
+        "azcopy",
+        "carrying",
+        "The AzCopy program; otherwise azcopy or azure-storage-azcopy on the PATH.",
+        "PATH",
+    ),
+    _path(
+        "azcopy-logs", "carrying", "Folder for AzCopy's logs and plans, cleaned up after each job.", "FOLDER"
+    ),
+    _choice("azcopy-log-level", "carrying", "What AzCopy logs.", "INFO WARNING ERROR NONE DEBUG", "WARNING"),
+    Option(
+        "cap-mbps",
+        Type.NUMBER,
+        "carrying",
+        "Send at most so many megabits a second; without it there is no limit.",
+        placeholder="NUMBER",
+        above=0,
+        most=1_000_000,
+    ),
+    Option(
+        "retry-times",
+        Type.INTEGER,
+        "carrying",
+        "How often one run is tried in one pass.",
+        "5",
+        "TIMES",
+        least=1,
+    ),
+    Option(
+        "timeout",
+        Type.NUMBER,
+        "carrying",
+        "An upload without progress for so long is ended and counts as a try; so long may one answer of the storage (at"
+        " most 4 MiB of data) take, and a mail.",
+        "300",
+        "SECONDS",
+        above=0,
+        most=1_000_000_000,
+    ),
+    Option(
+        "source-readers",
+        Type.INTEGER,
+        "carrying",
+        "How many files of the source are read at once: the share is often the instrument's own computer.",
+        "4",
+        "FILES",
+        least=1,
+        most=256,
+    ),
+    _flag("dry-run", "pass", "Say what would be done, and do nothing."),
+    _flag(
+        "thorough", "pass", "Walk and list every published run again, and find what changed at either end."
+    ),
+    Option(
+        "reverify-after",
+        Type.NUMBER,
+        "pass",
+        "Look thoroughly, in each pass, at a few published runs that nobody has looked at for so many days; 0: at"
+        " none.",
+        "0",
+        "DAYS",
+        least=0,
+    ),
+    _path(
+        "state-file",
+        "pass",
+        "The ledger of what was seen and done; otherwise it is kept in the user's state folder.",
+    ),
+    _path("log-file", "telling", "Log into this file too; it is rotated."),
+    _choice("log-level", "telling", "What is logged.", "DEBUG INFO WARNING ERROR CRITICAL", "INFO"),
+    Option(
+        "log-recipient",
+        Type.TEXT,
+        "telling",
+        "Mail address that is told of errors; repeatable. Needs smtp-host.",
+        placeholder="ADDRESS",
+        repeatable=True,
+        commas=True,
+    ),
+    _text("smtp-host", "telling", "The mail server.", "HOST"),
+    Option(
+        "smtp-port",
+        Type.INTEGER,
+        "telling",
+        "Port of the mail server; 0: the usual one for smtp-security.",
+        "0",
+        "PORT",
+        least=0,
+        most=65535,
+    ),
+    _text("smtp-user", "telling", "User name at the mail server.", "NAME"),
+    Option(
+        "smtp-password",
+        Type.TEXT,
+        "telling",
+        "Password at the mail server. Process lists show it if it is given on the command line.",
+        placeholder="PASSWORD",
+        secret=True,
+    ),
+    _choice("smtp-security", "telling", "Encryption; auto: by the port.", "auto tls starttls none", "auto"),
+    _path(
+        "metrics-file",
+        "telling",
+        "Write how the pass and the runs stand into this file for Prometheus; *.prom, in the folder of node_exporter's"
+        " textfile collector.",
+    ),
+    Option(
+        "ping",
+        Type.TEXT,
+        "telling",
+        "Address of a watchdog such as healthchecks.io: URL/start when a pass begins, URL when it went well, URL/fail"
+        " otherwise. A secret; process lists show it if it is given on the command line.",
+        placeholder="URL",
+        secret=True,
+    ),
+    Option(
+        "config-file",
+        Type.PATH,
+        "general",
+        f"The config file; otherwise {DEFAULT_CONFIG_FILE} in the current folder, if it is there.",
+        placeholder="FILE",
+        in_file=False,
+    ),
+    _obsolete("pid-file", "a lock of the system keeps two passes apart; remove the key"),
+)
+
+BY_KEY = {option.key: option for option in OPTIONS}

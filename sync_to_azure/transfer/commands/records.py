@@ -1,0 +1,181 @@
+"""What is on record of the runs of a flow, for the commands that look at it or speak of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sync_to_azure.transfer.commands import audit_words
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.transfer.ledger.audits import Audited
+from sync_to_azure.transfer.ledger.lock import is_held
+from sync_to_azure.transfer.ledger.place import ledger_path, lock_path, state_folder
+from sync_to_azure.transfer.ledger.reading import Live, Reading, open_reading
+from sync_to_azure.transfer.ledger.run import Flow, Run
+from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.core.model import Evidence, State
+from sync_to_azure.core.reasons import DAMAGED, STATES, Standing, standing, what_next
+from sync_to_azure.settings import Settings
+from sync_to_azure.transfer.steps.ended import never_removed
+from sync_to_azure.transfer.steps.scan_schedule import next_scan
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One run as it stands. ``live``: how far the pass is with it, if it works on it now; ``audited``: what audits
+    found, None if none looked at it."""
+
+    run: Run
+    word: Word | None
+    live: Live | None
+    audited: Audited | None = None
+
+    @property
+    def damaged(self) -> bool:
+        """An audit found that it does not stand at the destination as it was published, and nobody healed it since."""
+        return self.audited is not None and self.audited.is_wrong
+
+    @property
+    def standing(self) -> Standing:
+        word = self.word.word if self.word else None
+        return standing(self.run.state, self.run.reason, self.run.is_published, word, self.damaged)
+
+    @property
+    def state_words(self) -> str:
+        """What its state means; of a damaged run no state's words are true any more."""
+        return DAMAGED if self.damaged else STATES[self.run.state]
+
+    @property
+    def next(self) -> str:
+        return what_next(self.run.state, self.run.reason, self.word.word if self.word else None, self.damaged)
+
+    @property
+    def why(self) -> str:
+        """What an audit found, the reason in words, and the word of a person that is in force."""
+        parts = [audit_words.brief(self.audited)] if self.audited is not None and self.damaged else []
+        parts += [self.run.reason.text] if self.run.reason is not None else []
+        ended_so = never_removed(self.run) if self.run.is_published else ""
+        parts += [ended_so] if ended_so else []
+        if self.word is not None:
+            said = f": {self.word.reason}" if self.word.reason else ""
+            parts.insert(0, f"{_PAST[self.word.word]} by {self.word.by}{said}")
+        return "; ".join(parts)
+
+    @property
+    def advice(self) -> str:
+        """What a person does about it; may be empty."""
+        parts = [self.run.reason.advice if self.run.reason is not None else ""]
+        if self.audited is not None and self.damaged:
+            parts.insert(0, audit_words.advice(self.run.key, self.audited.counts))
+        return "; ".join(filter(None, parts))
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """The weakest of the last verdict; None before there was one. What an audit found wrong since is not proved."""
+        if self.run.weakest is None:
+            return None
+        return min(Evidence(self.run.weakest), audit_words.at_most(self.audited))
+
+    def next_scan(self, now: float) -> float | None:
+        """When its folders at the source are looked at next for late files, in seconds since 1970; a time that is past
+        means the next pass. None where nobody looks: its folder is not there, or it is held or ignored."""
+        if self.word is not None and self.word.stops:
+            return None
+        return next_scan(self.run, now)
+
+    @property
+    def since(self) -> float:
+        said = self.word.at if self.word is not None and self.word.stops else 0.0
+        wrong = self.audited.wrong_since if self.audited is not None else None
+        return max(self.run.since, said, wrong or 0.0)
+
+
+_PAST = {"hold": "held", "ignore": "ignored", "retry": "retry asked", "accept": "accepted"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pass:
+    """``running``: None where nobody can say. ``heartbeat``: when a pass last moved, in seconds since 1970."""
+
+    running: bool | None
+    heartbeat: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Records:
+    """All runs in order of names, and words on runs that are not there yet. ``elsewhere``: runs that only the lake
+    knows and in which an audit found something wrong."""
+
+    runs: tuple[Record, ...]
+    expected: tuple[Word, ...]
+    at_work: Pass
+    elsewhere: tuple[Audited, ...] = ()
+
+
+def place(settings: Settings) -> tuple[Path, Flow]:
+    """Where the ledger of this flow lies."""
+    flow = Flow(
+        str(settings.main_folder), settings.blob_endpoint, settings.container_name, settings.destination
+    )
+    path, _ = ledger_path(settings.state_file, flow, state_folder(settings.state_file))
+    return path, flow
+
+
+def reading(settings: Settings) -> Reading | None:
+    path, flow = place(settings)
+    return open_reading(path, flow)
+
+
+def records(settings: Settings) -> Records:
+    """Everything that ``status`` shows; the run table alone is read."""
+    path, flow = place(settings)
+    opened = open_reading(path, flow)
+    if opened is None:
+        return Records((), (), Pass(is_held(lock_path(path, flow)), None))
+    with opened as ledger:
+        at_work = Pass(is_held(lock_path(path, flow)), ledger.heartbeat())
+        live = ledger.live() if at_work.running is not False else None
+        words = ledger.words()
+        audited = ledger.audited()
+        found = [
+            Record(
+                run,
+                words.pop(run.key, None),
+                live if live is not None and live.run_id == run.id else None,
+                audited.pop(run.key, None),
+            )
+            for run in ledger.runs()
+        ]
+    # A run whose folder and sheet both went, without anything of it carried, is no run any more.
+    kept = [record for record in found if record.run.state is not State.GONE or record.run.reason is not None]
+    elsewhere = sorted((each for each in audited.values() if each.is_wrong), key=lambda each: each.run)
+    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere))
+
+
+def matching(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:
+    """Those that one of the names or globs names; all without any. Raises ConfigurationError for one that names
+    none."""
+    known = list(records)
+    if not patterns:
+        return known
+    chosen: dict[str, Record] = {}
+    for pattern in patterns:
+        found = [record for record in known if record.run.key == pattern]
+        found = found or [record for record in known if fnmatch.fnmatchcase(record.run.key, pattern)]
+        if not found:
+            raise unknown(pattern, [record.run.key for record in known])
+        chosen.update((record.run.key, record) for record in found)
+    return sorted(chosen.values(), key=lambda record: record.run.key)
+
+
+def unknown(name: str, known: Sequence[str]) -> ConfigurationError:
+    """A name that no run on record has, with those that it may have meant."""
+    folded = {key.casefold(): key for key in known}
+    near = [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, 3, 0.6)]
+    inside = [key for key in known if name and name.casefold() in key.casefold()][:3]
+    hints = list(dict.fromkeys([*near, *inside]))[:4]
+    advice = f"did you mean {' or '.join(hints)}?" if hints else "sync_to_azure status lists all runs"
+    return ConfigurationError(f"no run {name} is on record", advice)

@@ -1,0 +1,384 @@
+"""`status`: how all runs stand, from the ledger alone; works while a pass does, and shows how far it is."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sync_to_azure.core.clock import iso
+from sync_to_azure.transfer.commands.audit_words import advice, brief
+from sync_to_azure.transfer.commands.records import Pass, Record, Records, matching, records
+from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.transfer.ledger.audits import Audited
+from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.core.model import State
+from sync_to_azure.core.reasons import Standing
+from sync_to_azure.settings import Settings
+from sync_to_azure.notify.output import show
+from sync_to_azure.notify.redact import plain
+from sync_to_azure.notify.terminal import folded, grid, human_size, human_time, terminal_width
+
+SCHEMA = 1
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_PROBLEMS = (Standing.PERSON, Standing.AGAIN)
+_COLOURS = {
+    Standing.SAFE: "32",
+    Standing.WAITS: "33",
+    Standing.AGAIN: "31",
+    Standing.PERSON: "1;31",
+    Standing.HELD: "36",
+    Standing.IGNORED: "2",
+    Standing.EMPTY: "2",
+}
+
+
+def run(
+    settings: Settings,
+    runs: Sequence[str],
+    states: Sequence[str],
+    problems: bool,
+    since: str | None,
+    as_json: bool,
+) -> int:
+    now = time.time()
+    after = _time(since, now) if since else None
+    for state in states:
+        if state not in choices():
+            raise ConfigurationError(f"--state {plain(state)}: no state", f"one of {', '.join(choices())}")
+    found = records(settings)
+    chosen = [
+        record
+        for record in matching(found.runs, runs)
+        if not states or {str(record.run.state), _one_word(record.standing)} & set(states)
+        if not problems or record.standing in _PROBLEMS
+        if after is None or record.since >= after
+    ]
+    if as_json:
+        show(_dumped(document(settings, found, chosen, now)))
+        return 0
+    width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
+    filtered = bool(runs or states or problems or since)
+    if problems and not chosen and not (runs or states or since):
+        show("No run needs a person, and none is tried again.")
+        return 0
+    coloured = _coloured()
+    show(text(found, chosen, filtered, now, width, coloured), coloured=coloured)
+    return 0
+
+
+def choices() -> list[str]:
+    """What ``--state`` takes: how a run stands, and the states."""
+    return [_one_word(each) for each in Standing] + [str(state) for state in State]
+
+
+def _one_word(standing: Standing) -> str:
+    return str(standing).replace(" ", "-")
+
+
+def _time(text: str, now: float) -> float:
+    """``24h``, ``7d``; or a date, with a time if wanted, on this machine's clock unless it names its zone."""
+    ago = re.fullmatch(r"([0-9]{1,6})([mhdw])", text.strip())
+    if ago:
+        return now - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        return datetime.datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise ConfigurationError(
+            f"--since {plain(text)}: not a time", "give 30m, 24h, 7d, 2w, or a date such as 2026-11-22T18:00"
+        ) from None
+
+
+# For people
+
+
+def text(
+    found: Records, chosen: Sequence[Record], filtered: bool, now: float, width: int | None, colours: bool
+) -> str:
+    answer = sentence(found.runs, chosen, filtered)
+    lines = [answer, at_work(found, now)]
+    lines += [
+        f"{plain(word.key)}: {word.word}, said before it came" for word in found.expected if not filtered
+    ]
+    lines += [
+        f"{plain(each.run)}, known only at the destination: {brief(each)}"
+        for each in found.elsewhere
+        if not filtered
+    ]
+    texts = [plain(line) for line in lines if line is not None]
+    if width is not None:
+        texts = [part for text in texts for part in folded(text, max(width, 20))]
+    if chosen:
+        texts += ["", table(chosen, width, colours)]
+    if len(chosen) > _SCREEN:
+        texts += ["", answer]
+    return "\n".join(texts)
+
+
+def sentence(all_runs: Sequence[Record], chosen: Sequence[Record], filtered: bool) -> str:
+    """The answer for whoever reads no further."""
+    if not all_runs:
+        return "No run is on record yet: no pass has looked at this main folder for this destination."
+    if not chosen:
+        return "No run matches."
+    counts = Counter(record.standing for record in chosen)
+    parts = []
+    for standing in Standing:
+        if counts[standing]:
+            parts.append(f"{counts[standing]} {_counted(standing, counts[standing])}")
+    first = f"{parts[0]}" if len(chosen) > 1 else _of_one(chosen[0])
+    if len(chosen) == 1:
+        return first
+    asked = [plain(record.run.key) for record in chosen if record.standing is Standing.PERSON]
+    whole = ", ".join(parts)
+    if asked:
+        more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
+        whole += f" ({', '.join(asked[:3])}{more}: sync_to_azure explain RUN)"
+    if counts[Standing.SAFE] == len(chosen) and not filtered:
+        whole = f"All {len(chosen)} runs are safe"
+    return whole[0].upper() + whole[1:] + "."
+
+
+_MANY = {
+    Standing.SAFE: ("run is safe", "runs are safe"),
+    Standing.WAITS: ("waits", "wait"),
+    Standing.AGAIN: ("failed and is tried again", "failed and are tried again"),
+    Standing.PERSON: ("needs a person", "need a person"),
+    Standing.HELD: ("is held", "are held"),
+    Standing.IGNORED: ("is ignored", "are ignored"),
+    Standing.EMPTY: ("has nothing to carry", "have nothing to carry"),
+}
+
+
+def _counted(standing: Standing, count: int) -> str:
+    return _MANY[standing][count > 1]
+
+
+def _of_one(record: Record) -> str:
+    run = record.run
+    what = _counted(record.standing, 1).removeprefix("run ")
+    if record.audited is not None and record.damaged and record.standing is Standing.PERSON:
+        return f"{plain(run.key)} is {brief(record.audited)}."
+    if record.standing is Standing.SAFE and run.published_at is not None:
+        proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
+        looked = record.audited.listed_at if record.audited is not None else None
+        audited = f", audited {zoned(looked)}" if looked is not None else ""
+        scan = scanned(record, time.time())
+        source = f"; source {scan}" if scan else ""
+        return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}{audited}{source}."
+    return f"{plain(run.key)} {what}."
+
+
+def scanned(record: Record, now: float) -> str:
+    """When its source was last scanned for late files, and when it is next; empty where nobody scans it."""
+    due = record.next_scan(now)
+    if due is None:
+        return ""
+    last = (
+        "not scanned yet" if record.run.scanned_at is None else f"last scanned {zoned(record.run.scanned_at)}"
+    )
+    return f"{last}, next {zoned(due) if due > now else 'in the next pass'}"
+
+
+def at_work(found: Records, now: float) -> str | None:
+    at_work = found.at_work
+    if at_work.heartbeat is None:
+        return None
+    if at_work.running:
+        busy = next((record for record in found.runs if record.live is not None), None)
+        with_run = f" on {plain(busy.run.key)} ({progress(busy)})" if busy is not None else ""
+        return f"A pass is at work{with_run}; it moved last {_ago(now - at_work.heartbeat)}."
+    return f"The last pass moved {_ago(now - at_work.heartbeat)}, {zoned(at_work.heartbeat)}."
+
+
+def progress(record: Record) -> str:
+    live = record.live
+    assert live is not None
+    parts = [plain(live.step)]
+    if live.files_total:
+        parts.append(f"{live.files_done} of {live.files_total} files")
+    elif live.files_done:
+        parts.append(f"{live.files_done} files")
+    if live.bytes_total:
+        parts.append(f"{human_size(live.bytes_done)} of {human_size(live.bytes_total)}")
+    elif live.bytes_done:
+        parts.append(human_size(live.bytes_done))
+    return ", ".join(parts)
+
+
+def _ago(seconds: float) -> str:
+    return f"{human_time(max(seconds, 0))} ago"
+
+
+def zoned(seconds: float) -> str:
+    """Local time with its zone, the date always: two columns of times can be compared."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:.0f} s after 1970"
+
+
+_SCREEN = 20
+"""Rows after which the answer, which scrolled away, is given once more below."""
+
+_WIDE, _NARROW = 150, 105
+"""Columns from which evidence has columns of its own; below which only the name, how it stands and since when have."""
+
+
+def table(chosen: Sequence[Record], width: int | None, colours: bool) -> str:
+    wide, narrow = width is None or width >= _WIDE, width is not None and width < _NARROW
+    headings = ["run", "stands"]
+    headings += ["since"] if narrow else ["state", "since", "files", "size"]
+    headings += ["evidence", "verified"] if wide else []
+    rows = [_cells(record, wide, narrow) for record in chosen]
+    styles = [{1: _COLOURS[record.standing]} for record in chosen] if colours else None
+    return grid([*headings, "why, and what comes next"], rows, {"files", "size"}, width, styles)
+
+
+def _cells(record: Record, wide: bool, narrow: bool) -> list[str]:
+    run = record.run
+    row = [plain(run.key), str(record.standing), zoned(record.since)]
+    counted = bool(run.files or run.bytes)
+    files, size = (str(run.files), human_size(run.bytes)) if counted else ("-", "-")
+    evidence = record.evidence.label if record.evidence is not None else "-"
+    verified = zoned(run.verified_at) if run.verified_at is not None else "-"
+    told = [progress(record)] if record.live is not None else []
+    told += [plain(record.why)] if record.why else []
+    told += [f"next: {record.next}"] if record.next and record.next not in record.why else []
+    scan = scanned(record, time.time())
+    told += [f"source {scan}"] if scan else []
+    if narrow:
+        told[:0] = [] if record.why.startswith(str(run.state)) else [str(run.state)]
+        told += [f"{files} files, {size}"] if counted else []
+    else:
+        row[2:2] = [str(run.state)]
+        row += [files, size]
+    if wide:
+        row += [evidence, verified]
+    elif record.evidence is not None:
+        told.append(f"{evidence}, verified {verified}")
+    return [*row, "; ".join(told)]
+
+
+def _coloured() -> bool:
+    """https://no-color.org: any value but an empty one."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+# For programs
+
+
+def document(settings: Settings, found: Records, chosen: Sequence[Record], now: float) -> dict[str, Any]:
+    """docs/status.md describes it; a field is never renamed or dropped within one ``schema``."""
+    counts = Counter(record.standing for record in chosen)
+    return {
+        "schema": SCHEMA,
+        "at": iso(now),
+        "flow": {
+            "main_folder": str(settings.main_folder),
+            "endpoint": settings.blob_endpoint,
+            "container": settings.container_name,
+            "destination": settings.destination,
+        },
+        "pass": _pass(found.at_work),
+        "counts": {_one_word(standing): counts[standing] for standing in Standing},
+        "runs": [_run(record, now) for record in chosen],
+        "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
+        "words_for_runs_to_come": [{"run": word.key, **_word(word)} for word in found.expected],
+    }
+
+
+def _dumped(document: Mapping[str, Any]) -> str:
+    """A run a line: what Python indents by itself takes it three times as long, which ten thousand runs would show."""
+    runs = ",\n".join(f"    {json.dumps(run)}" for run in document["runs"])
+    whole = json.dumps({**document, "runs": []}, indent=2)
+    return whole.replace('"runs": []', f'"runs": [\n{runs}\n  ]', 1) if runs else whole
+
+
+def _pass(at_work: Pass) -> dict[str, Any]:
+    return {"running": at_work.running, "last_moved": _iso(at_work.heartbeat)}
+
+
+def _run(record: Record, now: float) -> dict[str, Any]:
+    next_scan = record.next_scan(now)
+    run, live, reason = record.run, record.live, record.run.reason
+    return {
+        "run": run.key,
+        "standing": _one_word(record.standing),
+        "state": str(run.state),
+        "since": iso(record.since),
+        "reason": (
+            None
+            if reason is None
+            else {
+                "code": reason.code,
+                "parameters": dict(reason.parameters),
+                "text": reason.text,
+                "advice": reason.advice,
+            }
+        ),
+        "next": record.next or None,
+        "instrument": (
+            None
+            if run.outcome is None
+            else {
+                "profile": run.profile,
+                "recognised_by": run.recognised_by,
+                "outcome": run.outcome,
+                "outcome_words": run.outcome_words,
+                "complete": None if run.complete is None else bool(run.complete),
+                "completeness": run.completeness,
+            }
+        ),
+        "files": run.files,
+        "bytes": run.bytes,
+        "progress": (
+            None
+            if live is None
+            else {
+                "step": live.step,
+                "files_done": live.files_done,
+                "files_total": live.files_total or None,
+                "bytes_done": live.bytes_done,
+                "bytes_total": live.bytes_total or None,
+                "at": iso(live.updated),
+            }
+        ),
+        "generation": run.generation,
+        "evidence": record.evidence.label if record.evidence is not None else None,
+        "verified": _iso(run.verified_at),
+        "scanned": _iso(run.scanned_at),
+        "next_scan": None if next_scan is None else iso(max(next_scan, now)),
+        "first_seen": iso(run.first_seen),
+        "first_published": _iso(run.first_published),
+        "published": _iso(run.published_at),
+        "audit": None if record.audited is None else _audit(record.audited),
+        "word": _word(record.word) if record.word is not None else None,
+    }
+
+
+def _audit(audited: Audited) -> dict[str, Any]:
+    wrong = audited.is_wrong
+    return {
+        "outcome": audited.outcome,
+        "listed": _iso(audited.listed_at),
+        "read_back": _iso(audited.read_at),
+        "wrong_since": _iso(audited.wrong_since),
+        "found": audited.counts,
+        "text": brief(audited) if wrong else None,
+        "advice": advice(audited.run, audited.counts) if wrong else None,
+    }
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {"word": word.word, "by": word.by, "at": iso(word.at), "reason": word.reason}
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else iso(seconds)

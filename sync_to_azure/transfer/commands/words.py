@@ -1,0 +1,313 @@
+"""A person's word on a run: `hold`, `ignore`, `retry`, `accept`, `release`. It is written into the ledger at once, also
+while a pass is at work; passes do what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from sync_to_azure.transfer.commands.explain import changed_lines, folder_named
+from sync_to_azure.transfer.commands.records import place, reading, unknown
+from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
+from sync_to_azure.transfer.ledger import Ledger
+from sync_to_azure.transfer.ledger.reading import ChangedFile, Reading, offer
+from sync_to_azure.transfer.ledger.run import Run
+from sync_to_azure.transfer.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
+from sync_to_azure.core.model import State
+from sync_to_azure.settings.options import CONTINUOUS
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.settings import Settings
+from sync_to_azure.transfer.steps.claims import FLOW
+from sync_to_azure.transfer.steps.placing import key_of
+from sync_to_azure.transfer.steps.rest import OF_THE_SHEET
+from sync_to_azure.transfer.steps.sheet_changes import SHEET
+from sync_to_azure.transfer.steps.words import command, config_option
+from sync_to_azure.notify.output import show
+from sync_to_azure.notify.redact import Redactor, plain
+from sync_to_azure.notify.terminal import human_size
+
+_NAMES = 50
+_DONE = {
+    HOLD: "is held: nothing of it is carried, published or removed until it is released",
+    IGNORE: "is ignored: nothing of it is carried, published or removed, and nobody is told, until it is released",
+    RETRY: "is looked at anew and thoroughly in the next pass; what was told of it is forgotten",
+}
+
+
+def speak(settings: Settings, word: str, name: str, reason: str | None, expected: bool = False) -> int:
+    """hold, ignore or retry."""
+    name = key_of(settings, name)
+    there = _is_there(settings, name)
+    if not there and ("/" in name or name in ("", ".", "..")):
+        raise ConfigurationError(f"{name!r} is no run's name", "give the name of its folder alone")
+    if not there and (word == RETRY or not expected):
+        error = unknown(name, _names(settings))
+        if word != RETRY:
+            error.advice += "; to speak of a run that is still to come, add --expected"
+        raise error
+    with _ledger(settings) as ledger:
+        before = _give(settings, ledger, word, name, reason, {})
+    _tell(settings, f"{plain(name)} {_DONE[word]}.")
+    if not there:
+        _tell(settings, "No run of that name is known yet: the word counts when it comes.")
+    if before is not None:
+        _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
+    _without_reason(settings, reason)
+    return 0
+
+
+def release(settings: Settings, name: str, reason: str | None) -> int:
+    name = key_of(settings, name)
+    with _ledger(settings) as ledger:
+        if current(ledger, name) is None:
+            if not _is_there(settings, name):
+                raise unknown(name, _names(settings))
+            raise ConfigurationError(
+                f"nobody's word is in force for {name}",
+                f"{command(settings, 'explain', name)} tells how it stands",
+            )
+        before = _give(settings, ledger, RELEASE, name, reason, {})
+    assert before is not None
+    _tell(
+        settings,
+        f"{plain(name)} is released: {before.word} by {plain(before.by)} counts no more; the next pass goes on with"
+        " it.",
+    )
+    return 0
+
+
+def accept_sheets(settings: Settings, reason: str | None, yes: bool, every: bool) -> int:
+    """The new sample sheets of all runs that are flagged for them."""
+    opened = reading(settings)
+    if opened is None:
+        raise ConfigurationError("no sample sheet waits to be accepted", "no pass has run yet")
+    with opened as ledger:
+        runs = [run for run in ledger.runs() if _is_flagged_for_its_sheet(run)]
+        stopped = {key for key, word in ledger.words().items() if word.stops}
+    for run in runs:
+        if run.key in stopped:
+            _tell(settings, f"{plain(run.key)} is left out: it is held or ignored.")
+    runs = [run for run in runs if run.key not in stopped]
+    if not runs:
+        raise ConfigurationError(
+            "no sample sheet waits to be accepted",
+            f"sync_to_azure status{config_option(settings)} shows how the runs stand",
+        )
+    _tell(settings, f"The new sample sheets of {len(runs)} runs take the place of the published ones:")
+    for run in runs if every else runs[:_NAMES]:
+        _tell(settings, f"  {plain(run.key)}: {plain(_sheet_of(run))}")
+    if len(runs) > _NAMES and not every:
+        _tell(settings, f"  … and {len(runs) - _NAMES} more (--all lists them)")
+    _tell(settings, _SHEETS_KEPT)
+    _confirm(settings, f"{len(runs)} sample sheets", yes)
+    with _ledger(settings) as writing:
+        for run in runs:
+            _give(settings, writing, ACCEPT, run.key, reason, _new_sheet(run)[0])
+    _tell(settings, f"{len(runs)} sample sheets are accepted; the next pass publishes them.")
+    _without_reason(settings, reason)
+    return 0
+
+
+def _is_flagged_for_its_sheet(run: Run) -> bool:
+    return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET
+
+
+def _sheet_of(run: Run) -> str:
+    return str(run.reason.parameters.get("sheet")) if run.reason is not None else ""
+
+
+_SHEETS_KEPT = (
+    "What is published now is kept as snapshots. A sheet that changes once more is not accepted. Encrypting software"
+    " changes sheets like that: look into some first."
+)
+
+
+def _new_sheet(run: Run) -> tuple[dict[str, Any], list[str]]:
+    parameters = run.reason.parameters if run.reason is not None else {}
+    return {"kind": SHEET, "md5": parameters.get("md5")}, [
+        f"The new sample sheet of {plain(run.key)}, {plain(_sheet_of(run))}, takes the place of the published one.",
+        _SHEETS_KEPT,
+    ]
+
+
+def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: bool) -> int:
+    name = key_of(settings, name)
+    opened = reading(settings)
+    if opened is None:
+        raise unknown(name, [])
+    with opened as ledger:
+        run = ledger.run(name)
+        if run is None:
+            raise unknown(name, ledger.names())
+        about, lines = _accepted(settings, ledger, run, every)
+    for line in lines:
+        _tell(settings, line)
+    _confirm(settings, name, yes)
+    with _ledger(settings) as writing:
+        before = _give(settings, writing, ACCEPT, name, reason, about)
+    _tell(
+        settings,
+        f"{plain(name)} is accepted; the next pass does it. {command(settings, RELEASE, name)} takes it back.",
+    )
+    if before is not None:
+        _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
+    _without_reason(settings, reason)
+    return 0
+
+
+def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tuple[dict[str, Any], list[str]]:
+    """What exactly would be accepted, for the record and for the person. Raises ConfigurationError: nothing."""
+    code = run.reason.code if run.reason is not None else ""
+    if code in ("other-main-folder", "claimed-by-other-flow") and run.reason is not None:
+        return _flow(run, run.reason)
+    if _is_flagged_for_its_sheet(run):
+        return _new_sheet(run)
+    changed = ledger.changed(run)
+    if changed and (run.is_published or run.taken_over):
+        return _changed(settings, run, changed, every)
+    if code == "failed-held" and run.reason is not None:
+        return {"kind": "failed"}, [
+            f"{plain(run.key)} is {plain(run.reason.text)}.",
+            "It is carried and published as it stands once it was quiet; its receipt says how it ended.",
+        ]
+    if code == "no-profile":
+        return {"kind": "unfinished", "flags": []}, [
+            f"Nobody says that {plain(run.key)} finished: it is of no known family of instruments.",
+            "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
+        ]
+    if code == "never-ended":
+        return {"kind": "unfinished", "flags": []}, [
+            f"{plain(run.key)}: {plain(run.reason.text if run.reason is not None else '')}.",
+            "They are carried as they stand; from then on they may not change any more.",
+        ]
+    if code in ("flag-missing", "stalled") and run.reason is not None:
+        flags = run.reason.parameters.get("flags")
+        told = ", ".join(flags) if isinstance(flags, list) else "?"
+        return {"kind": "unfinished", "flags": flags}, [
+            f"{plain(run.key)} has no {plain(told)}: nobody says that it finished.",
+            "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
+        ]
+    raise ConfigurationError(
+        f"nothing of {run.key} waits to be accepted: it is {run.state}"
+        + (f" ({run.reason.text})" if run.reason else ""),
+        f"{command(settings, 'explain', run.key)} tells all about it",
+    )
+
+
+def _flow(run: Run, reason: Reason) -> tuple[dict[str, Any], list[str]]:
+    parameters = reason.parameters
+    return {"kind": FLOW, "flow": parameters.get("flow")}, [
+        f"{plain(run.key)}: the destination holds it for another flow: {plain(str(parameters.get('theirs')))}.",
+        "This flow takes it over. If the other flow still runs, stop it first: only one may upload a run.",
+        "What is published stays as it is: files that differ are reported, and not replaced.",
+    ]
+
+
+def _changed(
+    settings: Settings, run: Run, changed: list[ChangedFile], every: bool
+) -> tuple[dict[str, Any], list[str]]:
+    told = offer(changed)
+    if told.gone:
+        gone = next(file.blob for file in changed if file.size < 0)
+        what = "are being compared by a pass at this moment; ask again when it is done"
+        if any(file.size == -1 for file in changed):
+            what = "are not at the source any more; put them back, or release the run"
+        raise ConfigurationError(f"files of {run.key} ({gone} …) {what}")
+    theirs = not run.is_published or (run.reason is not None and run.reason.code == "taken-over-differs")
+    kind = "taken-over" if theirs else "changed"
+    whose = "that somebody else published" if theirs else "that were published"
+    lines = [
+        f"{told.count}{f' of {run.files}' if run.files else ''} files of {plain(run.key)} {whose} are replaced by what"
+        f" the source holds now, {human_size(told.bytes)}:",
+        *changed_lines(changed if every else changed[:_NAMES]),
+    ]
+    if len(changed) > _NAMES and not every:
+        lines.append(f"  … and {len(changed) - _NAMES} more (--all lists them)")
+    if run.is_published and told.count * 4 >= run.files > 3:
+        lines.append(
+            "That is a large part of the run. Encrypting software changes files like that: look into some first."
+        )
+    marker = "" if settings.profile in CONTINUOUS else "The marker RUN.sync is withdrawn first. "
+    lines.append(
+        f"{marker}What stands there now is kept as snapshots of the blobs. Nothing else is accepted: what changes from"
+        " now on is told anew."
+    )
+    about = {"kind": kind, "count": told.count, "bytes": told.bytes, "digest": told.digest}
+    return about, lines
+
+
+def _confirm(settings: Settings, name: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"{name}: nothing was accepted, as nobody confirmed it", "read the above, and add --yes"
+        )
+    if not click.confirm("Accept this?", default=False):
+        raise ConfigurationError(f"{name}: nothing was accepted")
+
+
+@contextlib.contextmanager
+def _ledger(settings: Settings) -> Iterator[Ledger]:
+    path, flow = place(settings)
+    try:
+        ledger = Ledger.open(path, flow)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+    except (sqlite3.Error, OSError) as error:
+        raise StateUnavailable(
+            f"state file {path} cannot be written: {error}",
+            "speak as the user who runs the passes (sudo -u …), or name the right state-file",
+        ) from error
+
+
+def _give(
+    settings: Settings, ledger: Ledger, word: str, name: str, reason: str | None, about: dict[str, Any]
+) -> Word | None:
+    clean = Redactor(settings.secret_values())(reason or "")
+    return give(ledger, name, word, speaker(), time.time(), clean, about)
+
+
+def speaker() -> str:
+    """Login name @ host; behind sudo also whose it was before."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    before = os.environ.get("SUDO_USER")
+    who = f"{before} (as {name})" if before and before != name else name
+    return f"{who}@{socket.gethostname()}"
+
+
+def _is_there(settings: Settings, name: str) -> bool:
+    """On record, or a folder in the main folder that no pass has seen yet."""
+    return name in _names(settings) or folder_named(settings, name) is not None
+
+
+def _names(settings: Settings) -> list[str]:
+    opened = reading(settings)
+    if opened is None:
+        return []
+    with opened as ledger:
+        return ledger.names()
+
+
+def _without_reason(settings: Settings, reason: str | None) -> None:
+    if not reason:
+        _tell(settings, "No reason is on record; --reason TEXT says it for whoever looks at this later.")
+
+
+def _tell(settings: Settings, text: str) -> None:
+    """One line."""
+    show(plain(Redactor(settings.secret_values())(text)))

@@ -1,0 +1,108 @@
+"""A person's word on a run: hold, ignore, retry, accept. One is in force at a time; all that were given stay on record.
+
+A word is a row of its own and no column of the run: it is given while a pass works on that run with its own copy of the
+row, and a run may be spoken of before it is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from sync_to_azure.transfer.ledger.ledger import Ledger, storable
+
+HOLD, IGNORE, RETRY, ACCEPT, RELEASE = "hold", "ignore", "retry", "accept", "release"
+STOPPING = (HOLD, IGNORE)
+"""Nothing of the run is carried, published or removed while one of these is in force."""
+
+USED, RELEASED, REPLACED = "used", "released", "replaced"
+"""How a word ended: done by a pass, taken back by a person, or followed by another word."""
+
+_COLUMNS = "id, key, word, by, at, reason, about, ended"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Word:
+    """``by``: login name @ host; ``at`` in seconds since 1970; ``about``: for accept, what exactly was accepted."""
+
+    id: int
+    key: str
+    word: str
+    by: str
+    at: float
+    reason: str
+    about: Mapping[str, Any]
+    ended: str | None = None
+
+    @property
+    def stops(self) -> bool:
+        return self.word in STOPPING
+
+    def accepts(self, kind: str) -> bool:
+        return self.word == ACCEPT and self.about.get("kind") == kind
+
+
+def word_of(row: tuple[Any, ...]) -> Word:
+    number, key, word, by, at, reason, about, ended = row
+    return Word(number, key, word, by, at, reason, json.loads(about), ended)
+
+
+def current(ledger: Ledger, key: str) -> Word | None:
+    """The word that is in force for this run, asked of the file: it may have been given a moment ago."""
+    row = ledger.connection.execute(
+        f"SELECT {_COLUMNS} FROM word WHERE flow_id = ? AND key = ? AND ended IS NULL", (ledger.flow_id, key)
+    ).fetchone()
+    return None if row is None else word_of(row)
+
+
+def all_current(connection: sqlite3.Connection, flow_id: int) -> dict[str, Word]:
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM word WHERE flow_id = ? AND ended IS NULL", (flow_id,))
+    return {word.key: word for word in map(word_of, rows)}
+
+
+def spoken(connection: sqlite3.Connection, flow_id: int, key: str) -> list[Word]:
+    """Every word that was ever given for this run, the oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM word WHERE flow_id = ? AND key = ? ORDER BY id", (flow_id, key)
+    )
+    return [word_of(row) for row in rows]
+
+
+def give(
+    ledger: Ledger, key: str, word: str, by: str, at: float, reason: str, about: Mapping[str, Any]
+) -> Word | None:
+    """Put a word in force (``release``: none); returns the one that was in force before. One transaction."""
+    key, by, reason = storable(key), storable(by), storable(reason)
+    with ledger.transaction() as connection:
+        before = current(ledger, key)
+        if before is not None:
+            how = RELEASED if word == RELEASE else REPLACED
+            connection.execute("UPDATE word SET ended = ? WHERE id = ?", (how, before.id))
+        connection.execute(
+            "INSERT INTO word (flow_id, key, word, by, at, reason, about, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                ledger.flow_id,
+                key,
+                word,
+                by,
+                at,
+                reason,
+                json.dumps(dict(about)),
+                USED if word == RELEASE else None,
+            ),
+        )
+        run = connection.execute(
+            "SELECT id FROM run WHERE flow_id = ? AND key = ?", (ledger.flow_id, key)
+        ).fetchone()
+        if run is not None:
+            ledger.append(connection, run[0], at, f"word:{word}", {"by": by, "reason": reason})
+    return before
+
+
+def used_up(ledger: Ledger, word: Word) -> None:
+    """A pass did what was asked; nothing if another word took its place meanwhile."""
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE word SET ended = ? WHERE id = ? AND ended IS NULL", (USED, word.id))

@@ -1,0 +1,194 @@
+"""What a pass leaves for Prometheus: text for node_exporter's textfile collector, one file a flow, written atomically.
+
+Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text, version 0.0.4). Times are timestamps and not
+ages: a file of a pass that no longer starts must not look fresh.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import re
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sync_to_azure import __version__
+from sync_to_azure.transfer.ledger import Ledger
+from sync_to_azure.transfer.ledger.audits import all_audited
+from sync_to_azure.transfer.ledger.words import all_current
+from sync_to_azure.core.model import State, Summary
+from sync_to_azure.core.reasons import Standing, standing
+from sync_to_azure.notify.redact import plain_lines
+
+_MOST = 2**20
+"""Bytes of an earlier file that are read; ours has about 4 kB."""
+_BEGIN = b"# HELP sync_to_azure_"
+_SUCCESS = "sync_to_azure_last_success_timestamp_seconds"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standings:
+    """All runs of a flow. ``waiting_since``: the oldest of those that wait, in seconds since 1970."""
+
+    states: Mapping[State, int]
+    standings: Mapping[Standing, int]
+    published_runs: int
+    published_bytes: int
+    waiting_since: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pass:
+    """How a pass ended; ``ended`` in seconds since 1970, ``seconds`` of wall time."""
+
+    ended: float
+    seconds: float
+    exit_code: int
+    troubles: int
+    sent_files: int
+    sent_bytes: int
+
+
+def standings_of(ledger: Ledger) -> Standings:
+    """From the run table alone. sqlite3.Error goes to the caller."""
+    words = {key: word.word for key, word in all_current(ledger.connection, ledger.flow_id).items()}
+    audited = all_audited(ledger.connection, ledger.flow_id)
+    damaged = {key for key, each in audited.items() if each.is_wrong}
+    states: Counter[State] = Counter()
+    stand: Counter[Standing] = Counter()
+    published_runs = published_bytes = 0
+    waiting_since: float | None = None
+    for run in ledger.runs().values():
+        if run.state is State.GONE and run.reason is None:
+            continue  # its folder and its sheet both went before anything was carried: no run any more
+        how = standing(run.state, run.reason, run.is_published, words.get(run.key), run.key in damaged)
+        states[run.state] += 1
+        stand[how] += 1
+        if run.is_published:
+            published_runs += 1
+            published_bytes += run.bytes
+        if how is Standing.WAITS and run.state is not State.EXPECTED:
+            waiting_since = min(waiting_since or run.since, run.since)
+    return Standings(states, stand, published_runs, published_bytes, waiting_since)
+
+
+def pass_of(summary: Summary, ended: float, seconds: float, exit_code: int) -> Pass:
+    return Pass(
+        ended,
+        seconds,
+        exit_code,
+        len(summary.troubles),
+        sum(line.sent_files for line in summary.runs),
+        sum(line.sent_bytes for line in summary.runs),
+    )
+
+
+def text(flow: str, last: Pass, last_success: float | None, runs: Standings | None) -> str:
+    """The whole file. ``runs`` is None where the ledger could not be asked: its series are left out."""
+    families: list[str] = []
+
+    def add(name: str, words: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        lines = [
+            f"sync_to_azure_{name}{_labels({'flow': flow, **more})} {value:.15g}" for more, value in samples
+        ]
+        families.append(
+            "\n".join([f"# HELP sync_to_azure_{name} {words}", f"# TYPE sync_to_azure_{name} gauge", *lines])
+        )
+
+    def one(name: str, words: str, value: float | None) -> None:
+        add(name, words, [] if value is None else [({}, value)])
+
+    add("info", "Version of sync_to_azure that wrote this file.", [({"version": __version__}, 1)])
+    one("last_pass_timestamp_seconds", "When the last pass ended.", last.ended)
+    one("last_success_timestamp_seconds", "When a pass last ended with exit code 0.", last_success)
+    one("last_pass_duration_seconds", "How long the last pass took.", last.seconds)
+    one("last_pass_exit_code", "Exit code of the last pass.", last.exit_code)
+    one("last_pass_troubles", "What was wrong in the last pass, also what was told before.", last.troubles)
+    one("last_pass_sent_files", "Files that the last pass sent.", last.sent_files)
+    one("last_pass_sent_bytes", "Bytes that the last pass sent.", last.sent_bytes)
+    if runs is not None:
+        add(
+            "runs",
+            "Runs on record, by state.",
+            [({"state": state}, runs.states.get(state, 0)) for state in State],
+        )
+        add(
+            "runs_standing",
+            "Runs on record, by how they stand for a person.",
+            [({"standing": str(each).replace(" ", "-")}, runs.standings.get(each, 0)) for each in Standing],
+        )
+        one("published_runs", "Runs that are published.", runs.published_runs)
+        one("published_bytes", "Bytes of the runs that are published.", runs.published_bytes)
+        one(
+            "oldest_waiting_since_timestamp_seconds",
+            "Since when the run that waits longest is in its state; without a value if none waits.",
+            runs.waiting_since,
+        )
+    return "\n".join(families) + "\n"
+
+
+def write(path: Path, flow: str, last: Pass, runs: Standings | None) -> None:
+    """The last success is kept from the file that is there. Raises OSError, also where that file is none of ours."""
+    if problem := not_ours(path):
+        raise FileExistsError(errno.EEXIST, problem)
+    success = last.ended if last.exit_code == 0 else earlier_success(path)
+    content = text(flow, last, success, runs).encode("utf-8", "backslashreplace")
+    # Hidden, and not ending in .prom: the collector must not read half a file.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            os.fchmod(handle, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def not_ours(path: Path) -> str:
+    """Why what stands there may not be replaced, or an empty text. Raises OSError."""
+    if not os.path.lexists(path):
+        return ""
+    content = _content(path)
+    if content is None:
+        return "what stands there is no plain file, and is left alone"
+    if content and not content.startswith(_BEGIN):
+        return "the file there was not written by sync_to_azure, and is left alone"
+    return ""
+
+
+def _content(path: Path) -> bytes | None:
+    """None where no plain file stands (a FIFO would be waited for, a link leads elsewhere)."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    with os.fdopen(handle, "rb") as file:
+        return file.read(_MOST) if stat.S_ISREG(os.fstat(handle).st_mode) else None
+
+
+def earlier_success(path: Path) -> float | None:
+    """What an earlier pass wrote; None where there is none, or nothing that can be read."""
+    content = (_content(path) or b"").decode("utf-8", "replace")
+    found = re.search(rf"^{_SUCCESS}(?:\{{.*\}})? ([0-9.e+]+)$", content, re.MULTILINE)
+    try:
+        return float(found[1]) if found else None
+    except ValueError:
+        return None
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{pairs}}}"
+
+
+def _escaped(value: str) -> str:
+    return plain_lines(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

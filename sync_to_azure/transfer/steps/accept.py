@@ -1,0 +1,159 @@
+"""A person accepted what the source became: the marker is withdrawn, old bytes are kept, the new ones published.
+
+In this order, so that a kill at any point leaves no marker over bytes that are not there, and no good copy lost: we ask
+whether the marker may be deleted at all (if not, nothing is touched); snapshots keep the blobs that will be replaced;
+the marker is deleted (the receipt stays: by it the run is known as published, should the ledger be lost now); the files
+become an unpublished part of the manifest. From there on it is an ordinary publishing. Only exactly what was accepted
+is replaced: anything that changed since is told anew.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.core.errors import AccessRefused, BlobMissing, BlobRefused, RunError
+from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.core.model import FileToSend, Progress
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.manifest import documents
+from sync_to_azure.transfer.steps import words
+from sync_to_azure.transfer.steps.frozen import Differences
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+UNFINISHED, FAILED, CHANGED, TAKEN_OVER = "unfinished", "failed", "changed", "taken-over"
+"""What can be accepted: a run without its flags; one that failed and is held; a published run's changed files; other
+bytes than somebody else published."""
+
+
+class NotReplaced(RunError):
+    """What was accepted cannot be done; nothing was changed at the destination. ``reason`` flags the run."""
+
+    def __init__(self, run: str, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(f"{run}: {reason.text}", reason.advice)
+
+
+def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -> Differences:
+    """Of a published run whose walk and differences are in the ledger: what is still to be told as changed.
+
+    Where a person accepted exactly these files, and the run is quiet, they are made ready to be published, and nothing
+    is left to be told. Raises NotReplaced.
+    """
+    run, files = work.run, rooms.files
+    moved = files.note_moved(run)
+    if changed.count == 0 and not files.pending(run):
+        return changed
+    offer = files.offered(run)
+    covered = _replaces(work) and work.word is not None and _covers(work.word, offer.digest)
+    if not covered:
+        if moved or files.pending(run):
+            names = moved or changed.names
+            raise NotReplaced(
+                work.key,
+                Reason("changed-after-accept", {"count": len(moved) + changed.count, "names": names}),
+            )
+        if words.accepts(work, CHANGED):
+            changed.code = "changed-after-accept"
+        return changed
+    if not quiet or rooms.settings.dry_run:
+        return changed
+    if changed.count:
+        _receipt_stands(rooms, work)
+        _may_withdraw(rooms, work)
+        _keep(rooms, work)
+        _withdraw(rooms, work)
+        files.apply(run)
+        rooms.ledger.append_event(run, rooms.clock.now(), "withdrawn", {"count": offer.count})
+        _log.warning("%s: %d accepted files replace what was published", work.key, changed.count)
+    return Differences()
+
+
+def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
+    """Blobs of somebody else that differ were just held: put down which, and True if a person accepted exactly these
+    and the marker is withdrawn; the run is then an ordinary, unpublished one. Raises NotReplaced."""
+    run, files = work.run, rooms.files
+    files.offer_held(run, "taken-over", others)
+    offer = files.offered(run)
+    if work.word is None or not (words.accepts(work, TAKEN_OVER) and _covers(work.word, offer.digest)):
+        return False
+    _may_withdraw(rooms, work)
+    _keep(rooms, work)
+    if work.continuous is None:
+        # What is published of a continuous folder goes on standing.
+        _withdraw(rooms, work)
+    files.apply(run)
+    rooms.ledger.set(run, taken_over=0)
+    _log.warning("%s: %d blobs of somebody else are replaced, as accepted", work.key, offer.count)
+    return True
+
+
+def take_back(rooms: Rooms, work: Work) -> None:
+    """Nobody accepts any more what is half done (released, or the source is gone): the manifest is what it was. The
+    lake is asked anew, and the marker comes back when all of it is verified."""
+    run = work.run
+    if not run.is_published or not rooms.files.pending(run):
+        return
+    if _replaces(work) and work.folder is not None:
+        return
+    rooms.files.take_back(run)
+    rooms.ledger.set(run, lake_known=0)
+    _log.warning("%s: what was accepted is taken back; the published manifest counts again", work.key)
+
+
+def _replaces(work: Work) -> bool:
+    """Of a continuous folder, which is published while it goes on, blobs of somebody else may be accepted, too."""
+    return words.accepts(work, CHANGED) or words.accepts(work, TAKEN_OVER)
+
+
+def _covers(word: Word, digest: str) -> bool:
+    return word.about.get("digest") == digest
+
+
+def _receipt_stands(rooms: Rooms, work: Work) -> None:
+    name = work.base + ".json"
+    values = documents.parse_receipt(rooms.lake().get(name) or b"")
+    if values is None or values.get("generation") != work.run.generation:
+        raise RunError(
+            f"{name} is not the receipt of what was published, so nothing is replaced",
+            f"{words.command(rooms.settings, 'retry', work.key)} looks at all of it anew",
+        )
+
+
+def _keep(rooms: Rooms, work: Work) -> None:
+    """The bytes that will be replaced stay as snapshots; each is noted, so that an interrupted keeping goes on."""
+    for number, blob in enumerate(rooms.files.without_snapshot(work.run)):
+        try:
+            snapshot = rooms.lake().snapshot(work.prefix + blob)
+        except BlobMissing:
+            snapshot = ""
+        except (AccessRefused, BlobRefused) as error:
+            raise NotReplaced(work.key, Reason("snapshot-refused", {"problem": error.message})) from error
+        rooms.files.set_snapshot(work.run, blob, snapshot)
+        rooms.progress(work, Progress(work.key, "keeping", number + 1))
+
+
+def _may_withdraw(rooms: Rooms, work: Work) -> None:
+    """Asked before anything is written: where the role cannot delete, nothing changes."""
+    if work.continuous is not None:
+        return
+    try:
+        rooms.lake().may_withdraw(work.base + ".sync")
+    except BlobMissing:
+        _log.info("%s: its marker is not there any more", work.key)
+    except (AccessRefused, BlobRefused) as error:
+        raise NotReplaced(work.key, Reason("withdraw-refused", {"problem": error.message})) from error
+
+
+def _withdraw(rooms: Rooms, work: Work) -> None:
+    words.go_on(rooms, work)
+    rooms.ledger.set(work.run, lake_known=0)
+    if work.continuous is not None:
+        # It has no marker.
+        return
+    try:
+        rooms.lake().withdraw(work.base + ".sync")
+    except (AccessRefused, BlobRefused) as error:
+        raise NotReplaced(work.key, Reason("withdraw-refused", {"problem": error.message})) from error
+    _log.warning("%s: its marker is withdrawn", work.key)

@@ -1,0 +1,263 @@
+"""What is published at the destination already? Asked once a run, and again after anything that may have been cut off.
+
+The ledger can be lost, and a crash can fall between the marker and the ledger's note of it: the published manifest is
+what counts, so it is read before anything is compared or sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sync_to_azure.core import bounded
+from sync_to_azure.core.errors import BlobMissing, DocumentTooLarge, RunError
+from sync_to_azure.transfer.ledger.audits import Audits
+from sync_to_azure.transfer.ledger.azcopy_history import AzCopyHistory
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.transfer.ledger.seen_again import ADOPTED
+from sync_to_azure.core.model import Evidence
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.manifest import documents
+from sync_to_azure.transfer.steps import ended, ownership, spool, vouching
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+AZCOPY_EXPIRY = "azcopy_credentials_expire"
+"""In a receipt's ``times``: when all credentials that AzCopy was given for the run have expired; null if none was."""
+
+
+class OtherKind(RunError):
+    """It was published as a run that is finished, and this profile would carry it as one that never is; or the other
+    way round."""
+
+    def __init__(self, run: str, is_continuous: bool) -> None:
+        there = "a project that is never done" if is_continuous else "a run that is finished"
+        self.reason = Reason("other-kind", {"there": there})
+        super().__init__(f"{run}: {self.reason.text}", self.reason.advice)
+
+
+def publication(rooms: Rooms, work: Work) -> None:
+    """Take over what the lake says of this run, until its documents are whole each time it is carried. Raises
+    OtherFlow, OtherKind."""
+    run, lake = work.run, rooms.lake()
+    # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim,
+    # but while accepted files are under way, of which the ledger alone knows what was kept of them.
+    is_marked = work.continuous is None and lake.exists(work.base + ".sync")
+    receipt_bytes = lake.get(work.base + ".json")
+    if work.continuous is not None and not rooms.files.pending(run):
+        is_marked = receipt_bytes is not None
+    receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
+    if receipt_bytes is not None and receipt is None:
+        raise RunError(
+            f"{work.base}.json is no receipt that this version can read",
+            "move it away, or use a newer version",
+        )
+    if receipt is not None:
+        ownership.of_receipt(rooms, work, receipt)
+        is_continuous = receipt.get("outcome") == "continuous"
+        if is_continuous is not (work.continuous is not None):
+            raise OtherKind(work.key, is_continuous)
+    if not is_marked and run.is_published and not run.rows_kept and receipt is None:
+        raise RunError(
+            f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
+            "restore them",
+        )
+    newer = receipt is not None and int(receipt.get("generation") or 1) > run.generation
+    if not is_marked and (run.rows_kept and not newer if run.is_published else receipt is None):
+        # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
+        # its marker or without. Of a published run the ledger knows what shall stand there.
+        work.republish = run.is_published
+        rooms.ledger.set(run, lake_known=int(not work.republish), taken_over=int(work.continuous is not None))
+        return
+    if receipt is None:
+        # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
+        rooms.ledger.set(run, lake_known=1, taken_over=1)
+        if rooms.ledger.tell_once(f"taken-over:{work.key}", rooms.clock.now()):
+            _log.warning(
+                "%s: the marker of another tool stands there; its blobs are verified, none is replaced",
+                run.key,
+            )
+        return
+    work.receipt = receipt
+    azcopy_until = documents.time_in(receipt, AZCOPY_EXPIRY)
+    if azcopy_until is not None:
+        AzCopyHistory(rooms.ledger).note_receipt(run, azcopy_until)
+    generation = int(receipt.get("generation") or 1)
+    digests = receipt.get("sha256") or {}
+    summed = hashlib.sha256()
+    rooms.files.forget(run)
+    try:
+        listed, doubt = _take_manifest(rooms, work, receipt, generation)
+        for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
+            summed.update(chunk)
+    except DocumentTooLarge:
+        rooms.files.forget(run)
+        raise
+    except (ValueError, BlobMissing) as error:
+        rooms.files.forget(run)
+        raise RunError(
+            f"{work.base}.files.jsonl cannot be read: {error}", "restore it, or move the marker away"
+        ) from error
+    wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
+    if wanted[0] != listed:
+        _read_again(rooms, work, listed)
+    # A publishing that was cut off between its blobs: every line is true, the set is written again.
+    is_whole = is_marked and wanted == (listed, summed.hexdigest())
+    work.ready_is_due = _ready_is_due(rooms, work, receipt, is_whole)
+    work.republish = not is_whole or work.ready_is_due
+    rooms.ledger.set(
+        run,
+        # Should this pass not come to it, the next one writes them.
+        lake_known=int(not work.republish),
+        taken_over=int(work.continuous is not None),
+        rows_kept=1,
+        generation=generation,
+        files=int(receipt.get("files") or 0),
+        bytes=int(receipt.get("bytes") or 0),
+        weakest=int(Evidence.LISTED) if doubt else _weakest(receipt),
+        verified_at=documents.time_in(receipt, "published"),
+        published_at=documents.time_in(receipt, "published"),
+        first_published=documents.time_in(receipt, "first_published"),
+        receipt_sha256=hashlib.sha256(receipt_bytes or b"").hexdigest(),
+        **ended.of_receipt(receipt),
+    )
+    Audits(rooms.ledger).doubt(run)
+    rooms.ledger.append_event(run, rooms.clock.now(), ADOPTED, {"generation": generation})
+    if doubt:
+        _log.info(
+            "%s: published before (%s files); its manifest was read from the container, its files count as listed: %s",
+            run.key,
+            run.files,
+            doubt,
+        )
+    else:
+        _log.info(
+            "%s: published before (%s files); its manifest was read from the container, our key vouches for it",
+            run.key,
+            run.files,
+        )
+
+
+def was_published(rooms: Rooms, work: Work) -> bool:
+    """Before a run is flagged as not carried: does the lake hold it, and only our ledger forgot? Asked once."""
+    if not work.run.lake_known and not rooms.settings.dry_run:
+        publication(rooms, work)
+    return work.run.is_published
+
+
+def _ready_is_due(rooms: Rooms, work: Work, receipt: Mapping[str, Any], is_whole: bool) -> bool:
+    """Cut off within the documents, or between the receipt and the sign that results are there: the pipelines may still
+    wait for it. Better that they start once too often."""
+    ready, told = work.continuous.ready if work.continuous is not None else None, documents.ready(receipt)
+    if ready is None:
+        return False
+    if not is_whole or told is None:
+        return not is_whole
+    try:
+        return rooms.lake().get(work.prefix + ready.blob) != f"{told[1]}\n".encode()
+    except DocumentTooLarge:
+        return True
+
+
+def _read_again(rooms: Rooms, work: Work, listed: str) -> None:
+    """A manifest that its receipt does not vouch for: was it damaged on its way to us? Then its rows must not stay."""
+    again = hashlib.sha256()
+    for line in rooms.lake().lines(work.base + ".files.jsonl"):
+        again.update(line + b"\n")
+    if again.hexdigest() != listed:
+        rooms.files.forget(work.run)
+        raise RunError(
+            f"{work.base}.files.jsonl came differently when it was read twice", "the next pass reads it anew"
+        )
+
+
+def is_overtaken(rooms: Rooms, work: Work) -> bool:
+    """Has more been published than the ledger knows? By another machine, or by us before the ledger was set back."""
+    run, lake = work.run, rooms.lake()
+    text = lake.get(work.base + ".json") or b""
+    if documents.is_newer(text):
+        raise RunError(
+            f"{work.base}.json was written by a newer version of sync_to_azure", "use that version"
+        )
+    receipt = documents.parse_receipt(text)
+    work.receipt = receipt or work.receipt
+    if run.is_published:
+        if receipt is not None:
+            ownership.of_receipt(rooms, work, receipt)
+        return receipt is not None and int(receipt.get("generation") or 1) > run.generation
+    if work.continuous is not None:
+        return receipt is not None
+    return (receipt is not None or not run.taken_over) and lake.exists(work.base + ".sync")
+
+
+def documents_stand(rooms: Rooms, work: Work) -> bool:
+    """Are manifest, receipt and marker of a published run still there, as we published or adopted them?"""
+    lake = rooms.lake()
+    if work.continuous is None and not lake.exists(work.base + ".sync"):
+        return False
+    text = lake.get(work.base + ".json") or b""
+    receipt, ours = documents.parse_receipt(text), work.run.receipt_sha256
+    if receipt is None or receipt.get("generation") != work.run.generation:
+        return False
+    if ours is not None and hashlib.sha256(text).hexdigest() != ours:
+        _log.warning(
+            "%s: its receipt is not the one that was published; its documents are written again", work.key
+        )
+        return False
+    for suffix in (".md5", ".files.jsonl"):
+        digest = hashlib.sha256()
+        try:
+            for chunk in lake.read(work.base + suffix, most=bounded.MOST_MANIFEST):
+                digest.update(chunk)
+        except (BlobMissing, DocumentTooLarge):
+            return False
+        if digest.hexdigest() != (receipt.get("sha256") or {}).get(work.key + suffix):
+            return False
+    return True
+
+
+def lacks_documents(rooms: Rooms, work: Work) -> bool:
+    """Does the marker of a published run stand, and manifest or receipt are gone or others? A marker that somebody took
+    away is told, and written anew only by a thorough look: it may have been meant."""
+    return rooms.lake().exists(work.base + ".sync") and not documents_stand(rooms, work)
+
+
+def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generation: int) -> tuple[str, str]:
+    """Its rows into the ledger; its checksum, and why it proves nothing (empty if our key vouches for it). It is
+    believed only when all of it was read: until then, it lies beside the ledger."""
+    name, lake = work.base + ".files.jsonl", rooms.lake()
+    stands = lake.stands(name)
+    if stands is not None:
+        spool.must_have_room(rooms, name, stands.size)
+    listed = hashlib.sha256()
+
+    def lines() -> Iterator[bytes]:
+        for line in lake.lines(name):
+            listed.update(line + b"\n")
+            yield line + b"\n"
+
+    with spool.spooled(rooms, lines()) as manifest:
+        doubt = vouching.doubt(rooms.settings, work.key, receipt)
+        if not doubt and (receipt.get("sha256") or {}).get(f"{work.key}.files.jsonl") != listed.hexdigest():
+            doubt = "its manifest is not the one that its receipt was written for"
+        manifest.seek(0)
+        rows = documents.file_rows((line.removesuffix(b"\n") for line in manifest), generation)
+        rooms.files.put(run=work.run, rows=_only_listed(rows) if doubt else rows, adopted=True)
+    return listed.hexdigest(), doubt
+
+
+def _only_listed(rows: Iterator[FileRow]) -> Iterator[FileRow]:
+    """Whoever may write to the container may have written them: they prove nothing."""
+    for row in rows:
+        yield dataclasses.replace(row, evidence=min(row.evidence, Evidence.LISTED), etag_is_own=False)
+
+
+def _weakest(receipt: Mapping[str, Any]) -> int | None:
+    try:
+        return int(Evidence.from_label(str(receipt.get("weakest_evidence"))))
+    except KeyError:
+        return None

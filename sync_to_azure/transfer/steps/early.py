@@ -1,0 +1,122 @@
+"""While a run goes on (``incremental``): files that stand still are carried, so that only the tail remains at its end.
+
+Nothing is published, and nothing of it has to be believed later: when the run is complete, every file is compared with
+the listing as always. A file that may have become another meanwhile, by size, mtime or ctime, is hashed again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.core.errors import RunChanged, SourceUnavailable, UploadFailed
+from sync_to_azure.transfer.ledger.seen_again import CARRIED_EARLY, happened
+from sync_to_azure.transfer.ledger.still import Still
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.steps import adopt, carry, look, sheet_changes, sheet_writing, sheets
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.notify.terminal import human_size
+
+_log = logging.getLogger(__name__)
+
+_LAST_FOLDERS = frozenset({"interop", "logs", "log", "thumbnail_images"})
+_LAST_SUFFIXES = (
+    ".transferdone",
+    ".log",
+    ".txt",
+    ".tmp",
+    ".temp",
+    ".part",
+    ".xml",
+    ".json",
+    ".csv",
+    ".html",
+    ".db",
+    ".sqlite",
+)
+
+
+def goes_last(blob: str) -> bool:
+    """Would an instrument write it anew: what lies at the top of the run (flags, parameters, sheets), metrics, logs.
+
+    Pure. Base calls, spectra and reads are written once; what is small and rewritten costs nothing at the end.
+    """
+    folders = blob.casefold().split("/")
+    return (
+        len(folders) == 1
+        or not _LAST_FOLDERS.isdisjoint(folders[:-1])
+        or folders[-1].endswith(_LAST_SUFFIXES)
+    )
+
+
+def wanted(rooms: Rooms, work: Work) -> bool:
+    run = work.run
+    return rooms.settings.incremental and not rooms.settings.dry_run and not run.is_published
+
+
+def ahead(rooms: Rooms, work: Work) -> None:
+    """Carry what has stood still for ``stable-for``."""
+    run, files = work.run, rooms.files
+    files.clear_try()
+    adopt.publication(rooms, work)
+    if run.is_published or run.taken_over:
+        # Somebody else's: the whole is compared when it is complete.
+        return
+    found, _ = sheets.read(rooms, work)
+    sheet_writing.place_own(rooms, work, sheet_changes.usable(rooms, work, found))
+    # A walk may take long: a file was seen somewhen between its begin and its end.
+    began = rooms.clock.now()
+    look.into_ledger(rooms, work)
+    files.merge_walk(run)
+    still = Still(rooms.ledger)
+    still.note(run, rooms.clock.now())
+    carry.take_listing(rooms, work)
+    files.hold(
+        (blob, "moving")
+        for blob, since in still.since(run)
+        if goes_last(blob) or not _stands_still(since, began, rooms.settings.stable_for)
+    )
+    if _something_to_do(rooms, work) and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
+        rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
+    try:
+        carry.what_stands_still(rooms, work)
+    except (RunChanged, UploadFailed) as error:
+        _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
+    except SourceUnavailable as error:
+        # A file that the instrument has locked, or the share? Raises if it is the share.
+        look.at_main_folder(rooms)
+        _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
+
+
+def _something_to_do(rooms: Rooms, work: Work) -> bool:
+    files = rooms.files
+    return files.to_send(work.run)[0] > 0 or next(files.to_hash_early(work.run), None) is not None
+
+
+def _stands_still(since: float, began: float, stable_for: float) -> bool:
+    """Two looks so far apart saw it as it is (the first one ended at ``since``, the last one ``began`` then); one look
+    says nothing, whatever ``stable_for`` is."""
+    return since < began and began - since >= stable_for
+
+
+def told(rooms: Rooms, work: Work, reason: Reason) -> Reason:
+    """The reason why a run is not published, and how much of it stands at the destination all the same."""
+    there, size = 0, 0
+    if not work.run.is_published and Still(rooms.ledger).knows(work.run):
+        there, size = rooms.files.proved(work.run)
+    if not there:
+        return reason
+    return Reason(reason.code, {**reason.parameters, "ahead": f"{there} files, {human_size(size)}"})
+
+
+def settled(rooms: Rooms, work: Work) -> None:
+    """The run is complete: called after its walk came into the manifest. A late write under an old mtime is found."""
+    still = Still(rooms.ledger)
+    if still.knows(work.run):
+        still.note(work.run, rooms.clock.now())
+
+
+def forget(rooms: Rooms, work: Work) -> None:
+    """It is published: its manifest says how each file was."""
+    still = Still(rooms.ledger)
+    if still.knows(work.run):
+        still.forget(work.run)

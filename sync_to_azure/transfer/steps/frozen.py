@@ -1,0 +1,117 @@
+"""Published is frozen: a file that became another is never sent over the good copy; a blob that went wrong is healed
+only from a source that still matches the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator
+
+from sync_to_azure.core.errors import SourceUnavailable
+from sync_to_azure.files.hashing import Hasher, hash_file
+from sync_to_azure.core.model import FileToSend, Progress
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.core.few import Few
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 1000
+
+
+@dataclasses.dataclass(slots=True)
+class Differences:
+    """How many published files became others at the source; up to 20 names, under which code they are told, and
+    the last ones as they are now. ``renewed``: the blobs of those that may."""
+
+    count: int = 0
+    names: list[str] = dataclasses.field(default_factory=list)
+    code: str = "changed-after-verification"
+    last: list[FileToSend] = dataclasses.field(default_factory=list)
+    renewed: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def reason(self) -> Reason:
+        """What is told of them."""
+        return Reason(self.code, {"count": self.count, "names": self.names})
+
+    def add(self, file: FileToSend) -> None:
+        self.count += 1
+        self.last.append(file)
+        if len(self.names) < 20:
+            self.names.append(file.blob)
+
+
+def changed_at_source(
+    rooms: Rooms, work: Work, is_frozen: Callable[[str], bool] = lambda blob: True
+) -> Differences:
+    """Compare what the walk saw with the published manifest. Files that were only touched are hashed once and noted."""
+    changed = Differences()
+    rooms.files.begin_offer(work.run)
+    expected: dict[str, bytes] = {}
+    touched: list[tuple[FileToSend, int | None]] = []
+    count = 0
+
+    def became_another(file: FileToSend) -> None:
+        if is_frozen(file.blob):
+            changed.add(file)
+        else:
+            changed.renewed.append(file.blob)
+
+    def of_same_size() -> Iterator[FileToSend]:
+        for file, published_size, md5 in rooms.files.published_that_differ(work.run):
+            if file.size != published_size:
+                became_another(file)
+            else:
+                expected[file.blob] = md5
+                yield file
+
+    with Hasher(work.root, of_same_size(), rooms.settings.source_readers) as hasher:
+        while not hasher.finished:
+            for hashed in hasher.drain(0.2):
+                if hashed.problem == "share":
+                    raise SourceUnavailable(f"{work.key}: {hashed.file.blob} cannot be read: {hashed.detail}")
+                if hashed.md5 is not None and hashed.md5 == expected.pop(hashed.file.blob):
+                    touched.append((hashed.file, hashed.ctime_ns))
+                    count += 1
+                else:
+                    became_another(hashed.file)
+            if len(touched) >= _BATCH:
+                rooms.files.set_mtimes(work.run, touched)
+                touched.clear()
+            if len(changed.last) >= _BATCH:
+                _on_record(rooms, work, changed)
+            rooms.progress(work, Progress(work.key, "comparing", count))
+    rooms.files.set_mtimes(work.run, touched)
+    _on_record(rooms, work, changed)
+    rooms.files.end_offer(work.run)
+    if count:
+        _log.info("%s: %d published files have another time but the same bytes", work.key, count)
+    return changed
+
+
+def _on_record(rooms: Rooms, work: Work, changed: Differences) -> None:
+    """One by one: what a person accepts is exactly these, as they are now."""
+    rooms.files.offer(work.run, changed.last)
+    changed.last = []
+
+
+def mark_what_to_heal(rooms: Rooms, work: Work) -> None:
+    """Published blobs that are missing or wrong by the listing just taken: ``heal`` where the source was hashed again
+    and matches the manifest, ``lost`` otherwise. A sheet is healed by the sheet step."""
+    rooms.files.hold(_marks(rooms, work))
+
+
+def _marks(rooms: Rooms, work: Work) -> Iterator[tuple[str, str]]:
+    healed = Few(_log, logging.WARNING, "%s: … and %d more blobs are sent again from the source", work.key)
+    for row, seen in rooms.files.published_gone_wrong(work.run):
+        if row.origin == "sheet":
+            yield row.blob, "sheet"
+            continue
+        matches = seen is not None and work.folder is not None and hash_file(work.root, seen).md5 == row.md5
+        if matches:
+            healed.show(
+                "%s: blob %s is missing or wrong; it is sent again from the source", work.key, row.blob
+            )
+        yield row.blob, "heal" if matches else "lost"
+    healed.end()

@@ -1,0 +1,243 @@
+"""Looking at the source: can the main folder be believed, which runs are there, is one complete, what does it hold?"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import logging
+from collections.abc import Iterator
+
+from sync_to_azure.instruments import completion
+from sync_to_azure.core.clock import local_time
+from sync_to_azure.core.errors import SourceUnavailable
+from sync_to_azure.files.folder import Place
+from sync_to_azure.transfer.ledger import Run
+from sync_to_azure.transfer.ledger.folders import Folders
+from sync_to_azure.core.model import Entry, Progress, State
+from sync_to_azure.core.names import run_name_problem
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.source import (
+    UNKNOWN_MOUNT,
+    Found,
+    RunFolder,
+    find_runs,
+    find_sheets,
+    names_alike,
+    sheets_for,
+    top_level_files,
+)
+from sync_to_azure.transfer.steps import instruments, placing, sheets, words
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.files.walk import FingerprintBuilder, walk
+
+_log = logging.getLogger(__name__)
+
+_NOT_HERE = (State.REMOVED, State.REMOVING, State.GONE, State.EXPECTED)
+
+
+def at_main_folder(rooms: Rooms) -> Found:
+    """Scan the main folder. Raises SourceUnavailable when what it shows cannot be the truth (an unmounted share)."""
+    settings, ledger, now = rooms.settings, rooms.ledger, rooms.clock.now()
+    found = find_runs(settings.main_folder)
+    unknown = (UNKNOWN_MOUNT.kind, UNKNOWN_MOUNT.source)
+    mount = (found.mount.kind, found.mount.source)
+    known = ledger.mount()
+    if known == unknown:
+        # Earlier versions noted it, when a share was stale at the very first look.
+        known = None
+    if known is not None and mount == unknown:
+        raise SourceUnavailable(
+            f"main folder {settings.main_folder}: nobody can say on which file system it lies now; last time it was"
+            f" {known[1]} ({known[0]})",
+            "check the mount",
+        )
+    if known is not None and known != mount:
+        raise SourceUnavailable(
+            f"main folder {settings.main_folder} lies on another file system than last time:"
+            f" {mount[1]} ({mount[0]}) instead of {known[1]} ({known[0]})",
+            f"mount the share; if it was really moved, delete the state file {ledger.path} (costs time, no data)",
+        )
+    here = [run for run in ledger.runs().values() if not _known_gone(run)]
+    if not found.runs and not found.aside and here:
+        raise SourceUnavailable(
+            f"main folder {settings.main_folder} is empty, but {len(here)} runs were there before ({here[0].key} …)",
+            "is the share mounted? If a person or another machine really took all of them away, delete the state file"
+            f" {ledger.path} (costs time, no data)",
+        )
+    if known is None and mount != unknown:
+        ledger.set_mount(*mount)
+    rooms.main_folder = found.main
+    if not found.runs and not found.aside and not ledger.runs():
+        _log.warning("main folder %s holds no runs", settings.main_folder)
+    for stray in found.strays:
+        if ledger.tell_once(f"stray:{stray}", now):
+            _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)
+    if rooms.continuous is not None:
+        return dataclasses.replace(found, runs=placing.units(rooms, rooms.continuous, found))
+    return found
+
+
+def _known_gone(run: Run) -> bool:
+    flagged_since = run.reason is not None and bool(run.reason.parameters.get("source_gone"))
+    return run.state in _NOT_HERE or (run.state is State.FLAGGED and flagged_since)
+
+
+def works(rooms: Rooms, found: Found) -> Iterator[Work]:
+    """The union of folders, sheets and runs on record, those that ``--only-run`` lets through, in order of names."""
+    settings, ledger = rooms.settings, rooms.ledger
+    outside = find_sheets(settings.samplesheet_folder)
+    known = ledger.runs()
+    folders = {folder.key: folder for folder in found.runs}
+    with_folder = {key.casefold() for key in folders}
+    # A sheet belongs to a run without regard to case; only one that fits no folder stands for a run of its own.
+    alone = {
+        sheet.stem: sheet
+        for fitting in outside.values()
+        for sheet in fitting
+        if sheet.stem.casefold() not in with_folder
+    }
+    on_record = {key.casefold() for key in known}
+    alike = names_alike(set(folders) | {key for key, run in known.items() if not _is_sheet_alone(run)})
+    keys = set(folders) | set(known) | {stem for stem in alone if stem.casefold() not in on_record}
+    for key in sorted(keys):
+        if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
+            continue
+        run = known.get(key)
+        if (
+            run is not None
+            and run.state is State.EXPECTED
+            and key not in folders
+            and key.casefold() in with_folder
+        ):
+            # Its folder came, in another case: the sheet belongs to that run now.
+            ledger.set_state(run, State.GONE, None, rooms.clock.now())
+        if run is None:
+            state = State.SEEN if key in folders else State.EXPECTED
+            run = ledger.add_run(key, state, rooms.clock.now())
+        fitting = sheets_for(key, outside, alike)
+        folder = folders.get(key)
+        if folder is not None:
+            # By a later look, the main folder may have been mounted again.
+            folder = dataclasses.replace(folder, place=Place(rooms.main(), folder.place.name))
+        work = Work(run, folder, fitting, rooms.base(key), rooms.clock.monotonic())
+        work.continuous = rooms.continuous
+        yield work
+
+
+def again(rooms: Rooms, work: Work) -> Work:
+    """The same run, to be looked at once more in this pass."""
+    return Work(work.run, work.folder, work.sheets, work.base, work.started, continuous=work.continuous)
+
+
+def _is_sheet_alone(run: Run) -> bool:
+    """Nothing but a sheet was ever there of it, or what was there vanished before it was published."""
+    return not run.is_published and run.state in (State.EXPECTED, State.GONE)
+
+
+def name_problem(folder: RunFolder) -> str:
+    problem = folder.unit.problem if folder.unit is not None else ""
+    return problem or run_name_problem(folder.name)
+
+
+def nothing_new(rooms: Rooms, work: Work) -> bool:
+    """The cheap look at a published run: its folder's own mtime and its sheet are as they were. No stat inside it: the
+    folders below have their own schedule (``late_files``), which takes the mtime away where one changed."""
+    run, folder = work.run, work.folder
+    if work.continuous is not None:
+        # A file that is written anew does not move its folder's mtime.
+        return False
+    if rooms.settings.remove_source and run.outcome is None:
+        # Published by a version that did not ask how it ended: not removed unasked.
+        return False
+    if words.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:
+        return False
+    return run.folder_mtime_ns == folder.mtime_ns and not sheets.has_changed(work)
+
+
+def unfinished(rooms: Rooms, work: Work) -> Reason | None:
+    """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
+    instruments says it."""
+    if work.folder is None or work.continuous is not None or words.accepts(work, "unfinished"):
+        return None
+    wanted = rooms.settings.completion_flag
+    if not wanted:
+        return instruments.unfinished(rooms, work)
+    missing = completion.missing_flags(wanted, top_level_files(work.folder))
+    return completion.without_flags(missing).reason if missing else None
+
+
+def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
+    """Walk the run into the ledger's ``seen`` table and take its fingerprint; warn of times in the future. Of a
+    ``finished`` run it is noted how it ended and what it lacks."""
+    builder = FingerprintBuilder()
+    folders = Folders(rooms.ledger)
+    entries = _entries(rooms, work, builder, folders)
+    if finished:
+        entries = instruments.watched(rooms, work, entries)
+    work.walked_at = rooms.clock.now()
+    rooms.files.take_walk(entries, work.renamed)
+    folders.flush()
+    if finished:
+        instruments.note(rooms, work)
+    fingerprint = builder.result()
+    work.fingerprint = fingerprint.digest
+    now = rooms.clock.now()
+    if fingerprint.newest_ns > (now + 120) * 1e9 and rooms.ledger.tell_once(f"future:{work.key}", now):
+        _log.warning(
+            "%s: the newest file is from %s, which lies in the future; a clock is wrong, nothing is held up by it",
+            work.key,
+            local_time(min(fingerprint.newest_ns / 1e9, 253402300799.0)),
+        )
+
+
+def fingerprint_now(rooms: Rooms, work: Work) -> str:
+    """A second look, after the work: the digest only."""
+    if work.continuous is not None:
+        return placing.fingerprint_now(rooms, work)
+    builder = FingerprintBuilder()
+    for _ in _entries(rooms, work, builder):
+        pass
+    return builder.result().digest
+
+
+def _entries(
+    rooms: Rooms, work: Work, builder: FingerprintBuilder, folders: Folders | None = None
+) -> Iterator[Entry]:
+    def saw(path: bytes, mtime_ns: int) -> None:
+        if folders is not None:
+            folders.note(path, mtime_ns, rooms.clock.now())
+
+    for number, entry in enumerate(walk(work.root, rooms.rules, work.prefix, saw_folder=saw)):
+        builder.add(entry)
+        if number % 1000 == 999:
+            rooms.progress(work, Progress(work.key, "looking", number + 1))
+        yield entry
+
+
+def is_quiet(rooms: Rooms, work: Work) -> completion.Decision:
+    """The quiet time by our own clock; the look is remembered in the ledger."""
+    run = work.run
+    remembered = _remembered(run)
+    delay = instruments.quiet_for(rooms, work)
+    decision = completion.decide(work.fingerprint, remembered, rooms.clock.now(), delay)
+    if decision.remember is not None and decision.remember != remembered:
+        rooms.ledger.set(run, fingerprint=decision.remember.digest, quiet_since=decision.remember.since)
+    return decision
+
+
+def _remembered(run: Run) -> completion.Remembered | None:
+    if run.fingerprint is None or run.quiet_since is None:
+        return None
+    return completion.Remembered(run.fingerprint, run.quiet_since)
+
+
+def forget_quiet(rooms: Rooms, work: Work) -> None:
+    """The quiet time begins when the run is finished."""
+    if work.run.fingerprint is not None:
+        rooms.ledger.set(work.run, fingerprint=None, quiet_since=None)
+
+
+def stalled(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
+    """Has an unfinished run stood still for too long? A walk, but only now and then."""
+    digest = fingerprint_now(rooms, work) if instruments.must_look(rooms, work) else None
+    return instruments.stalled(rooms, work, waits, digest)

@@ -1,0 +1,142 @@
+"""Whose is a published run: does its receipt name this flow, or may this flow take it over?
+
+Losing the ledger costs time only: the same folder seen from the same machine continues at once, and any folder that
+holds every published file is taken for the run's source, so that a main folder that was moved flags nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sync_to_azure.core.clock import mtime_ns
+from sync_to_azure.core.errors import BlobMissing, SourceUnavailable
+from sync_to_azure.files.folder import Folder
+from sync_to_azure.files.hashing import hash_below
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.transfer.ledger.flows import ACCEPTED, DIFFERS, SAME_FILES, Flows
+from sync_to_azure.transfer.ledger.words import used_up
+from sync_to_azure.core.model import Evidence, FileToSend, Progress
+from sync_to_azure.core.names import ASIDE_PREFIX
+from sync_to_azure.transfer.steps import claims, words
+from sync_to_azure.manifest import documents
+from sync_to_azure.transfer.steps.origin import Origin, origin_in
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.files.walk import SHARE_GONE
+
+_log = logging.getLogger(__name__)
+
+COMPARED_AGAIN = 24 * 3600.0
+"""Seconds until a source that differed is compared again: its files may have to be read for it."""
+
+
+def of_receipt(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> None:
+    """Raises OtherFlow if the receipt is another flow's and this source is not that of the published run."""
+    ours, theirs = rooms.origin, origin_in(receipt.get("source"))
+    if _is_ours(ours, theirs) or _is_aside(work):
+        return
+    identity = theirs.flow or f"main folder {theirs.main_folder}"
+    flows, now = Flows(rooms.ledger), rooms.clock.now()
+    how, at = flows.judged(work.key, identity) or (None, 0.0)
+    if how in (SAME_FILES, ACCEPTED):
+        return
+    if claims.takes_over(work, identity) and work.word is not None:
+        flows.judge(work.key, identity, ACCEPTED, now)
+        used_up(rooms.ledger, work.word)
+        work.word = None
+        _log.warning("%s: taken over from another flow (%s), as accepted", work.key, theirs.described(ours))
+        return
+    is_known = how == DIFFERS and 0 <= now - at < COMPARED_AGAIN and not words.thorough(rooms, work)
+    if not is_known and work.folder is not None:
+        holds_all = _holds_all(rooms, work)
+        flows.judge(work.key, identity, SAME_FILES if holds_all else DIFFERS, now)
+        if holds_all:
+            text = (
+                "%s: published by another flow (%s); every file of it is at our source, so it is taken over"
+            )
+            _log.warning(text, work.key, theirs.described(ours))
+            return
+    raise claims.OtherFlow(rooms, work, "other-main-folder", theirs, identity)
+
+
+def _is_ours(ours: Origin, theirs: Origin) -> bool:
+    """Receipts of versions without an identity are known by the path of the main folder."""
+    if theirs.flow is None:
+        return theirs.main_folder == ours.main_folder
+    return theirs.flow == ours.flow or ours.is_same_folder(theirs)
+
+
+def _is_aside(work: Work) -> bool:
+    """It was moved aside for removal, by us: what is left of it is compared with the manifest entry by entry before
+    anything is unlinked, whoever published it."""
+    return work.folder is not None and os.path.basename(work.folder.path).startswith(
+        os.fsencode(ASIDE_PREFIX)
+    )
+
+
+def _holds_all(rooms: Rooms, work: Work) -> bool:
+    """Is every file of the published manifest at the source? Sizes first, of all; where an mtime differs, the file is
+    read. Equal name, size and mtime count as equal: before such a file is removed, it is read anyway, as the manifest
+    came from the lake."""
+    try:
+        with work.root.open() as folder:
+            return _holds_all_in(rooms, work, folder)
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise SourceUnavailable(f"{work.key} cannot be looked at: {error.strerror}") from error
+        return False
+
+
+def _holds_all_in(rooms: Rooms, work: Work, folder: Folder) -> bool:
+    touched = files = 0
+    for row, status in _both(rooms, work, folder):
+        if status is None:
+            return False
+        files += 1
+        touched += mtime_ns(status) != row.mtime_ns
+    if not touched:
+        return files > 0
+    for row, status in _both(rooms, work, folder):
+        if status is None:
+            return False
+        now_ns = mtime_ns(status)
+        if now_ns == row.mtime_ns:
+            continue
+        hashed = hash_below(folder, FileToSend(row.path, row.blob, row.size, now_ns))
+        if hashed.problem == "share":
+            raise SourceUnavailable(f"{work.key}: {row.blob} cannot be read: {hashed.detail}")
+        if hashed.md5 != row.md5:
+            return False
+    return True
+
+
+def _both(rooms: Rooms, work: Work, folder: Folder) -> Iterator[tuple[FileRow, os.stat_result | None]]:
+    """Each file of the published manifest and how it is at the source; None where it is not, or has another size. One
+    None if the manifest cannot be read."""
+    number = 0
+    try:
+        for row in documents.file_rows(rooms.lake().lines(work.base + ".files.jsonl"), 1):
+            if row.origin == "sheet":
+                continue
+            number += 1
+            if number % 1000 == 0:
+                rooms.progress(work, Progress(work.key, "comparing", number))
+            yield row, _at_source(folder, row)
+    except (BlobMissing, ValueError):
+        yield _NO_ROW, None
+
+
+_NO_ROW = FileRow("", b"", "run", 0, 0, b"", Evidence.NONE, "")
+
+
+def _at_source(folder: Folder, row: FileRow) -> os.stat_result | None:
+    try:
+        status = folder.stat(row.path)
+    except OSError as error:
+        if error.errno in SHARE_GONE:
+            raise
+        return None
+    return status if stat.S_ISREG(status.st_mode) and status.st_size == row.size else None

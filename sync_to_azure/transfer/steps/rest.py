@@ -1,0 +1,173 @@
+"""How a run comes to rest in a pass: published, waiting or flagged; and what is told of it, once."""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.core.errors import RunChanged
+from sync_to_azure.transfer.ledger.audits import Audits
+from sync_to_azure.transfer.ledger.folders import Folders
+from sync_to_azure.core.model import State
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.steps import adopt, continuous, early, frozen, instruments, look, words
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+SHEET_PATIENCE = 48 * 3600.0
+"""Seconds after which a run without its sheet, or a sheet without its run, is told."""
+
+AT_THE_SOURCE = (
+    "changed-after-verification",
+    "changed-after-accept",
+    "withdraw-refused",
+    "snapshot-refused",
+    "never-ended",
+)
+"""Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
+
+
+OF_THE_SHEET = ("sheet-is-none", "sheets-at-once")
+"""Flags for a new sample sheet alone: what is published is as it was."""
+
+
+def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+    """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
+    if work.continuous is None:
+        early.forget(rooms, work)
+    # Also here: a pass that was killed after the marker told nothing.
+    instruments.tell_end(rooms, work)
+    if changed.count:
+        flag(rooms, work, changed.reason)
+        return
+    never_ended = continuous.never_ended(rooms, work)
+    if never_ended is not None:
+        flag(rooms, work, never_ended)
+        return
+    if work.sheet_refused is not None:
+        # What else a person accepted is done.
+        words.accepted(rooms, work)
+        flag(rooms, work, work.sheet_refused)
+        return
+    if work.run.state is State.FLAGGED and work.sheet_counted is not None:
+        # The end of the pass decides whether that is solved.
+        return
+    if work.run.state is State.FLAGGED:
+        _log.info("%s: what was flagged is solved", work.key)
+    if work.continuous is not None:
+        rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work), scanned_at=rooms.clock.now())
+        words.accepted(rooms, work)
+        return
+    rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=at_rest(rooms, work))
+    words.accepted(rooms, work)
+
+
+def is_flagged_for_its_sheet(work: Work) -> bool:
+    run = work.run
+    return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET
+
+
+def at_rest(rooms: Rooms, work: Work) -> int | None:
+    """The run was walked and nothing of it is left to do: its folders are remembered, and by them (its own mtime is
+    returned) it is known what comes later."""
+    if work.folder is None:
+        return None
+    if work.walked_at is not None:
+        Folders(rooms.ledger).keep(work.run, work.walked_at)
+    return work.folder.mtime_ns
+
+
+def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:
+    if work.run.is_published:
+        settle(rooms, work, changed or frozen.Differences())
+        if work.run.state is State.PUBLISHED:
+            # Not at rest: the next pass must look again, whatever the folder's mtime says.
+            rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
+
+
+def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> bool:
+    """Nobody says that it is finished: it waits, or stands still for so long that a person should look. False where
+    the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an ordinary published run.
+    """
+    look.forget_quiet(rooms, work)
+    stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
+    if stalled is not None and ask and adopt.was_published(rooms, work):
+        return False
+    if stalled is not None:
+        flag(rooms, work, early.told(rooms, work, stalled))
+    else:
+        wait(rooms, work, waits)
+    return True
+
+
+def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
+    """A person should look. It is news once; as long as it lasts, it is known trouble."""
+    if work.folder is None:
+        about: dict[str, object] = {**reason.parameters, "source_gone": True}
+        before = work.run.reason.parameters if work.run.reason is not None else {}
+        if work.run.state is State.REMOVED or before.get("removed"):
+            about["removed"] = True
+        reason = Reason(reason.code, about)
+    news = rooms.set_state(work, State.FLAGGED, reason)
+    how = f"; {words.command(rooms.settings, 'explain', work.key)}"
+    rooms.trouble(
+        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}{how}", exit_code=1, new=news
+    )
+
+
+def _advice(reason: Reason) -> str:
+    return f" ({reason.advice})" if reason.advice else ""
+
+
+def tell_change(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+    """Beside what keeps its new files from being carried: the graver of the two must not wait for that to end."""
+    if changed.count:
+        reason = changed.reason
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}")
+
+
+def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
+    """The source moved while it was carried: nothing failed, the quiet time starts over."""
+    _log.warning("%s", error)
+    columns = {"fingerprint": None, "quiet_since": None}
+    if work.run.is_published and not rooms.files.pending(work.run):
+        state = State.PUBLISHED if work.continuous is None else State.WAITING
+        rooms.set_state(work, state, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
+    else:
+        rooms.set_state(work, State.WAITING, Reason("changed-meanwhile"), **columns)
+
+
+def sheet_waits(rooms: Rooms, work: Work, waits: Reason) -> None:
+    """Its sheet was modified while the run was carried: published with the next quiet state of it, and not before."""
+    _log.info("%s: %s", work.key, waits.text)
+    if work.folder is None:
+        return
+    if not work.run.is_published:
+        rooms.set_state(work, State.VERIFIED, waits, folder_mtime_ns=at_rest(rooms, work))
+    elif work.run.state is State.PUBLISHED:
+        rooms.set_state(work, State.PUBLISHED, waits, folder_mtime_ns=None)
+
+
+def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
+    reason = work.run.reason
+    now = rooms.clock.now()
+    if work.sheet_waits is not None:
+        return
+    if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
+        tell_sheet_problem(rooms, work, reason)
+    elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
+        text = f"{work.key} has been without its sample sheet for 48 h; without it, it is not published"
+        rooms.trouble(f"{work.key}:no-sheet", text, once=True)
+
+
+def tell_sheet_problem(rooms: Rooms, work: Work, reason: Reason) -> None:
+    if rooms.ledger.tell_once(f"{reason.code}:{work.key}", rooms.clock.now()):
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
+
+
+def answer_audit(rooms: Rooms, work: Work) -> None:
+    """Files and documents of a published run were just proved: what an audit found before may be solved by that."""
+    if Audits(rooms.ledger).answer(work.run, rooms.clock.now()):
+        _log.info("%s: what an audit found is solved", work.key)

@@ -1,0 +1,86 @@
+"""Removals that were cut off: folders of ours that stand aside in the main folder."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import logging
+import os
+import stat
+
+from sync_to_azure.core.errors import RunChanged, RunError, StateUnavailable
+from sync_to_azure.files.folder import Place
+from sync_to_azure.core.model import State
+from sync_to_azure.core.names import ASIDE_PREFIX, shown
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.source import Found, RunFolder
+from sync_to_azure.transfer.steps import adopt, look, moved_aside, removal_preview, words
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+_log = logging.getLogger(__name__)
+
+
+def removals(rooms: Rooms, found: Found) -> None:
+    """Go on with each, those that ``--only-run`` lets through; one run's trouble stops no other."""
+    settings = rooms.settings
+    for aside in found.aside:
+        name = aside.removeprefix(os.fsencode(ASIDE_PREFIX))
+        key = shown(name)
+        if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
+            continue
+        place = Place(rooms.main(), aside)
+        try:
+            if not _is_ours(rooms, place):
+                continue
+            run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
+            work = Work(run, RunFolder(name, place, 0), [], rooms.base(key), rooms.clock.monotonic())
+            _go_on(rooms, work, place)
+        except RunChanged as error:
+            # Another machine was faster, or a person.
+            _log.warning("%s", error)
+        except RunError as error:
+            rooms.trouble(f"{key}:failed", str(error))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StateUnavailable(f"no space left: {error}") from error
+            # The share, or only this folder? Raises if it is the share.
+            look.at_main_folder(rooms)
+            moved_aside.tell(rooms, f"unlink-refused:{key}", f"{key}: its removal cannot go on: {error}")
+
+
+def _is_ours(rooms: Rooms, place: Place) -> bool:
+    """We move folders aside, nothing else; a symlink of that name is never followed."""
+    try:
+        if stat.S_ISDIR(place.above.stat(place.name).st_mode):
+            return True
+    except FileNotFoundError:
+        return False
+    path = place.path
+    text = f"{shown(path)} is no folder, so it is none that we moved aside; it is left alone"
+    moved_aside.tell(rooms, f"not-ours:{shown(path)}", text)
+    return False
+
+
+def _go_on(rooms: Rooms, work: Work, place: Place) -> None:
+    """With the ledger lost, the published manifest says what it is; what is not published goes back. The lake is asked
+    again: it may have been long ago, and ``remove-source`` may be off by now.
+    """
+    run, dry = work.run, rooms.settings.dry_run
+    if run.state is State.REMOVED or not (run.rows_kept and run.lake_known and run.is_published):
+        adopt.publication(rooms, work)
+    why = "" if run.is_published else "nothing is published of it"
+    if run.is_published and not rooms.settings.remove_source:
+        why = "remove-source is off"
+    if words.stops(rooms, work):
+        why = "a person holds it"
+    if why and dry:
+        _log.info("%s: its folder %s would be put back: %s", work.key, shown(place.name), why)
+    elif why:
+        moved_aside.put_back(rooms, work, place, why)
+    elif dry:
+        removal_preview.show(rooms, work, again=True)
+    else:
+        _log.info("%s: its removal was interrupted and goes on", work.key)
+        if not moved_aside.has_begun(work):
+            rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
+        moved_aside.go_on(rooms, work, place.name)

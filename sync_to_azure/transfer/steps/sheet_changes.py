@@ -1,0 +1,136 @@
+"""May a new sample sheet take the place of the published one, or has a person to look? Encrypting software changes the
+sheets of all runs at once, also of those that were removed, and no fresh marker may vouch for that.
+
+A new sheet that is no longer a sample sheet, where the published one is, is refused when it is read. All others that
+changed wait for the end of the pass, when their number is known (``decide``); up to ``MOST`` are published then.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.transfer.ledger.sheets import Refusal, Sheets
+from sync_to_azure.transfer.ledger.words import ACCEPT
+from sync_to_azure.core.names import SHEET_BLOB
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.instruments.run_facts import sample_sheet, text
+from sync_to_azure.transfer.steps import rest, sheets, words
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.sheets import Sheet
+
+_log = logging.getLogger(__name__)
+
+MOST = 5
+"""Published runs whose sheets may change in one pass."""
+SHEET = "sheet"
+"""What can be accepted: the new sheet of a published run."""
+_A_DAY = 24 * 3600.0
+_A_SHEET, _TEXT, _NEITHER = 2, 1, 0
+
+
+def usable(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
+    """The sheet, if it may be written now. Called with the manifest in the ledger. What a person has to decide is put
+    into ``work.sheet_refused``; with ``work.sheet_counted`` the end of the pass decides."""
+    work.sheet = _judged(rooms, work, sheets.quiet(rooms, work, sheet))
+    return work.sheet
+
+
+def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
+    run = work.run
+    work.sheet_refused = work.sheet_counted = None
+    if sheet is None:
+        if work.sheet_waits is not None and rest.is_flagged_for_its_sheet(work):
+            # Modified once more: a person has not decided yet.
+            work.sheet_refused = run.reason
+        return None
+    row = rooms.files.get(run, SHEET_BLOB) if run.is_published else None
+    if row is None or row.md5 == sheet.md5 or rooms.settings.dry_run or is_accepted(work, sheet):
+        return sheet
+    work.sheet_refused = refused_before(rooms, work, sheet)
+    if work.sheet_refused is not None:
+        return None
+    problem = _broken(rooms, work, row, sheet)
+    if problem:
+        _refuse(rooms, work, sheet, Reason("sheet-is-none", {"problem": problem}))
+        return None
+    if row.origin == "sheet" and work.key not in rooms.sheets_allowed:
+        work.sheet_counted = sheet
+        return None
+    return sheet
+
+
+def is_accepted(work: Work, sheet: Sheet) -> bool:
+    return (
+        work.word is not None and work.word.accepts(SHEET) and work.word.about.get("md5") == sheet.md5.hex()
+    )
+
+
+def refused_before(rooms: Rooms, work: Work, sheet: Sheet) -> Reason | None:
+    """Why this very sheet was refused; None where it was not, or was accepted since."""
+    refused = Sheets(rooms.ledger).refused(work.run)
+    if refused is None or refused.md5 != sheet.md5 or is_accepted(work, sheet):
+        return None
+    if rooms.clock.now() - refused.at < _A_DAY:
+        rooms.sheets_refused.add(work.key)
+    return refused.reason
+
+
+def _refuse(rooms: Rooms, work: Work, sheet: Sheet, why: Reason) -> None:
+    command = f"sync_to_azure {ACCEPT} --sheets{words.config_option(rooms.settings)}"
+    about = {"sheet": work.sheets[0].path.name, "md5": sheet.md5.hex(), "command": command}
+    reason = Reason(why.code, {**why.parameters, **about})
+    Sheets(rooms.ledger).refuse(work.run, Refusal(sheet.md5, reason, rooms.clock.now()))
+    rooms.sheets_refused.add(work.key)
+    work.sheet_refused = reason
+
+
+def decide(rooms: Rooms, changed: list[Work]) -> bool:
+    """At the end of a pass: may the sheets that changed be published? If not, their runs are flagged, or wait until the
+    other sheets are quiet, too."""
+    count, moving = len(changed) + len(rooms.sheets_refused), len(rooms.sheets_moving)
+    if count <= MOST < count + moving:
+        _log.warning(
+            "the sample sheets of %d published runs are being modified; %d others that changed wait for them",
+            moving,
+            len(changed),
+        )
+        return False
+    if count <= MOST:
+        rooms.sheets_allowed |= {work.key for work in changed}
+        return True
+    for work in changed:
+        assert work.sheet_counted is not None
+        _refuse(rooms, work, work.sheet_counted, Reason("sheets-at-once", {"count": count}))
+        assert work.sheet_refused is not None
+        rest.flag(rooms, work, work.sheet_refused)
+    return False
+
+
+def _broken(rooms: Rooms, work: Work, row: FileRow, sheet: Sheet) -> str:
+    """What is wrong with the new one, where nothing of that is wrong with the published one."""
+    now, problem = _rank(sheet.content)
+    if now == _A_SHEET:
+        return ""
+    before = _A_SHEET
+    name = work.prefix + SHEET_BLOB
+    try:
+        stands = rooms.lake().get_dated(name, sample_sheet.MOST_BYTES + 1)
+        if stands is not None:
+            before, _ = _rank(stands.content)
+    except (BlobMissing, BlobRefused, BlobReplaced):
+        # In the archive, perhaps: not to be read now.
+        pass
+    return problem if now < before else ""
+
+
+def _rank(content: bytes) -> tuple[int, str]:
+    """Is it a sample sheet, a text of another kind, or neither; and why it is no sample sheet."""
+    try:
+        sample_sheet.read_sheet(content)
+        return _A_SHEET, ""
+    except text.Problem as problem:
+        why = str(problem)
+    is_text = all(c.isprintable() or c in "\t\r\n\f" for c in text.decode(content[: sample_sheet.MOST_BYTES]))
+    return (_TEXT, why) if is_text else (_NEITHER, "is no text")

@@ -1,0 +1,181 @@
+"""The sample sheet: NAME.csv of the sheet folder becomes DEST/RUN/SampleSheet.csv, when it was quiet for as long as a
+run must be. Sheets are small: they are read whole and written by the lake, service-checked (``sheet_writing``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import os
+
+from sync_to_azure.instruments import completion
+from sync_to_azure.core.clock import mtime_ns
+from sync_to_azure.transfer.ledger.files import FileRow
+from sync_to_azure.transfer.ledger.sheets import Sheets
+from sync_to_azure.core.model import Evidence, FileToSend
+from sync_to_azure.core.names import SHEET_BLOB
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+OWN_PATH = SHEET_BLOB.encode()
+NOT_QUIET = "sheet-not-quiet"
+LARGEST = 64 * 1024 * 1024
+_A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sheet:
+    """A sheet as it was read: whole, between two equal looks at its size and mtime."""
+
+    content: bytes
+    md5: bytes
+    size: int
+    mtime_ns: int
+
+
+def look(rooms: Rooms, work: Work) -> None:
+    """The quiet time of a sheet that is not published begins when it is seen, whatever its run waits for. No file is
+    opened."""
+    if len(work.sheets) == 1 and not _is_carried(work):
+        sheet = work.sheets[0]
+        _judge(rooms, work, sheet.size, sheet.mtime_ns)
+        if work.run.is_published and work.sheet_waits is not None:
+            rooms.sheets_moving.add(work.key)
+
+
+def has_changed(work: Work) -> bool:
+    """Is there a sheet other than the one that was carried, judged by size and mtime, and is it quiet?"""
+    return bool(work.sheets) and work.sheet_waits is None and not _is_carried(work)
+
+
+def _is_carried(work: Work) -> bool:
+    if len(work.sheets) != 1:
+        return False
+    sheet = work.sheets[0]
+    return (work.run.sheet_size, work.run.sheet_mtime_ns) == (sheet.size, sheet.mtime_ns)
+
+
+def _judge(rooms: Rooms, work: Work, size: int, mtime: int) -> None:
+    """Was it found unchanged for ``completion-delay``? ``work.sheet_waits`` says."""
+    memory = Sheets(rooms.ledger)
+    remembered, now = memory.remembered(work.run), rooms.clock.now()
+    decision = completion.decide(f"{size}:{mtime}", remembered, now, rooms.settings.completion_delay)
+    if decision.remember is not None and decision.remember != remembered:
+        memory.remember(work.run, decision.remember)
+    work.sheet_waits = None
+    if decision.reason is not None:
+        parameters = {"sheet": work.sheets[0].path.name, **decision.reason.parameters}
+        work.sheet_waits = Reason(NOT_QUIET, parameters)
+
+
+def read(rooms: Rooms, work: Work) -> tuple[Sheet | None, Reason | None]:
+    """The outside sheet of this run, or why there is none that can be used. ``work.sheet_waits``: it is not quiet."""
+    sheet, problem = read_file(work)
+    if sheet is not None and (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns):
+        _judge(rooms, work, sheet.size, sheet.mtime_ns)
+    elif sheet is None and problem is None and work.sheets:
+        work.sheet_waits = moves(rooms, work, None)
+    return sheet, problem
+
+
+def quiet(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
+    """The sheet, if it is quiet, or just what is published already."""
+    if sheet is None or work.sheet_waits is None:
+        return sheet
+    row = rooms.files.get(work.run, SHEET_BLOB) if work.run.is_published else None
+    return sheet if row is not None and row.md5 == sheet.md5 else None
+
+
+def moves(rooms: Rooms, work: Work, sheet: Sheet | None) -> Reason:
+    """It was modified just now: its quiet time begins."""
+    since = rooms.clock.now()
+    seen = f"{sheet.size}:{sheet.mtime_ns}" if sheet is not None else "?"
+    Sheets(rooms.ledger).remember(work.run, completion.Remembered(seen, since))
+    begins = {"since": since, "from": since + rooms.settings.completion_delay}
+    return Reason(NOT_QUIET, {"sheet": work.sheets[0].path.name, **begins})
+
+
+def read_file(work: Work) -> tuple[Sheet | None, Reason | None]:
+    if not work.sheets:
+        return None, None
+    if len(work.sheets) > 1:
+        return None, Reason("sheet-ambiguous", {"sheets": [sheet.path.name for sheet in work.sheets]})
+    file = work.sheets[0]
+    try:
+        opened, before = file.folder.file(os.fsencode(file.path.name))
+        with open(opened, "rb") as handle:
+            content = handle.read(LARGEST + 1)
+            after = os.fstat(handle.fileno())
+    except OSError as error:
+        return None, Reason(
+            "sheet-unreadable",
+            {
+                "sheet": file.path.name,
+                "problem": _A_LINK if error.errno == errno.ELOOP else str(error.strerror),
+            },
+        )
+    problem = ""
+    if len(content) > LARGEST:
+        problem = "it is larger than 64 MiB, which no sample sheet is"
+    elif (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(
+        content
+    ) != after.st_size:
+        return None, None  # it is being written: the next pass sees it whole
+    elif not content:
+        problem = "it is empty"
+    if problem:
+        return None, Reason("sheet-unreadable", {"sheet": file.path.name, "problem": problem})
+    return Sheet(content, md5_of(content), after.st_size, mtime_ns(after)), None
+
+
+def row_of(work: Work, sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:
+    """The manifest's line of a sheet that was just written, or found."""
+    name = work.sheets[0].path.name.encode("utf-8", "backslashreplace")
+    own = evidence >= Evidence.VALIDATED
+    return FileRow(
+        SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, evidence, etag, etag_is_own=own
+    )
+
+
+def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> list[FileToSend]:
+    """A sheet that the tool before this one wrote: the same bytes count as carried, others are not overwritten and
+    returned."""
+    if sheet is None or not work.run.taken_over or rooms.files.get(work.run, SHEET_BLOB) is not None:
+        return []
+    listed = rooms.files.listed(SHEET_BLOB)
+    if listed is None:
+        return []
+    if (listed.size, listed.md5) == (sheet.size, sheet.md5):
+        rooms.files.put(work.run, [row_of(work, sheet, Evidence.LISTED, listed.etag)])
+        return []
+    rooms.files.hold([(SHEET_BLOB, "taken-over")])
+    return [FileToSend(os.fsencode(work.sheets[0].path.name), SHEET_BLOB, sheet.size, sheet.mtime_ns)]
+
+
+def is_lost(rooms: Rooms, work: Work) -> bool:
+    """The outside sheet's blob is missing or wrong (by the verdict just made, or after ``carry`` could not heal it)."""
+    row = rooms.files.get(work.run, SHEET_BLOB)
+    return row is not None and row.origin == "sheet" and row.evidence is Evidence.NONE
+
+
+def note_carried(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
+    if sheet is not None and (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns):
+        rooms.ledger.set(work.run, sheet_size=sheet.size, sheet_mtime_ns=sheet.mtime_ns)
+        Sheets(rooms.ledger).forget(work.run)
+
+
+def is_awaited(rooms: Rooms, work: Work, sheet: Sheet | None) -> bool:
+    """Must publishing wait for a sheet? Only with a sheet folder, and not if one was carried before; also where it is
+    optional for one that is there and not quiet yet."""
+    settings = rooms.settings
+    if work.sheet_waits is not None and not work.run.is_published:
+        return True
+    if settings.samplesheet_folder is None or settings.sheet_optional or sheet is not None:
+        return False
+    carried = rooms.files.get(work.run, SHEET_BLOB)
+    return carried is None or carried.origin != "sheet" and work.run.sheet_size is None
+
+
+def md5_of(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()

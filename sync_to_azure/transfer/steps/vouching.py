@@ -1,0 +1,85 @@
+"""Does our key vouch for a receipt? Then its manifest's evidence is our own word, also when the ledger was lost.
+
+The HMAC-SHA256 stands in the receipt. It covers all else of it, and with the checksums there both manifests; and the
+account, container, destination and run, so that a document of another place vouches for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sync_to_azure.settings import evidence_key
+from sync_to_azure.manifest import documents
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+if TYPE_CHECKING:
+    from sync_to_azure.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+FIELD = "hmac_sha256"
+_APPLICATION = "sync_to_azure receipt"
+
+
+def signed(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> bytes:
+    """The receipt's text, with the HMAC if there is a key; the key is made at first use."""
+    text = documents.receipt_text(receipt)
+    key = _key_to_sign(rooms)
+    values = documents.parse_receipt(text)
+    if key is None or values is None:
+        return text
+    return documents.receipt_text({**receipt, FIELD: mac(values, key, _place(rooms.settings, work.key))})
+
+
+def doubt(settings: "Settings", run: str, receipt: Mapping[str, Any]) -> str:
+    """Why it proves nothing; empty if our key vouches for it."""
+    path = settings.evidence_key
+    key = evidence_key.read(path) if path is not None else None
+    told = receipt.get(FIELD)
+    if key is None:
+        return "there is no evidence-key"
+    if told is None:
+        return "its receipt has no HMAC"
+    expected = mac(receipt, key, _place(settings, run))
+    if not isinstance(told, str) or not hmac.compare_digest(
+        told.encode("utf-8", "replace"), expected.encode()
+    ):
+        return "its receipt was not written with our evidence-key, or was changed since"
+    return ""
+
+
+def mac(receipt: Mapping[str, Any], key: bytes, place: tuple[str, ...]) -> str:
+    """Over the values, not their bytes: how a receipt is laid out says nothing. ``receipt`` as it was parsed."""
+    values = {name: value for name, value in receipt.items() if name != FIELD}
+    message = json.dumps(
+        [_APPLICATION, *place, values], sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
+
+
+def _place(settings: "Settings", run: str) -> tuple[str, ...]:
+    return settings.storage_account, settings.container_name, settings.destination, run
+
+
+def _key_to_sign(rooms: Rooms) -> bytes | None:
+    path = rooms.settings.evidence_key
+    if path is None:
+        return None
+    try:
+        key = evidence_key.read_or_make(path)
+    except OSError as error:
+        if rooms.ledger.tell_once(f"evidence-key:{path}", rooms.clock.now()):
+            _log.warning(
+                "evidence-key %s cannot be made (%s): receipts are written without an HMAC; should the state file be"
+                " lost, blobs are read back before their source is removed",
+                path,
+                error.strerror or error,
+            )
+        return None
+    rooms.ledger.untell(f"evidence-key:{path}")
+    return key
