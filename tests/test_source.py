@@ -13,13 +13,11 @@ from embedded.tools import PROJECT
 from sync_to_azure.core.errors import ConfigurationError, SourceUnavailable
 from sync_to_azure.core.names import ASIDE_PREFIX
 from sync_to_azure.files.folder import place_of
+from sync_to_azure.files.mounts import Mount, mount_numbered, mount_of
 from sync_to_azure.transfer.source import (
-    Mount,
     RunFolder,
     find_runs,
     find_sheets,
-    mount_numbered,
-    mount_of,
     names_alike,
     sheets_for,
     top_level_files,
@@ -194,7 +192,7 @@ def test_the_mount_of_a_real_folder_agrees_with_df(tmp_path: pathlib.Path) -> No
 SHOW = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from sync_to_azure.transfer.source import mount_of
+from sync_to_azure.files.mounts import mount_of
 mount = mount_of(pathlib.Path(sys.argv[2]))
 print(f"{mount.kind}:{mount.source}")
 """

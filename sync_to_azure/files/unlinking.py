@@ -15,7 +15,7 @@ from sync_to_azure.files import fresh
 from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.core.model import Entry, Kind
 from sync_to_azure.core.names import shown
-from sync_to_azure.transfer.source import mount_number
+from sync_to_azure.files.mounts import mount_number
 from sync_to_azure.files.walk import SHARE_GONE
 
 HOPELESS = SHARE_GONE | {errno.EROFS}

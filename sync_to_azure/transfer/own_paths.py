@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sync_to_azure.settings import evidence_key
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.place import azcopy_folder, state_folder
-from sync_to_azure.transfer.source import mounted_at
+from sync_to_azure.files.mounts import mounted_at
 
 if TYPE_CHECKING:
     from sync_to_azure.settings import Settings

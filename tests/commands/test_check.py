@@ -15,7 +15,7 @@ import pytest
 
 from embedded.azurite import Azurite
 from sync_to_azure.transfer.commands.check import _place, sas_found
-from sync_to_azure.transfer.source import Mount
+from sync_to_azure.files.mounts import Mount
 from tests.bad_input.faults import assert_no_secret, small_disk, stand_in
 from tests.line import Line, LineHandler
 from tests.passes.proxy import Proxy

@@ -25,7 +25,8 @@ from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.place import is_damaged
 from sync_to_azure.transfer.own_paths import overlaps
 from sync_to_azure.instruments.profiles import AUTO
-from sync_to_azure.transfer.source import Mount, RunFolder, find_runs, find_sheets, mount_of, top_level_files
+from sync_to_azure.files.mounts import Mount, mount_of
+from sync_to_azure.transfer.source import RunFolder, find_runs, find_sheets, top_level_files
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.notify import log as tell_log
 from sync_to_azure.transfer import metrics

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sync_to_azure.files import fresh
 from sync_to_azure.core.model import Progress
-from sync_to_azure.transfer.source import mount_number
+from sync_to_azure.files.mounts import mount_number
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import Entry, Progress, State
 from sync_to_azure.core.names import run_name_problem
 from sync_to_azure.core.reasons import Reason
+from sync_to_azure.files.mounts import UNKNOWN_MOUNT
 from sync_to_azure.transfer.source import (
-    UNKNOWN_MOUNT,
     Found,
     RunFolder,
     find_runs,

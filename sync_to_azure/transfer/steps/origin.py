@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sync_to_azure.transfer.source import place_on_mount
+from sync_to_azure.files.mounts import place_on_mount
 
 MACHINE_FILES = (Path("/etc/machine-id"), Path("/proc/sys/kernel/random/boot_id"))
 """The first that says something counts. Containers often have no machine-id: the boot ID is at least that of their host

@@ -12,7 +12,7 @@ from sync_to_azure.transfer.ledger.read_backs import TO_REMOVE
 from sync_to_azure.transfer.ledger.seen_again import changed_since
 from sync_to_azure.core.model import Blob, Evidence
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.source import mounts_below
+from sync_to_azure.files.mounts import mounts_below
 from sync_to_azure.transfer.steps import carry, ended, frozen, read_back, removal_gate, removal_proof, sheets
 from sync_to_azure.transfer.steps.removal_gate import Fate, Publication, Rules, Standing
 from sync_to_azure.transfer.steps.rooms import Rooms, Work

@@ -21,7 +21,7 @@ from sync_to_azure.transfer.ledger.seen_again import (
 from sync_to_azure.core.model import Entry, FileToSend, Progress
 from sync_to_azure.core.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.source import mounts_below
+from sync_to_azure.files.mounts import mounts_below
 from sync_to_azure.transfer.steps import azcopy_record, carry, ended, look, publish, read_back
 from sync_to_azure.transfer.steps.removal_clocks import Instant
 from sync_to_azure.transfer.steps.removal_gate import DAY, Publication, Standing
