@@ -262,7 +262,7 @@ def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None
 
 def _run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For the shell's completion: runs on record. Whatever is wrong, nothing is offered, and nothing is said."""
-    from sync_to_azure.transfer.commands.records import reading
+    from sync_to_azure.transfer.views.records import reading
 
     try:
         opened = reading(_settings_of(ctx))

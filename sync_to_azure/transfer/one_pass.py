@@ -37,7 +37,7 @@ from sync_to_azure.transfer.steps import (
     sheet_changes,
     words,
 )
-from sync_to_azure.transfer.steps.removal_gate import CREDENTIALS, REMOVAL_DUE
+from sync_to_azure.transfer.decisions.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.steps.sheet_writing import SheetChanged
 from sync_to_azure.transfer.surroundings import Surroundings

@@ -161,7 +161,7 @@ def test_held_runs_are_not_looked_at_and_take_nobodys_turn(published: Scene) -> 
 SMALL = """
 import sys
 from sync_to_azure import cli
-from sync_to_azure.transfer.steps import scan_schedule
+from sync_to_azure.transfer.decisions import scan_schedule
 
 scan_schedule.ENTRIES_A_PASS = 2
 sys.exit(cli.main())

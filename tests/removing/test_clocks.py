@@ -10,7 +10,7 @@ import pytest
 
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT
-from sync_to_azure.transfer.steps.removal_clocks import Instant, age
+from sync_to_azure.transfer.decisions.removal_clocks import Instant, age
 from tests.line import Request
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene

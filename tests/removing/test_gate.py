@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sync_to_azure.manifest.rows import FileRow
 from sync_to_azure.core.model import Blob, Entry, Evidence, Kind
 from sync_to_azure.core.names import ExcludeRules
-from sync_to_azure.transfer.steps.removal_gate import (
+from sync_to_azure.transfer.decisions.removal_gate import (
     CREDENTIALS,
     DAY,
     REMOVAL_DUE,

@@ -9,7 +9,7 @@ import pytest
 
 from sync_to_azure.transfer.ledger import Run
 from sync_to_azure.core.model import State
-from sync_to_azure.transfer.steps.scan_schedule import DAY, ENTRIES_A_PASS, HOUR, due, next_scan
+from sync_to_azure.transfer.decisions.scan_schedule import DAY, ENTRIES_A_PASS, HOUR, due, next_scan
 
 NOW = 1_800_000_000.0
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sync_to_azure.core.clock import Clock
-from sync_to_azure.transfer.commands import audit_words as words
+from sync_to_azure.transfer.views import audit_words as words
 from sync_to_azure.core.errors import (
     BlobMissing,
     BlobRefused,

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from sync_to_azure.instruments import completion, profiles
 from sync_to_azure.core.clock import mtime_ns
-from sync_to_azure.transfer.commands import audit_words
-from sync_to_azure.transfer.commands.records import Record, reading, records, unknown
-from sync_to_azure.transfer.commands.status import progress, scanned, zoned
+from sync_to_azure.transfer.views import audit_words
+from sync_to_azure.transfer.views.records import Record, reading, records, unknown
+from sync_to_azure.transfer.views.sentences import progress, scanned, zoned
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.files.folder_view import take_view
@@ -34,8 +34,8 @@ from sync_to_azure.transfer.source import (
     sheets_for,
     top_level_files,
 )
-from sync_to_azure.transfer.steps import removal_gate
-from sync_to_azure.transfer.steps.ended import never_removed
+from sync_to_azure.transfer.decisions import removal_gate
+from sync_to_azure.transfer.decisions.ended import never_removed
 from sync_to_azure.transfer.steps.placing import age_of, as_units, key_of
 from sync_to_azure.transfer.steps.words import command, config_option
 from sync_to_azure.notify.output import show
@@ -364,8 +364,8 @@ def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | N
 
 
 def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
-    """What the gate of ``transfer/steps/removal_gate.py`` says, by what is on record; before it, the lake is asked once
-    more."""
+    """What the gate of ``transfer/decisions/removal_gate.py`` says, by what is on record; before it, the lake is asked
+    once more."""
     if run.state is State.REMOVED:
         return "Done."
     if _continuous(settings) is not None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sync_to_azure.transfer.commands.records import place
+from sync_to_azure.transfer.views.records import place
 from sync_to_azure.transfer.commands.words import speaker
 from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
 from sync_to_azure.transfer.ledger import Ledger

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_to_azure.core.clock import iso
-from sync_to_azure.transfer.commands.audit_words import advice, brief
-from sync_to_azure.transfer.commands.records import Pass, Record, Records, matching, records
+from sync_to_azure.transfer.views.audit_words import advice, brief
+from sync_to_azure.transfer.views.sentences import at_work, progress, scanned, sentence, zoned
+from sync_to_azure.transfer.views.records import Pass, Record, Records, matching, records
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
 from sync_to_azure.transfer.ledger.words import Word
@@ -23,7 +24,7 @@ from sync_to_azure.core.reasons import Standing
 from sync_to_azure.settings import Settings
 from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import plain
-from sync_to_azure.notify.terminal import folded, grid, human_size, human_time, terminal_width
+from sync_to_azure.notify.terminal import folded, grid, human_size, terminal_width
 
 SCHEMA = 1
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -119,109 +120,6 @@ def text(
     if len(chosen) > _SCREEN:
         texts += ["", answer]
     return "\n".join(texts)
-
-
-def sentence(all_runs: Sequence[Record], chosen: Sequence[Record], filtered: bool) -> str:
-    """The answer for whoever reads no further."""
-    if not all_runs:
-        return "No run is on record yet: no pass has looked at this main folder for this destination."
-    if not chosen:
-        return "No run matches."
-    counts = Counter(record.standing for record in chosen)
-    parts = []
-    for standing in Standing:
-        if counts[standing]:
-            parts.append(f"{counts[standing]} {_counted(standing, counts[standing])}")
-    first = f"{parts[0]}" if len(chosen) > 1 else _of_one(chosen[0])
-    if len(chosen) == 1:
-        return first
-    asked = [plain(record.run.key) for record in chosen if record.standing is Standing.PERSON]
-    whole = ", ".join(parts)
-    if asked:
-        more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
-        whole += f" ({', '.join(asked[:3])}{more}: sync_to_azure explain RUN)"
-    if counts[Standing.SAFE] == len(chosen) and not filtered:
-        whole = f"All {len(chosen)} runs are safe"
-    return whole[0].upper() + whole[1:] + "."
-
-
-_MANY = {
-    Standing.SAFE: ("run is safe", "runs are safe"),
-    Standing.WAITS: ("waits", "wait"),
-    Standing.AGAIN: ("failed and is tried again", "failed and are tried again"),
-    Standing.PERSON: ("needs a person", "need a person"),
-    Standing.HELD: ("is held", "are held"),
-    Standing.IGNORED: ("is ignored", "are ignored"),
-    Standing.EMPTY: ("has nothing to carry", "have nothing to carry"),
-}
-
-
-def _counted(standing: Standing, count: int) -> str:
-    return _MANY[standing][count > 1]
-
-
-def _of_one(record: Record) -> str:
-    run = record.run
-    what = _counted(record.standing, 1).removeprefix("run ")
-    if record.audited is not None and record.damaged and record.standing is Standing.PERSON:
-        return f"{plain(run.key)} is {brief(record.audited)}."
-    if record.standing is Standing.SAFE and run.published_at is not None:
-        proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
-        looked = record.audited.listed_at if record.audited is not None else None
-        audited = f", audited {zoned(looked)}" if looked is not None else ""
-        scan = scanned(record, time.time())
-        source = f"; source {scan}" if scan else ""
-        return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}{audited}{source}."
-    return f"{plain(run.key)} {what}."
-
-
-def scanned(record: Record, now: float) -> str:
-    """When its source was last scanned for late files, and when it is next; empty where nobody scans it."""
-    due = record.next_scan(now)
-    if due is None:
-        return ""
-    last = (
-        "not scanned yet" if record.run.scanned_at is None else f"last scanned {zoned(record.run.scanned_at)}"
-    )
-    return f"{last}, next {zoned(due) if due > now else 'in the next pass'}"
-
-
-def at_work(found: Records, now: float) -> str | None:
-    at_work = found.at_work
-    if at_work.heartbeat is None:
-        return None
-    if at_work.running:
-        busy = next((record for record in found.runs if record.live is not None), None)
-        with_run = f" on {plain(busy.run.key)} ({progress(busy)})" if busy is not None else ""
-        return f"A pass is at work{with_run}; it moved last {_ago(now - at_work.heartbeat)}."
-    return f"The last pass moved {_ago(now - at_work.heartbeat)}, {zoned(at_work.heartbeat)}."
-
-
-def progress(record: Record) -> str:
-    live = record.live
-    assert live is not None
-    parts = [plain(live.step)]
-    if live.files_total:
-        parts.append(f"{live.files_done} of {live.files_total} files")
-    elif live.files_done:
-        parts.append(f"{live.files_done} files")
-    if live.bytes_total:
-        parts.append(f"{human_size(live.bytes_done)} of {human_size(live.bytes_total)}")
-    elif live.bytes_done:
-        parts.append(human_size(live.bytes_done))
-    return ", ".join(parts)
-
-
-def _ago(seconds: float) -> str:
-    return f"{human_time(max(seconds, 0))} ago"
-
-
-def zoned(seconds: float) -> str:
-    """Local time with its zone, the date always: two columns of times can be compared."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(seconds))
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:.0f} s after 1970"
 
 
 _SCREEN = 20

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from sync_to_azure.transfer.commands.explain import changed_lines, folder_named
-from sync_to_azure.transfer.commands.records import place, reading, unknown
+from sync_to_azure.transfer.views.records import place, reading, unknown
 from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.reading import ChangedFile, Reading, offer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from sync_to_azure.transfer.commands.records import place, reading, records
-from sync_to_azure.transfer.commands.status import zoned
+from sync_to_azure.transfer.views.records import place, reading, records
+from sync_to_azure.transfer.views.sentences import zoned
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.milestones import milestones
 from sync_to_azure.transfer.own_paths import refuse_overlaps

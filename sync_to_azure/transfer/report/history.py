@@ -10,7 +10,7 @@ import datetime
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sync_to_azure.transfer.commands.records import Record
+from sync_to_azure.transfer.views.records import Record
 from sync_to_azure.transfer.ledger.milestones import Milestones
 
 DAY = 86400.0

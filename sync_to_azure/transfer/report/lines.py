@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from sync_to_azure.transfer.commands.records import Record
-from sync_to_azure.transfer.commands.status import progress, zoned
+from sync_to_azure.transfer.views.records import Record
+from sync_to_azure.transfer.views.sentences import progress, zoned
 from sync_to_azure.transfer.ledger.reading import Event
 from sync_to_azure.core.reasons import EVENTS, Reason, Standing
 from sync_to_azure.transfer.report import privacy

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sync_to_azure.transfer.commands.records import Record
-from sync_to_azure.transfer.commands.status import sentence, zoned
+from sync_to_azure.transfer.views.records import Record
+from sync_to_azure.transfer.views.sentences import sentence, zoned
 from sync_to_azure.transfer.ledger.reading import Reading
 from sync_to_azure.transfer.report import charts
 from sync_to_azure.transfer.report.charts import Axis, Chart

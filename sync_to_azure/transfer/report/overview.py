@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sync_to_azure.transfer.commands.audit_words import brief
-from sync_to_azure.transfer.commands.records import Record, Records
-from sync_to_azure.transfer.commands.status import at_work, sentence, zoned
+from sync_to_azure.transfer.views.audit_words import brief
+from sync_to_azure.transfer.views.records import Record, Records
+from sync_to_azure.transfer.views.sentences import at_work, sentence, zoned
 from sync_to_azure.transfer.ledger.milestones import Milestones
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Standing

@@ -21,7 +21,8 @@ from sync_to_azure.transfer.ledger.seen_again import ADOPTED
 from sync_to_azure.core.model import Evidence
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.manifest import documents
-from sync_to_azure.transfer.steps import ended, ownership, spool, vouching
+from sync_to_azure.transfer.decisions import ended
+from sync_to_azure.transfer.steps import ownership, spool, vouching
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)

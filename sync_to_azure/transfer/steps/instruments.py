@@ -22,7 +22,8 @@ from sync_to_azure.instruments.profiles.profile import Profile
 from sync_to_azure.instruments.profiles.view import View
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments.run_facts.outcome import End, Outcome
-from sync_to_azure.transfer.steps import ended, words
+from sync_to_azure.transfer.decisions import ended
+from sync_to_azure.transfer.steps import words
 from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 

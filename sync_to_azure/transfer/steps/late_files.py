@@ -12,7 +12,7 @@ from sync_to_azure.transfer.ledger import Run
 from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.transfer.ledger.words import STOPPING, all_current
 from sync_to_azure.transfer.source import Found, RunFolder
-from sync_to_azure.transfer.steps import scan_schedule
+from sync_to_azure.transfer.decisions import scan_schedule
 from sync_to_azure.transfer.steps.rooms import Rooms
 
 _log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import Entry, Progress, State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder
-from sync_to_azure.transfer.steps import cache_wait, look, removal_clocks, removal_gate, removal_proof, words
-from sync_to_azure.transfer.steps.removal_gate import Decision, Fate, Rules
+from sync_to_azure.transfer.steps import cache_wait, look, removal_proof, words
+from sync_to_azure.transfer.decisions import removal_clocks, removal_gate
+from sync_to_azure.transfer.decisions.removal_gate import Decision, Fate, Rules
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import Below, rename
 from sync_to_azure.notify.terminal import how_many

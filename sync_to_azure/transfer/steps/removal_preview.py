@@ -13,8 +13,9 @@ from sync_to_azure.transfer.ledger.seen_again import changed_since
 from sync_to_azure.core.model import Blob, Evidence
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.files.mounts import mounts_below
-from sync_to_azure.transfer.steps import carry, ended, frozen, read_back, removal_gate, removal_proof, sheets
-from sync_to_azure.transfer.steps.removal_gate import Fate, Publication, Rules, Standing
+from sync_to_azure.transfer.steps import carry, frozen, read_back, removal_proof, sheets
+from sync_to_azure.transfer.decisions import ended, removal_gate
+from sync_to_azure.transfer.decisions.removal_gate import Fate, Publication, Rules, Standing
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_size
 

@@ -22,9 +22,10 @@ from sync_to_azure.core.model import Entry, FileToSend, Progress
 from sync_to_azure.core.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.files.mounts import mounts_below
-from sync_to_azure.transfer.steps import azcopy_record, carry, ended, look, publish, read_back
-from sync_to_azure.transfer.steps.removal_clocks import Instant
-from sync_to_azure.transfer.steps.removal_gate import DAY, Publication, Standing
+from sync_to_azure.transfer.steps import azcopy_record, carry, look, publish, read_back
+from sync_to_azure.transfer.decisions import ended
+from sync_to_azure.transfer.decisions.removal_clocks import Instant
+from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication, Standing
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import walk
 

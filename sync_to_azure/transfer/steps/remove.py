@@ -15,20 +15,18 @@ from sync_to_azure.transfer.steps import (
     adopt,
     azcopy_record,
     cache_wait,
-    ended,
     frozen,
     instruments,
     moved_aside,
     read_back,
-    removal_clocks,
-    removal_gate,
     removal_preview,
     removal_proof,
     sheets,
     words,
 )
+from sync_to_azure.transfer.decisions import ended, removal_clocks, removal_gate
 from sync_to_azure.transfer.steps.moved_aside import tell
-from sync_to_azure.transfer.steps.removal_gate import DAY, Publication
+from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import is_there, rename
 

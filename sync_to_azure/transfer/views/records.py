@@ -8,7 +8,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sync_to_azure.transfer.commands import audit_words
+from sync_to_azure.transfer.views import audit_words
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
 from sync_to_azure.transfer.ledger.lock import is_held
@@ -19,8 +19,8 @@ from sync_to_azure.transfer.ledger.words import Word
 from sync_to_azure.core.model import Evidence, State
 from sync_to_azure.core.reasons import DAMAGED, STATES, Standing, standing, what_next
 from sync_to_azure.settings import Settings
-from sync_to_azure.transfer.steps.ended import never_removed
-from sync_to_azure.transfer.steps.scan_schedule import next_scan
+from sync_to_azure.transfer.decisions.ended import never_removed
+from sync_to_azure.transfer.decisions.scan_schedule import next_scan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from sync_to_azure.manifest.rows import FileRow
 from sync_to_azure.core.model import Blob, Entry, Evidence, Kind
 from sync_to_azure.core.names import ExcludeRules
-from sync_to_azure.transfer.steps import removal_clocks
+from sync_to_azure.transfer.decisions import removal_clocks
 
 DAY = 86400.0
 REMOVAL_DUE, CREDENTIALS, CLOCKS = "removal-due", "removal-after-credentials", "clocks-differ"
