@@ -210,7 +210,7 @@ def run_work(work: str, tmp_path: Path, *words: str) -> subprocess.CompletedProc
     """Start a command whose body is ``work``, as a later command is added, with a secret in its settings."""
     program = tmp_path / "program.py"
     program.write_text(
-        "import sys, click, logging, os\nfrom sync_to_azure import cli, errors\n"
+        "import sys, click, logging, os\nfrom sync_to_azure import cli\nfrom sync_to_azure.core import errors\n"
         "@cli.settings_command('work')\n@click.option('--times', type=int, default=2)\n"
         f"def work(settings, times):\n    {work}\n"
         "sys.exit(cli.main())\n",
