@@ -22,18 +22,18 @@ from azure.storage.blob import ContainerClient
 from embedded.azurite import Azurite
 from sync_to_azure.core import deadline
 from sync_to_azure.core.errors import StorageUnavailable
-from sync_to_azure.stores.azure import Lake
+from sync_to_azure.stores.azure import AzureStore
 from tests.certificates import make_certificate
 from tests.conftest import LONG
 from tests.line import DRIP, Line, Request
 
 MIB = 1024 * 1024
-Call = collections.abc.Callable[[Lake], object]
+Call = collections.abc.Callable[[AzureStore], object]
 
 
 @dataclasses.dataclass
 class Slow:
-    lake: Lake
+    lake: AzureStore
     line: Line
     container: ContainerClient
 
@@ -52,15 +52,15 @@ def slow(azurite: Azurite, container: ContainerClient) -> collections.abc.Iterat
         )
         credential = {"account_name": azurite.account, "account_key": azurite.key}
         identity: typing.Any = types.SimpleNamespace(for_sdk=lambda: credential)
-        yield Slow(Lake(settings, identity), wire, container)
+        yield Slow(AzureStore(settings, identity), wire, container)
 
 
 CALLS: dict[str, Call] = {
-    "listing": lambda lake: list(lake.listing("")),
-    "documents beside": lambda lake: list(lake.beside("")),
+    "listing": lambda lake: list(lake.list("")),
+    "documents beside": lambda lake: list(lake.list_level("")),
     "document": lambda lake: lake.get("name"),
-    "read back": lambda lake: lake.md5_of("name", str(lake.stands("name").etag)),  # type: ignore[union-attr]
-    "look": lambda lake: lake.stands("name"),
+    "read back": lambda lake: lake.md5_of("name", str(lake.stat("name").etag)),  # type: ignore[union-attr]
+    "look": lambda lake: lake.stat("name"),
     "write": lambda lake: lake.put(
         "new",
         b"data",

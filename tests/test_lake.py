@@ -12,13 +12,13 @@ from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 from embedded.azurite import Azurite
 from sync_to_azure.stores import azure as lake_module
 from sync_to_azure.core.errors import BlobRefused, BlobReplaced, StorageUnavailable
-from sync_to_azure.stores.azure import Lake
+from sync_to_azure.stores.azure import AzureStore
 from tests import line
 
 NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks ", "new\nline", "日本"]
 
 
-def _lake(azurite: Azurite, container: str, endpoint: str = "") -> Lake:
+def _lake(azurite: Azurite, container: str, endpoint: str = "") -> AzureStore:
     settings: typing.Any = types.SimpleNamespace(
         blob_endpoint=endpoint or azurite.endpoint,
         container_name=container,
@@ -28,7 +28,7 @@ def _lake(azurite: Azurite, container: str, endpoint: str = "") -> Lake:
     )
     credential = {"account_name": azurite.account, "account_key": azurite.key}
     identity: typing.Any = types.SimpleNamespace(for_sdk=lambda: credential)
-    return Lake(settings, identity)
+    return AzureStore(settings, identity)
 
 
 def test_a_listing_is_what_the_library_says_page_by_page(
@@ -52,7 +52,7 @@ def test_a_listing_is_what_the_library_says_page_by_page(
         for blob in container.list_blobs(name_starts_with="run/", include=["metadata"])
     }
     monkeypatch.setattr(lake_module, "_PAGE", 7)
-    listed = list(_lake(azurite, container.container_name).listing("run/"))
+    listed = list(_lake(azurite, container.container_name).list("run/"))
     assert len(listed) == len(expected) == 30
     assert {
         each.name: (each.size, each.md5, each.etag, each.tier, each.folder_stub) for each in listed
@@ -63,12 +63,12 @@ def test_a_listing_is_what_the_library_says_page_by_page(
 def test_an_empty_listing_and_a_container_that_is_not_there(
     azurite: Azurite, container: ContainerClient
 ) -> None:
-    assert list(_lake(azurite, container.container_name).listing("run/")) == []
+    assert list(_lake(azurite, container.container_name).list("run/")) == []
     with pytest.raises(StorageUnavailable, match="container absent is not there"):
-        list(_lake(azurite, "absent").listing("run/"))
+        list(_lake(azurite, "absent").list("run/"))
 
 
-def _put(lake: Lake, name: str, content: bytes, replaces: str | None) -> str:
+def _put(lake: AzureStore, name: str, content: bytes, replaces: str | None) -> str:
     return lake.put(
         name, content, len(content), hashlib.md5(content).digest(), "text/plain", replaces=replaces
     )
@@ -81,14 +81,14 @@ def test_a_blob_is_written_only_over_what_stood_there(
     lake = _lake(azurite, container.container_name)
     before = _put(lake, "x", b"before", None) if stood else None
     container.upload_blob("x", b"theirs", overwrite=True)
-    stands = lake.stands("x")
+    stands = lake.stat("x")
     assert stands is not None
     theirs = stands.etag
     with pytest.raises(BlobReplaced, match="x was written by somebody else since it was looked at"):
         _put(lake, "x", b"ours", before)
     assert lake.get("x") == b"theirs"
     ours = _put(lake, "x", b"ours", theirs)
-    stands = lake.stands("x")
+    stands = lake.stat("x")
     assert stands is not None and stands.etag == ours and lake.get("x") == b"ours"
 
 
@@ -134,8 +134,8 @@ def test_a_container_or_account_that_is_being_changed_is_no_runs_trouble(
         lake = _lake(azurite, container.container_name, wire.endpoint)
         wire.act = lambda request: line.Answer(409, code)
         for ask in (
-            lambda: list(lake.listing("run/")),
-            lambda: list(lake.beside("")),
+            lambda: list(lake.list("run/")),
+            lambda: list(lake.list_level("")),
             lambda: lake.check(""),
             lambda: lake.get("x"),
             lambda: _put(lake, "x", b"y", None),
@@ -144,6 +144,6 @@ def test_a_container_or_account_that_is_being_changed_is_no_runs_trouble(
                 ask()
         wire.act = lambda request: line.Answer(409, "Conflict")
         with pytest.raises(StorageUnavailable):
-            list(lake.listing("run/"))
+            list(lake.list("run/"))
         with pytest.raises(BlobRefused):
             lake.get("x")

@@ -15,7 +15,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -58,8 +58,8 @@ class Dated:
     age: float
 
 
-class Lake:
-    """One container. azure-storage-blob is imported when the first Lake is made: idle passes never pay for it."""
+class AzureStore:
+    """One container. azure-storage-blob is imported when the first AzureStore is made: idle passes never pay for it."""
 
     def __init__(self, settings: "Settings", identity: "Identity") -> None:
         from azure.core.pipeline.transport import RequestsTransport
@@ -109,7 +109,7 @@ class Lake:
             pages = self._client.list_blobs(name_starts_with=prefix or None, results_per_page=1).by_page()
             next(pages, None)
 
-    def listing(self, prefix: str) -> Iterator[Blob]:
+    def list(self, prefix: str) -> Iterator[Blob]:
         """Every blob whose name starts with ``prefix``, a page of 5,000 at a time.
 
         The library asks and follows the pages; its own reading of an entry into a BlobProperties costs 0.2 ms, which
@@ -138,7 +138,7 @@ class Lake:
                     )
                 yield from blobs
 
-    def beside(self, prefix: str) -> Iterator[str]:
+    def list_level(self, prefix: str) -> Iterator[str]:
         """Names of the blobs that stand at ``prefix`` itself (DEST/, or empty), not in folders below it."""
         with self._errors(f"listing {prefix}", whole=False):
             pages = self._client.walk_blobs(name_starts_with=prefix or None, delimiter="/").by_page()
@@ -200,7 +200,7 @@ class Lake:
             except (exceptions.ResourceModifiedError, exceptions.ResourceExistsError) as error:
                 if _code(error) not in _NOT_AS_SEEN:
                     raise
-                stands = self.stands(name)
+                stands = self.stat(name)
                 # Its size first: what somebody else wrote may be large.
                 is_same = stands is not None and (stands.size, stands.md5) == (size, md5)
                 if stands is None or not is_same or self.md5_of(name, stands.etag) != md5:
@@ -210,7 +210,7 @@ class Lake:
                 return stands.etag
             return str(answer["etag"]).strip('"')
 
-    def stands(self, name: str) -> Blob | None:
+    def stat(self, name: str) -> Blob | None:
         """One blob as it is now, or None if it is not there."""
         try:
             with self._errors(f"looking for {name}", name):
@@ -286,7 +286,7 @@ class Lake:
         if rest:
             yield rest
 
-    def uncommitted_blocks(self, name: str) -> list[tuple[bytes, int]]:
+    def uncommitted_blocks(self, name: str) -> Sequence[tuple[bytes, int]]:
         """(id, size) of blocks that an upload left behind, none if nothing of that name is there. The answer is read
         here: the library makes text of ids, which may be any bytes."""
         try:
@@ -358,7 +358,7 @@ class Lake:
         somebody else wrote it in between."""
         from azure.core import MatchConditions
 
-        stands = self.stands(name)
+        stands = self.stat(name)
         if stands is None:
             return
         condition: dict[str, Any] = {

@@ -23,7 +23,7 @@ from sync_to_azure.core.names import is_ours, md5_line
 from sync_to_azure.manifest import documents
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.azure import Lake
+    from sync_to_azure.stores.azure import AzureStore
 
 _BATCH = 2000
 _MARKER = ".sync"
@@ -75,7 +75,7 @@ class Difference:
 class Publication:
     """``read`` first, then ``take_listing``; closed when it is left. sqlite3.Error comes out as StateUnavailable."""
 
-    def __init__(self, lake: "Lake", base: str, folder: Path) -> None:
+    def __init__(self, lake: "AzureStore", base: str, folder: Path) -> None:
         self._lake = lake
         self.base = base
         self.run = base.rpartition("/")[2]
@@ -181,7 +181,7 @@ class Publication:
         def rows() -> Iterator[tuple[object, ...]]:
             cut = len(self.base) + 1
             sign = documents.ready(self.receipt or {})
-            for number, blob in enumerate(self._lake.listing(self.base + "/"), 1):
+            for number, blob in enumerate(self._lake.list(self.base + "/"), 1):
                 if number % 1000 == 0:
                     moved(number)
                 if not blob.folder_stub and (sign is None or blob.name[cut:] != sign[0]):
@@ -302,10 +302,10 @@ def _file(row: tuple[Any, ...]) -> PublishedFile:
     )
 
 
-def runs_in(lake: "Lake", destination: str) -> set[str]:
+def runs_in(lake: "AzureStore", destination: str) -> set[str]:
     """Names of the runs that have a marker, or receipt and manifest without one, at the destination."""
     prefix = f"{destination}/" if destination else ""
-    names = {name.removeprefix(prefix) for name in lake.beside(prefix)}
+    names = {name.removeprefix(prefix) for name in lake.list_level(prefix)}
     marked = {name.removesuffix(_MARKER) for name in names if name.endswith(_MARKER)}
     told = {name.removesuffix(".json") for name in names if name.endswith(".json")}
     return {

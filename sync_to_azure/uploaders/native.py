@@ -45,7 +45,7 @@ from sync_to_azure.uploaders.threads import Cores, Parts
 from sync_to_azure.files.walk import SHARE_GONE
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.azure import Lake
+    from sync_to_azure.stores.azure import AzureStore
     from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class NativeUploader:
 
     computes_md5 = True
 
-    def __init__(self, settings: "Settings", signer: Signer, lake: "Lake") -> None:
+    def __init__(self, settings: "Settings", signer: Signer, lake: "AzureStore") -> None:
         self._settings = settings
         self._signer = signer
         self._lake = lake
@@ -117,7 +117,7 @@ class _Cut:
 class _Session:
     """The threads and buffers of one job. Only ``carry``'s thread calls its public methods."""
 
-    def __init__(self, settings: "Settings", signer: Signer, lake: "Lake", job: Job) -> None:
+    def __init__(self, settings: "Settings", signer: Signer, lake: "AzureStore", job: Job) -> None:
         self._job = job
         self._source = _opened(job)
         self._lake = lake
@@ -329,7 +329,7 @@ class _Session:
         try:
             return Sent(file.blob, Evidence.VALIDATED, md5, commit(), ctime_ns=ctime)
         except BlobReplaced as error:
-            stands = self._lake.stands(self._blob(file))
+            stands = self._lake.stat(self._blob(file))
             if stands is not None and (stands.size, stands.md5) == (file.size, md5):
                 return Sent(file.blob, Evidence.LISTED, md5, stands.etag, ctime_ns=ctime)
             raise Overtaken(f"{error.message}, and was not written by us", "planned again") from error
@@ -396,7 +396,7 @@ class _Session:
         try:
             if self._holds(file, sent, cut):
                 return sent
-        except (BlobMissing, BlobRefused):
+        except (BlobMissing, BlobReplaced, BlobRefused):
             # Somebody else wrote there, or it cannot be read: what the listing says counts.
             return dataclasses.replace(sent, evidence=Evidence.LISTED)
         _log.warning(

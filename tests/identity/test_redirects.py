@@ -17,7 +17,7 @@ from azure.storage.blob import ContainerClient
 from embedded.azurite import Azurite
 from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.stores.login import identity_for
-from sync_to_azure.stores.azure import Lake
+from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.settings import load
 from tests.bad_input.faults import told, write_run
 from tests.bad_input.test_storage import sas
@@ -62,12 +62,12 @@ def elsewhere(azurite: Azurite) -> collections.abc.Iterator[Line]:
         yield line
 
 
-CALLS: tuple[collections.abc.Callable[[Lake], object], ...] = (
+CALLS: tuple[collections.abc.Callable[[AzureStore], object], ...] = (
     lambda lake: lake.check(""),
-    lambda lake: list(lake.listing("")),
-    lambda lake: list(lake.beside("")),
+    lambda lake: list(lake.list("")),
+    lambda lake: list(lake.list_level("")),
     lambda lake: lake.put("new", b"x", 1, bytes(16), "text/plain", replaces=None),
-    lambda lake: lake.stands("there"),
+    lambda lake: lake.stat("there"),
     lambda lake: lake.exists("there"),
     lambda lake: lake.modified("there"),
     lambda lake: lake.get("there"),
@@ -97,7 +97,7 @@ def test_no_call_of_the_lake_follows(
     redirect(storage, elsewhere, status, lambda request: True)
     config = everyday | {"blob-endpoint": storage.endpoint, "auth": login, "retry-times": 1}
     settings = load({key: str(value) for key, value in config.items()}, {}, tmp_path)
-    lake = Lake(settings, identity_for(settings))
+    lake = AzureStore(settings, identity_for(settings))
     for call in CALLS:
         with pytest.raises(StorageUnavailable, match=f"redirects .{status}."):
             call(lake)

@@ -15,7 +15,7 @@ from azure.storage.blob import ContainerClient
 from embedded.azurite import Azurite
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.stores.login import AccountKey, Signer
-from sync_to_azure.stores.azure import Lake
+from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, Uploader, blocks
@@ -72,7 +72,7 @@ class Settings:
 def native(settings: Settings, signer: typing.Any = None) -> NativeUploader:
     anyway = typing.cast(typing.Any, settings)
     identity = AccountKey(anyway)
-    return NativeUploader(anyway, signer or Signer(identity), Lake(anyway, identity))
+    return NativeUploader(anyway, signer or Signer(identity), AzureStore(anyway, identity))
 
 
 def job_of(folder: pathlib.Path, contents: collections.abc.Mapping[str, bytes]) -> Job:

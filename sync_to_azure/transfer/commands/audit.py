@@ -18,6 +18,7 @@ from sync_to_azure.transfer.views import audit_words as words
 from sync_to_azure.core.errors import (
     BlobMissing,
     BlobRefused,
+    BlobReplaced,
     ConfigurationError,
     RunError,
     StateUnavailable,
@@ -79,7 +80,7 @@ class _Audit:
         self, around: Surroundings, ledger: Ledger, audits: Audits, reading_limit: float | None
     ) -> None:
         from sync_to_azure.stores.login import identity_for
-        from sync_to_azure.stores.azure import Lake
+        from sync_to_azure.stores.azure import AzureStore
 
         self._around = around
         self._clock = around.clock
@@ -88,7 +89,7 @@ class _Audit:
         self._audits = audits
         self._reads = reading_limit is not None
         self._left = reading_limit or 0.0
-        self._lake: Lake = Lake(self._settings, identity_for(self._settings))
+        self._lake: AzureStore = AzureStore(self._settings, identity_for(self._settings))
         self._counts = words.Counts()
 
     def all(self, glob: str | None, summary: Summary) -> None:
@@ -316,7 +317,7 @@ class _Audit:
             md5 = self._lake.md5_of(f"{base}/{file.blob}", file.listed_etag)
         except BlobMissing:
             return Finding(file.blob, "unreadable", "went away meanwhile", file.listed_etag)
-        except BlobRefused as error:
+        except (BlobReplaced, BlobRefused) as error:
             return Finding(file.blob, "unreadable", self._around.redact(error.message), file.listed_etag)
         if md5 == file.md5:
             return None

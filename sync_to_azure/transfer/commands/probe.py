@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import StorageUnavailable, UploadFailed
 from sync_to_azure.files.folder import Place, open_folder
-from sync_to_azure.stores.azure import Lake, probe_folder
+from sync_to_azure.stores.azure import AzureStore, probe_folder
 from sync_to_azure.core.model import FileToSend
 from sync_to_azure.transfer.steps.rooms import uploader_for
 from sync_to_azure.uploaders import Job
@@ -44,7 +44,7 @@ class Destination:
         self._clock = clock
         self._state_folder = state_folder
         self._made_identity: Identity | None = None
-        self._made_lake: Lake | None = None
+        self._made_lake: AzureStore | None = None
         self._uploader: Uploader | None = None
         self.is_signed_in = False
         self.answers = False
@@ -67,9 +67,9 @@ class Destination:
             self._made_identity = identity_for(self._settings)
         return self._made_identity
 
-    def _lake(self) -> Lake:
+    def _lake(self) -> AzureStore:
         if self._made_lake is None:
-            self._made_lake = Lake(self._settings, self._identity())
+            self._made_lake = AzureStore(self._settings, self._identity())
         return self._made_lake
 
     def prepare_uploader(self) -> str:
@@ -108,7 +108,7 @@ class Destination:
         return f"{probe.name} was written, and the service checked it; it was listed with size and MD5, and read back"
 
     def _read(self, probe: _Probe) -> None:
-        listed = [blob for blob in self._lake().listing(probe.name) if blob.name == probe.name]
+        listed = [blob for blob in self._lake().list(probe.name) if blob.name == probe.name]
         if not listed or listed[0].size != len(probe.content) or listed[0].md5 != probe.md5:
             raise StorageUnavailable(
                 f"the listing does not show {probe.name} with its size and MD5",

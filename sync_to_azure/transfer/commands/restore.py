@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.transfer.commands.restore_hold import hold_if_removed
 from sync_to_azure.transfer.commands.target import NotWritten, Target, TargetUnavailable
-from sync_to_azure.core.errors import BlobMissing, BlobRefused, ConfigurationError
+from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced, ConfigurationError
 from sync_to_azure.core.model import Progress
 from sync_to_azure.core.names import shown
 from sync_to_azure.transfer.published import NoManifest, Publication, PublishedFile, runs_in
@@ -29,7 +29,7 @@ from sync_to_azure.notify.terminal import how_many, human_size
 from sync_to_azure.core.workers import in_order
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.azure import Lake
+    from sync_to_azure.stores.azure import AzureStore
     from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Outcome:
 class _Restoring:
     """One run on its way back. ``bring`` is called by several threads."""
 
-    def __init__(self, lake: "Lake", publication: Publication, target: Target, overwrite: bool) -> None:
+    def __init__(self, lake: "AzureStore", publication: Publication, target: Target, overwrite: bool) -> None:
         self._lake = lake
         self._publication = publication
         self._target = target
@@ -94,7 +94,7 @@ class _Restoring:
             return Outcome("unwritten", str(error))
         except BlobMissing:
             return Outcome("missing")
-        except BlobRefused as error:
+        except (BlobReplaced, BlobRefused) as error:
             return Outcome("refused", error.message)
 
     def _chunks(self, file: PublishedFile, offset: int) -> Iterator[bytes]:
@@ -112,9 +112,9 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
     folder = Path(to) if to is not None else Path.cwd()
     with Surroundings(settings, Clock(), "start again: what is there is kept") as around:
         from sync_to_azure.stores.login import identity_for
-        from sync_to_azure.stores.azure import Lake
+        from sync_to_azure.stores.azure import AzureStore
 
-        lake = Lake(settings, identity_for(settings))
+        lake = AzureStore(settings, identity_for(settings))
         destination = settings.destination
         name = run.strip("/")
         base = f"{destination}/{name}" if destination else name
@@ -140,7 +140,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
             return 1 if doubtful else code
 
 
-def _read(publication: Publication, lake: "Lake", destination: str) -> None:
+def _read(publication: Publication, lake: "AzureStore", destination: str) -> None:
     """Raises NoManifest with the name that was meant, if one is near."""
     try:
         publication.read()
@@ -192,7 +192,7 @@ class _Wanted:
 
 def _bring_all(
     around: Surroundings,
-    lake: "Lake",
+    lake: "AzureStore",
     publication: Publication,
     target: Target,
     wanted: _Wanted,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 
-from sync_to_azure.core.errors import AccessRefused, BlobMissing, BlobRefused, RunError
+from sync_to_azure.core.errors import AccessRefused, BlobMissing, BlobRefused, BlobReplaced, RunError
 from sync_to_azure.transfer.ledger.words import Word
 from sync_to_azure.core.model import FileToSend, Progress
 from sync_to_azure.core.reasons import Reason
@@ -154,6 +154,6 @@ def _withdraw(rooms: Rooms, work: Work) -> None:
         return
     try:
         rooms.lake().withdraw(work.base + ".sync")
-    except (AccessRefused, BlobRefused) as error:
+    except (AccessRefused, BlobReplaced, BlobRefused) as error:
         raise NotReplaced(work.key, Reason("withdraw-refused", {"problem": error.message})) from error
     _log.warning("%s: its marker is withdrawn", work.key)

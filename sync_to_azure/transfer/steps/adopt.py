@@ -231,7 +231,7 @@ def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generat
     """Its rows into the ledger; its checksum, and why it proves nothing (empty if our key vouches for it). It is
     believed only when all of it was read: until then, it lies beside the ledger."""
     name, lake = work.base + ".files.jsonl", rooms.lake()
-    stands = lake.stands(name)
+    stands = lake.stat(name)
     if stands is not None:
         spool.must_have_room(rooms, name, stands.size)
     listed = hashlib.sha256()

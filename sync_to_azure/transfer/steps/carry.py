@@ -96,7 +96,7 @@ def take_listing(rooms: Rooms, work: Work) -> None:
     """List DEST/RUN/ into the ledger's ``listing`` table."""
 
     def counted() -> Iterator[Blob]:
-        for number, blob in enumerate(rooms.lake().listing(work.prefix)):
+        for number, blob in enumerate(rooms.lake().list(work.prefix)):
             if number % 1000 == 999:
                 rooms.progress(work, Progress(work.key, "listing", number + 1))
             if blob.name.endswith(neighbours.NOTICED) and len(work.noticed) < _NOTICED:

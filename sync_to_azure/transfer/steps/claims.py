@@ -194,7 +194,7 @@ def _listed(rooms: Rooms, work: Work) -> tuple[int, str] | None:
     """(number, ETag) of the claim with the highest number."""
     prefix = _name(rooms, work, None)
     found = []
-    for blob in rooms.lake().listing(prefix):
+    for blob in rooms.lake().list(prefix):
         number = blob.name[len(prefix) :]
         if number.isascii() and number.isdigit() and len(number) < 10:
             found.append((int(number), blob.etag))

@@ -143,7 +143,7 @@ class _Beside:
         )
 
     def _etag(self, suffix: str) -> str | None:
-        stands = self._rooms.lake().stands(self._work.base + suffix)
+        stands = self._rooms.lake().stat(self._work.base + suffix)
         return None if stands is None else stands.etag
 
 
@@ -199,7 +199,7 @@ def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
     text = _in_memory(time.encode() + b"\n")
     rooms.must_hold_lock()
     name = work.prefix + blob
-    stands = rooms.lake().stands(name)
+    stands = rooms.lake().stat(name)
     rooms.lake().put(
         name,
         text.handle,

@@ -27,7 +27,7 @@ from sync_to_azure.notify.redact import Redactor
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.login import Identity
-    from sync_to_azure.stores.azure import Lake
+    from sync_to_azure.stores.azure import AzureStore
     from sync_to_azure.instruments.profiles.continuous import Continuous
     from sync_to_azure.settings import Settings
     from sync_to_azure.transfer.steps.instruments import Known
@@ -85,7 +85,7 @@ class Rooms:
         self._state_folder = state_folder
         self._show = show
         self._identity: Identity | None = None
-        self._lake: Lake | None = None
+        self._lake: AzureStore | None = None
         self._uploader: Uploader | None = None
         self._native: Uploader | None = None
         self._last_beat = 0.0
@@ -97,12 +97,12 @@ class Rooms:
         assert self.main_folder is not None
         return self.main_folder
 
-    def lake(self) -> "Lake":
+    def lake(self) -> "AzureStore":
         """The container, checked once a pass: with something to carry, that comes before anything else."""
         if self._lake is None:
-            from sync_to_azure.stores.azure import Lake
+            from sync_to_azure.stores.azure import AzureStore
 
-            lake = Lake(self.settings, self.identity())
+            lake = AzureStore(self.settings, self.identity())
             lake.check(self.settings.destination)
             self._lake = lake
         return self._lake
@@ -214,7 +214,7 @@ def uploader_for(
     settings: "Settings",
     clock: Clock,
     identity: "Callable[[], Identity]",
-    lake: "Callable[[], Lake]",
+    lake: "Callable[[], AzureStore]",
     state_folder: Path,
     readers: int,
 ) -> "Uploader":
@@ -227,7 +227,7 @@ def uploader_for(
     return AzCopyUploader(settings, identity(), clock, jobs, readers)
 
 
-def _native(settings: "Settings", identity: "Identity", lake: "Lake") -> "Uploader":
+def _native(settings: "Settings", identity: "Identity", lake: "AzureStore") -> "Uploader":
     from sync_to_azure.stores.login import Signer
     from sync_to_azure.uploaders.native import NativeUploader
 

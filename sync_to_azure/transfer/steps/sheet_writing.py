@@ -112,7 +112,7 @@ def _tell_own_is_kept(rooms: Rooms, work: Work) -> None:
 def _write(rooms: Rooms, work: Work, sheet: Sheet, row: FileRow | None) -> FileRow:
     """``row``: what our manifest says of the blob."""
     name = work.prefix + SHEET_BLOB
-    stands = rooms.lake().stands(name)
+    stands = rooms.lake().stat(name)
     if stands is not None and _is_precious(row, stands, sheet):
         _keep(rooms, work, stands)
     return _put(rooms, work, sheet, stands)
@@ -155,10 +155,10 @@ def _go_on_setting_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
     own = rooms.files.get(work.run, SHEET_BLOB)
     if own is None or own.origin == "sheet" or own.generation == 0 or own.md5 == sheet.md5:
         return
-    aside = rooms.lake().stands(work.prefix + INSTRUMENT_SHEET_BLOB)
+    aside = rooms.lake().stat(work.prefix + INSTRUMENT_SHEET_BLOB)
     if aside is None or aside.md5 != own.md5:
         return
-    stands = rooms.lake().stands(work.prefix + SHEET_BLOB)
+    stands = rooms.lake().stat(work.prefix + SHEET_BLOB)
     if stands is not None and stands.md5 != own.md5:
         must_be_as_read(rooms, work, sheet)
         _set_aside(rooms, work, sheet, own)
@@ -170,7 +170,7 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet, own: FileRow) -> None:
     name, before the outside one takes its place. Works from the lake: the source may be gone."""
     lake, name, aside = rooms.lake(), work.prefix + SHEET_BLOB, work.prefix + INSTRUMENT_SHEET_BLOB
     known = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
-    there, stands = lake.stands(aside), lake.stands(name)
+    there, stands = lake.stat(aside), lake.stat(name)
     others = (known is not None and known.md5 != own.md5) or (there is not None and there.md5 != own.md5)
     if others:
         in_the_way = {"blob": INSTRUMENT_SHEET_BLOB, "sheet": f"{work.key}.csv"}
