@@ -26,11 +26,11 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.core.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
+from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.process import Child, run_briefly
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.login import Identity
-    from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ class AzCopyUploader:
     come out ``validated``, larger ones ``listed`` (docs/design.md)."""
 
     def __init__(
-        self, settings: "Settings", identity: "Identity", clock: Clock, jobs: Path, files_at_once: int
+        self, config: UploadConfig, identity: "Identity", clock: Clock, jobs: Path, files_at_once: int
     ) -> None:
-        self._settings = settings
+        self._config = config
         self._identity = identity
         self._clock = clock
         self._jobs = jobs
@@ -93,7 +93,7 @@ class AzCopyUploader:
         return f"AzCopy {self._version} at {self._executable}"
 
     def _find(self) -> str:
-        named = self._settings.azcopy
+        named = self._config.azcopy
         if named:
             found = shutil.which(named)
         else:
@@ -150,22 +150,22 @@ class AzCopyUploader:
         tick: Callable[[Tick], None],
     ) -> UploadFailed | None:
         """Start and watch AzCopy; None if it claims to have sent all, else what to say. Raises AccessRefused."""
-        settings = self._settings
+        config = self._config
         query, life = self._identity.azcopy_query()
         login = self._identity.azcopy_environment()
         argv = azcopy_words.copy_argv(
             self._executable,
             _without_pattern(job.source.path, folder),
-            settings.blob_endpoint,
-            settings.container_name,
+            config.endpoint,
+            config.container,
             job.destination,
             query,
             str(list_file),
-            settings.azcopy_log_level,
-            settings.cap_mbps,
+            config.azcopy_log_level,
+            config.cap_mbps,
             uses_token=bool(login),
             put_blob=azcopy_words.put_blob_mib(os.environ),
-            tier=settings.access_tier,
+            tier=config.access_tier,
             nonce=nonce,
         )
         last: azcopy_words.Report | None = None
@@ -195,9 +195,9 @@ class AzCopyUploader:
                         _log.warning("AzCopy told its end and did not go; it was ended")
                         break
                     continue
-                if now - moved > settings.timeout:
+                if now - moved > config.timeout:
                     return UploadFailed(
-                        f"AzCopy made no progress for {settings.timeout:g} s and was ended (logs: {folder / 'logs'})",
+                        f"AzCopy made no progress for {config.timeout:g} s and was ended (logs: {folder / 'logs'})",
                         "check the network and the share",
                     )
                 if life is not None and now - started > life * _SAS_SHARE:
@@ -244,7 +244,7 @@ class AzCopyUploader:
         if report is not None and not report.completed and report.failures:
             if all(each.endswith("(error 404)") for each in report.failures):
                 # Only a container can be missing where blobs are written.
-                container = self._settings.container_name
+                container = self._config.container
                 raise StorageUnavailable(f"AzCopy finds no container {container}", "create it")
         said = f"; it said: {_shortened(telling[0])}" if telling else ""
         return UploadFailed(f"{'; '.join(found)}{said} (logs: {folder / 'logs'})")

@@ -19,7 +19,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 from urllib.parse import quote, urlsplit
 
 import urllib3
@@ -35,10 +35,8 @@ from sync_to_azure.core.errors import (
     UploadFailed,
 )
 from sync_to_azure.uploaders.blocks import encoded
+from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.http_lines import lines_to
-
-if TYPE_CHECKING:
-    from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -81,24 +79,24 @@ class HotCalls:
 
     def __init__(
         self,
-        settings: "Settings",
+        config: UploadConfig,
         signer: Signer,
         connections: int,
         stop: threading.Event,
         moved: Callable[[int], None],
     ) -> None:
-        self._endpoint = settings.blob_endpoint
-        self._base = f"{urlsplit(settings.blob_endpoint).path}/{settings.container_name}/"
-        self._container = settings.container_name
-        self._tier = settings.access_tier
-        self._tries = settings.retry_times
-        self._block_check = settings.block_check
+        self._endpoint = config.endpoint
+        self._base = f"{urlsplit(config.endpoint).path}/{config.container}/"
+        self._container = config.container
+        self._tier = config.access_tier
+        self._tries = config.tries
+        self._block_check = config.block_check
         self._signer = signer
         self._stop = stop
         self._moved = moved
-        self._pace = Pace(settings.cap_mbps)
+        self._pace = Pace(config.cap_mbps)
         self._dated = (0, "")
-        self._lines = lines_to(settings.blob_endpoint, connections, settings.timeout)
+        self._lines = lines_to(config.endpoint, connections, config.timeout)
 
     def close(self) -> None:
         """Call it when ``stop`` is set: what is on its way is cut off, so that nothing arrives after our end."""

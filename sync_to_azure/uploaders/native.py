@@ -39,6 +39,7 @@ from sync_to_azure.files.hashing import as_seen
 from sync_to_azure.core.model import Evidence, FileToSend, Sent
 from sync_to_azure.core.few import Few
 from sync_to_azure.uploaders import Job, Tick, blocks
+from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.buffers import Buffer, Buffers, read_whole
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for
 from sync_to_azure.uploaders.threads import Cores, Parts
@@ -46,7 +47,6 @@ from sync_to_azure.files.walk import SHARE_GONE
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.azure import AzureStore
-    from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -69,25 +69,25 @@ class NativeUploader:
 
     computes_md5 = True
 
-    def __init__(self, settings: "Settings", signer: Signer, lake: "AzureStore") -> None:
-        self._settings = settings
+    def __init__(self, config: UploadConfig, signer: Signer, lake: "AzureStore") -> None:
+        self._config = config
         self._signer = signer
         self._lake = lake
 
     def prepare(self) -> None:
         """Nothing to install, but what ``block-check`` asks for has to be there."""
-        if self._settings.block_check == "crc64":
-            crc64_for(self._settings.block_check)
+        if self._config.block_check == "crc64":
+            crc64_for(self._config.block_check)
 
     @property
     def described(self) -> str:
-        return f"our own, {self._settings.concurrency} requests at once"
+        return f"our own, {self._config.concurrency} requests at once"
 
     def can_carry(self, file: FileToSend) -> bool:
         return True
 
     def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
-        with _Session(self._settings, self._signer, self._lake, job) as session:
+        with _Session(self._config, self._signer, self._lake, job) as session:
             for file in job.files:
                 while not session.offer(file):
                     yield from session.results(0.1)
@@ -117,17 +117,17 @@ class _Cut:
 class _Session:
     """The threads and buffers of one job. Only ``carry``'s thread calls its public methods."""
 
-    def __init__(self, settings: "Settings", signer: Signer, lake: "AzureStore", job: Job) -> None:
+    def __init__(self, config: UploadConfig, signer: Signer, lake: "AzureStore", job: Job) -> None:
         self._job = job
         self._source = _opened(job)
         self._lake = lake
         self._stop = threading.Event()
-        self._calls = HotCalls(settings, signer, settings.concurrency, self._stop, self._moved)
+        self._calls = HotCalls(config, signer, config.concurrency, self._stop, self._moved)
         self._cores = Cores()
         # Neither grows: files waiting are at most _AHEAD, blocks waiting have a buffer each.
         self._files: queue.SimpleQueue[FileToSend | None] = queue.SimpleQueue()
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._reading = threading.Semaphore(settings.source_readers)
+        self._reading = threading.Semaphore(config.source_readers)
         self._buffers = Buffers(self._stop, self._reading)
         self._done: queue.SimpleQueue[tuple[FileToSend, Sent | SyncError | None]] = queue.SimpleQueue()
         self._waiting = 0
@@ -140,12 +140,12 @@ class _Session:
         self._failures: list[SyncError] = []
         self._refused: BlobRefused | None = None
         self._overtaken: Overtaken | None = None
-        self._timeout = settings.timeout
+        self._timeout = config.timeout
         self._signs = self._last_signs = 0
         self._last_moved = self._last_tick = time.monotonic()
         self._failed = 0
-        readers = [threading.Thread(target=self._read, daemon=True) for _ in range(settings.source_readers)]
-        senders = [threading.Thread(target=self._send, daemon=True) for _ in range(settings.concurrency)]
+        readers = [threading.Thread(target=self._read, daemon=True) for _ in range(config.source_readers)]
+        senders = [threading.Thread(target=self._send, daemon=True) for _ in range(config.concurrency)]
         self._threads = readers + senders
         for thread in self._threads:
             thread.start()

@@ -23,6 +23,7 @@ from sync_to_azure.core.errors import AccessRefused, StateUnavailable, ToolUnava
 from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import NONCE_KEY, Evidence, FileToSend, Sent
+from sync_to_azure.transfer.configs import upload_config
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.passes.scene import tree
@@ -31,7 +32,7 @@ from tests.uploaders.wire import ODD_NAMES
 
 @dataclasses.dataclass
 class Settings:
-    """The settings that AzCopy's room asks for."""
+    """The settings that uploaders and the identity ask for."""
 
     azcopy: str | None
     blob_endpoint: str = "http://127.0.0.1:9/devstoreaccount1"
@@ -40,6 +41,10 @@ class Settings:
     cap_mbps: float | None = None
     access_tier: str | None = None
     timeout: float = 300.0
+    retry_times: int = 4
+    concurrency: int = 8
+    block_check: str = "auto"
+    source_readers: int = 3
     storage_account: str = Azurite.account
     secret: str = Azurite.key
 
@@ -86,7 +91,7 @@ def stand_in(tmp_path: pathlib.Path) -> collections.abc.Callable[[str], Settings
 
 def uploader(settings: Settings, jobs: pathlib.Path, clock: Clock | None = None) -> AzCopyUploader:
     anyway = typing.cast(typing.Any, settings)
-    made = AzCopyUploader(anyway, AccountKey(anyway), clock or Clock(), jobs, 3)
+    made = AzCopyUploader(upload_config(anyway), AccountKey(anyway), clock or Clock(), jobs, 3)
     made.prepare()
     return made
 

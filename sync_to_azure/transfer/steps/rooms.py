@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sync_to_azure.instruments import profiles
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
+from sync_to_azure.transfer.configs import upload_config
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
 from sync_to_azure.transfer.ledger.changes import Replaced
 from sync_to_azure.transfer.ledger.flows import Claim
@@ -224,14 +225,14 @@ def uploader_for(
     from sync_to_azure.uploaders.azcopy import AzCopyUploader
 
     jobs = azcopy_folder(settings.azcopy_logs, state_folder)
-    return AzCopyUploader(settings, identity(), clock, jobs, readers)
+    return AzCopyUploader(upload_config(settings), identity(), clock, jobs, readers)
 
 
 def _native(settings: "Settings", identity: "Identity", lake: "AzureStore") -> "Uploader":
     from sync_to_azure.stores.login import Signer
     from sync_to_azure.uploaders.native import NativeUploader
 
-    return NativeUploader(settings, Signer(identity), lake)
+    return NativeUploader(upload_config(settings), Signer(identity), lake)
 
 
 @dataclasses.dataclass(slots=True)

@@ -1,0 +1,26 @@
+"""What each component has to know, taken from the settings: pure functions, one for each dataclass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sync_to_azure.uploaders.config import UploadConfig
+
+if TYPE_CHECKING:
+    from sync_to_azure.settings import Settings
+
+
+def upload_config(settings: "Settings") -> UploadConfig:
+    return UploadConfig(
+        endpoint=settings.blob_endpoint,
+        container=settings.container_name,
+        timeout=settings.timeout,
+        tries=settings.retry_times,
+        concurrency=settings.concurrency,
+        source_readers=settings.source_readers,
+        cap_mbps=settings.cap_mbps,
+        block_check=settings.block_check,
+        access_tier=settings.access_tier,
+        azcopy=settings.azcopy,
+        azcopy_log_level=settings.azcopy_log_level,
+    )
