@@ -8,9 +8,11 @@ import pathlib
 import shutil
 import typing
 
+import pytest
+
 from embedded import layouts
 from embedded.runs import write_miseq, write_proteomics
-from tests.passes.scene import Scene, eventually
+from tests.passes.scene import FLAG, Scene, eventually
 
 NOVASEQ = "20230418_LH00130_0003_B223YTFLT3"
 NANOPORE = "20250603_1201_3E_PAA12345_e05460c6"
@@ -123,6 +125,22 @@ def test_a_failed_run_is_published_with_its_outcome_told_once_and_never_removed(
         "It ended: failed (RunCompletionStatus.xml: RunErrored" in told
         and "It is never removed by itself" in told
     )
+
+
+@pytest.mark.parametrize("profile", ["auto", "generic", "nanopore"])
+def test_a_failed_run_is_known_to_have_failed_whatever_its_family(scene: Scene, profile: str) -> None:
+    run = scene.make_run("new-instrument")
+    (run / "RunCompletionStatus.xml").write_bytes(layouts.run_status("RunErrored", "Pump", "pressure"))
+    scene.config |= {"remove-source": "true", "completion-flag": FLAG, "profile": profile}
+    scene.config["failed-runs"] = "hold"
+    scene.run(expect=1)
+    assert scene.state("new-instrument") == ("flagged", "failed-held") and not scene.is_published(
+        "new-instrument"
+    )
+    scene.config["failed-runs"] = "upload"
+    assert "its instrument says that it failed" in scene.run(expect=1).stderr
+    assert instrument(scene, "new-instrument")["outcome"] == "failed"
+    assert run.is_dir() and "It is never removed by itself" in scene.run("explain", "new-instrument").stdout
 
 
 def test_a_run_that_somebody_ended_early_lacks_cycles_and_is_carried_all_the_same(scene: Scene) -> None:

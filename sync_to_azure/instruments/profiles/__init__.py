@@ -7,11 +7,13 @@ docs/instruments.md.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from sync_to_azure.instruments.profiles import (
     bruker,
     generic,
     hiseq,
+    illumina,
     iseq,
     metabolomics,
     miniseq,
@@ -27,6 +29,7 @@ from sync_to_azure.instruments.profiles import (
 )
 from sync_to_azure.instruments.profiles.profile import Profile, Strength
 from sync_to_azure.instruments.profiles.view import View, Wanted
+from sync_to_azure.instruments.run_facts.outcome import End, Outcome
 
 AUTO = "auto"
 
@@ -50,6 +53,9 @@ PROFILES: tuple[Profile, ...] = (
 BY_NAME = {profile.name: profile for profile in PROFILES}
 WANTED: tuple[Wanted, ...] = tuple(dict.fromkeys(wanted for profile in PROFILES for wanted in profile.wanted))
 """All that is read of a folder, once for all profiles."""
+
+STATEMENTS: tuple[Callable[[View], Outcome], ...] = (illumina.outcome,)
+"""Readers of files that say how a run ended, and mean the same in a folder of any family or of none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,3 +86,13 @@ def recognise(view: View, chosen: str = AUTO) -> Recognised:
         titles = ", ".join(profile.title for profile, _ in fitting)
         return Recognised(None, f"it could be of more than one family: {titles}")
     return Recognised(fitting[0][0], fitting[0][1].reason)
+
+
+def outcome(view: View, recognised: Recognised) -> Outcome:
+    """How the run ended: by its family; where that says nothing, by any file that states it. So a failed run of an
+    unknown family, or of a profile that was chosen, is known to have failed."""
+    profile = recognised.profile
+    found = profile.outcome(view) if profile else Outcome(End.UNKNOWN, recognised.reason)
+    if found.end is not End.UNKNOWN:
+        return found
+    return next((said for read in STATEMENTS if (said := read(view)).end is not End.UNKNOWN), found)

@@ -85,7 +85,9 @@ def _about(source: SourceFolder, view: View, names: bool) -> About:
     recognised = profiles.recognise(view)
     profile = recognised.profile
     if profile is None:
-        return About(None, recognised.reason, "", {}, quality.read(source), True)
+        outcome = profiles.outcome(view, recognised)
+        words = "" if outcome.end is End.UNKNOWN else outcome.words
+        return About(None, recognised.reason, words, {}, quality.read(source), True)
     facts = without_names(profile.facts(view), names)
     sheet = view.find(_SHEET)
     if names and sheet is not None and (small := view.small.get(sheet)) and small.content is not None:
@@ -93,9 +95,8 @@ def _about(source: SourceFolder, view: View, names: bool) -> About:
             facts["samples"] = list(read_sheet(small.content).names)
         except Problem:
             pass
-    return About(
-        profile.title, recognised.reason, _ended(profile.outcome(view)), facts, quality.read(source), True
-    )
+    ended = _ended(profiles.outcome(view, recognised))
+    return About(profile.title, recognised.reason, ended, facts, quality.read(source), True)
 
 
 def _without_secrets(about: About, redact: Redactor) -> About:

@@ -21,7 +21,7 @@ from sync_to_azure.instruments.profiles.completeness import Completeness, Expect
 from sync_to_azure.instruments.profiles.profile import Profile
 from sync_to_azure.instruments.profiles.view import View
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import Outcome
 from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.steps import words
 from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
@@ -57,8 +57,7 @@ def known(rooms: Rooms, work: Work) -> Known:
         view = take_view(work.root, profiles.WANTED)
         found = profiles.recognise(view, rooms.settings.profile)
         profile = found.profile
-        outcome = profile.outcome(view) if profile else Outcome(End.UNKNOWN, found.reason)
-        work.known = Known(view, profile, found.reason, outcome)
+        work.known = Known(view, profile, found.reason, profiles.outcome(view, found))
         name = profile.name if profile else NO_FAMILY
         reason = _storable(rooms, found.reason)
         # What it was recognised by may go from its source after it was published.
@@ -138,9 +137,10 @@ def tells_otherwise(work: Work) -> bool:
     """Asked at the second look: does its instrument say of its end what it said before the first? What came between
     that and the walk is in the fingerprint, and not in what was told."""
     here = work.known
-    if here is None or here.profile is None or work.folder is None:
+    if here is None or work.folder is None:
         return False
-    return here.profile.outcome(take_view(work.root, profiles.WANTED)) != here.outcome
+    again = take_view(work.root, profiles.WANTED)
+    return profiles.outcome(again, profiles.Recognised(here.profile, here.reason)) != here.outcome
 
 
 def watched(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Entry]:
