@@ -16,8 +16,9 @@ import click
 
 from sync_to_azure import __version__
 from sync_to_azure.core.errors import ConfigurationError, Interrupted, SyncError
-from sync_to_azure.settings.options import GROUPS, OPTIONS, Option
-from sync_to_azure.settings import SECRET_VARIABLES, Settings, load
+from sync_to_azure.settings.option import Option
+from sync_to_azure.settings.options import GROUPS, OPTIONS
+from sync_to_azure.settings import Settings, load, not_for_children
 
 PROGRAM = "sync_to_azure"
 EXIT_CODES = (
@@ -183,9 +184,9 @@ def _settings_of(ctx: click.Context, needs_source: bool = True) -> Settings:
             "the current folder does not exist any more; start from another one"
         ) from None
     settings = load(given, os.environ, cwd, needs_source)
-    # Known now: a child of ours (az, through azure-identity) inherits no secret that is not meant for it.
-    for name in SECRET_VARIABLES:
-        os.environ.pop(name, None)
+    # Known now: a child (az, through azure-identity) inherits no secret that is not meant for it.
+    for name in not_for_children(os.environ):
+        del os.environ[name]
     return settings
 
 

@@ -10,8 +10,9 @@ from sync_to_azure.settings import configfile
 from sync_to_azure.core.errors import ConfigurationError
 
 
-def parse(text: str) -> configfile.ConfigFile:
-    return configfile.parse(text, "test.cfg")
+def parse(text: str) -> configfile.Section:
+    """The section that is meant where no header stands."""
+    return configfile.parse(text, "test.cfg").section("sync_to_azure")
 
 
 def values(text: str) -> dict[str, tuple[str, ...]]:
@@ -49,7 +50,7 @@ def test_an_evenly_indented_file_is_a_file() -> None:
 def test_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "windows.cfg"
     path.write_bytes("\ufeffmain-folder = /d\u00e4ta\r\nexclude = a\r\n  b\r\n".encode())
-    entries = configfile.read(path, "windows.cfg").entries
+    entries = configfile.read(path, "windows.cfg").section("sync_to_azure").entries
     assert entries["main-folder"].values == ("/d\u00e4ta",)
     assert entries["exclude"].values == ("a", "b")
     assert entries["exclude"].origin == "windows.cfg line 2"
@@ -65,20 +66,31 @@ def test_keys_in_capitals() -> None:
 
 def test_a_second_key_is_a_problem_and_the_first_counts() -> None:
     found = parse("a = 1\nb = 2\nA = 3\n  4\n")
-    assert found.problems == ("test.cfg line 3: key 'a' stands on line 1 already; remove one of them",)
+    assert found.problems == ((3, "test.cfg line 3: key 'a' is on line 1 already; remove one of them"),)
     assert found.entries["a"].values == ("1",)
 
 
-def test_all_problems_are_found() -> None:
+def test_all_problems_of_a_section_are_found_over_all_its_pieces() -> None:
     found = parse("hunter2\n= 3\n[other]\nx = 1\ny\n[sync_to_azure]\nz = 1\nz = 2\n")
-    assert [problem.split(":")[0] for problem in found.problems] == [
-        "test.cfg line 1",
-        "test.cfg line 2",
-        "test.cfg line 3",
-        "test.cfg line 8",
-    ]
+    assert [line for line, _ in found.problems] == [1, 2, 8]
+    assert all(text.startswith(f"test.cfg line {line}: ") for line, text in found.problems)
     assert list(found.entries) == ["z"]
-    assert "hunter2" not in "".join(found.problems)
+    assert "hunter2" not in str(found.problems)
+
+
+def test_sections_by_name_with_the_line_of_their_first_header() -> None:
+    found = configfile.parse(
+        "a = 1\n[Catalogue]\nb = 2\n[ family  NextSeq-2000 ]\n[catalogue]\nc = 3\nd\n", "x"
+    )
+    assert [(name, section.line) for name, section in found.sections.items()] == [
+        ("sync_to_azure", 0),
+        ("catalogue", 2),
+        ("family nextseq_2000", 4),
+    ]
+    assert list(found.section("catalogue").entries) == ["b", "c"]
+    assert [line for line, _ in found.section("catalogue").problems] == [7]
+    assert found.section("catalogue").shown == "[Catalogue]"
+    assert found.section("stream") == configfile.Section()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from sync_to_azure import cli
 from sync_to_azure.settings import configfile
-from sync_to_azure.settings.options import GROUPS, OPTIONS, Option
+from sync_to_azure.settings.option import Option
+from sync_to_azure.settings.options import GROUPS, OPTIONS
 from sync_to_azure.settings import Settings, load
 
 PROJECT = Path(__file__).parent.parent
@@ -52,7 +53,7 @@ def test_the_example_explains_each_key(option: Option) -> None:
 
 
 def test_the_example_has_no_other_keys_and_each_once() -> None:
-    found = configfile.parse(uncommented(), "example")
+    found = configfile.parse(uncommented(), "example").section("sync_to_azure")
     assert found.problems == ()
     assert list(found.entries) == [option.key for option in KEYS_OF_FILE]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.settings.options import BY_KEY, OPTIONS
-from sync_to_azure.settings.around import SECRET_VARIABLES, secrets_around
+from sync_to_azure.settings.around import SECRET_VARIABLES, not_for_children, secrets_around
 from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_continuous, check_destination, check_source
 from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice, Settings
 
-__all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load"]
+__all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load", "not_for_children"]
 
 
 def load(
@@ -60,7 +60,7 @@ def check_telling(merge: Merge) -> None:
     for key in ("smtp-password", "ping"):
         if values[key] and merge.origin[key] == "command line":
             text = f"{key} is given on the command line, where process lists show it: put it into the config file"
-            text += f" or into {BY_KEY[key].variable}"
+            text += f" or into {merge.variable(BY_KEY[key])}"
             merge.notices.append(Notice(f"{key}-on-command-line", text, once=False))
 
 

@@ -6,7 +6,8 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
-from sync_to_azure.settings.options import OPTIONS
+from sync_to_azure.settings import components
+from sync_to_azure.settings.components import COMPONENTS, PASS
 
 _OF_OTHERS = (
     "AZURE_CLIENT_SECRET",
@@ -21,8 +22,21 @@ _OF_OTHERS = (
 """Logins of azure-identity, az and AzCopy. None of them is ours, and no child of ours needs one: AzCopy is given the
 login that was configured here, and nothing else."""
 
-SECRET_VARIABLES = (*(option.variable for option in OPTIONS if option.secret), *_OF_OTHERS)
+SECRET_VARIABLES = (
+    *(name for each in COMPONENTS for name, option in each.variables.items() if option.secret),
+    *_OF_OTHERS,
+)
 """No child inherits these."""
+
+
+def not_for_children(environ: Mapping[str, str]) -> list[str]:
+    """Variables that no child inherits: secrets, and all of other components, which alone know what is secret there."""
+    return [
+        name
+        for name in environ
+        if name in SECRET_VARIABLES or components.of_variable(name) not in (None, PASS)
+    ]
+
 
 _ALSO_HIDDEN = ("IDENTITY_HEADER", "MSI_SECRET")
 """With these a managed identity is asked: children need them, nobody else."""

@@ -1,4 +1,5 @@
-"""Reads a config file: `key = value` lines into key, values and line number. What keys mean is not known here.
+"""Reads a config file: sections of `key = value` lines into key, values and line number. What sections and keys mean is
+not known here.
 
 An ini reader of our own, because the standard one wants a section header, stops at the first fault, and has
 interpolation and inline comments that spoil passwords with `%` and `#`.
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from sync_to_azure.core.errors import ConfigurationError
 
-SECTION = "sync_to_azure"
+FIRST_SECTION = "sync_to_azure"
+"""The section of what stands before any header: most files have none."""
 LARGEST = 1 << 20
 """Bytes. No config file and no secret is as long; a path such as /dev/zero must not fill the memory."""
 
@@ -33,11 +35,28 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ConfigFile:
-    """What a file says, and every line of it that could not be understood."""
+class Section:
+    """What a section says, which may stand in several pieces, and every line of it that could not be understood.
 
+    ``line``: of its first header, 0 without one. ``shown``: the header for a message.
+    """
+
+    line: int = 0
+    shown: str = ""
     entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    problems: tuple[tuple[int, str], ...] = ()
+    """(line, text)"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """Sections by name: lower case, ``_`` for ``-``, one space between words."""
+
+    sections: dict[str, Section] = dataclasses.field(default_factory=dict)
+
+    def section(self, name: str) -> Section:
+        """Empty if the file has no such section."""
+        return self.sections.get(name, Section())
 
 
 def read(path: Path, name: str) -> ConfigFile:
@@ -79,51 +98,72 @@ def looks_like_a_key(text: str) -> bool:
 
 
 def parse(text: str, name: str) -> ConfigFile:
-    """Entries and problems of a config file's text. Only line feeds end a line: other breaks can be in a value."""
-    entries: dict[str, Entry] = {}
-    problems: list[str] = []
-    values: list[str] | None = None  # of the key that an indented line would go on with
-    values_of: dict[str, list[str]] = {}
-    indent_of_key = 0
-    in_our_section = True
+    """The sections of a config file's text. Only line feeds end a line: other breaks can be in a value."""
+    reading = _Reading(name)
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
-        if not stripped or stripped[0] in "#;":
-            continue
-        indent = len(line) - len(line.lstrip())
-        if values is not None and indent > indent_of_key:
-            values.append(stripped)
-            continue
-        section = re.fullmatch(r"\[(.*)\]", stripped)
-        if section:
-            values = None
-            in_our_section = section[1].strip().lower().replace("-", "_") == SECTION
-            if not in_our_section:
-                shown = f"[{section[1]}]" if looks_like_a_key(section[1]) else "(not repeated)"
-                problems.append(f"{name} line {number}: unknown section {shown}; only [{SECTION}] is read")
-            continue
-        values, indent_of_key = [], indent
-        if not in_our_section:
-            continue  # one problem for the section is enough
+        if stripped and stripped[0] not in "#;":
+            reading.take(number, stripped, len(line) - len(line.lstrip()))
+    return ConfigFile({section: draft.finished() for section, draft in reading.drafts.items()})
+
+
+class _Draft:
+    """A section that is still being read."""
+
+    def __init__(self, line: int, shown: str) -> None:
+        self.line = line
+        self.shown = shown
+        self.entries: dict[str, tuple[Entry, list[str]]] = {}
+        self.problems: list[tuple[int, str]] = []
+
+    def finished(self) -> Section:
+        entries = {
+            key: dataclasses.replace(entry, values=tuple(values))
+            for key, (entry, values) in self.entries.items()
+        }
+        return Section(self.line, self.shown, entries, tuple(self.problems))
+
+
+class _Reading:
+    """Where in the file we are: in which section, and below which key an indented line would go on."""
+
+    def __init__(self, name: str) -> None:
+        self.drafts: dict[str, _Draft] = {}
+        self._name = name
+        self._section = FIRST_SECTION
+        self._header = (0, "")
+        self._values: list[str] | None = None
+        self._indent_of_key = 0
+
+    def take(self, number: int, stripped: str, indent: int) -> None:
+        if self._values is not None and indent > self._indent_of_key:
+            self._values.append(stripped)
+        elif header := re.fullmatch(r"\[(.*)\]", stripped):
+            self._values = None
+            self._section = " ".join(header[1].lower().replace("-", "_").split())
+            self._header = number, f"[{header[1]}]" if looks_like_a_key(header[1]) else "(not repeated)"
+            self._draft()
+        else:
+            self._values, self._indent_of_key = [], indent
+            self._key(number, stripped, self._values)
+
+    def _draft(self) -> _Draft:
+        return self.drafts.setdefault(self._section, _Draft(*self._header))
+
+    def _key(self, number: int, stripped: str, values: list[str]) -> None:
+        draft, where = self._draft(), f"{self._name} line {number}"
         match = re.fullmatch(r"([^=:]*?)\s*[=:]\s*(.*)", stripped)
         if match is None or not match[1]:
             # The line is not repeated: it may be a password that slipped.
-            problems.append(
-                f"{name} line {number}: is not 'key = value', and not indented to go on with a key"
-            )
-            continue
+            text = f"{where}: is not 'key = value', and not indented to go on with a key"
+            draft.problems.append((number, text))
+            return
         key, value = match[1].lower(), match[2]
-        if key in entries:
-            first = entries[key].line
-            problems.append(
-                f"{name} line {number}: key '{key}' stands on line {first} already; remove one of them"
-            )
-            continue
-        entries[key] = Entry((), name, number)
-        values_of[key] = values
+        if key in draft.entries:
+            first = draft.entries[key][0].line
+            text = f"{where}: key '{key}' is on line {first} already; remove one of them"
+            draft.problems.append((number, text))
+            return
+        draft.entries[key] = Entry((), self._name, number), values
         if value:
             values.append(value)
-    finished = {
-        key: dataclasses.replace(entry, values=tuple(values_of[key])) for key, entry in entries.items()
-    }
-    return ConfigFile(finished, tuple(problems))

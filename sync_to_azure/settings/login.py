@@ -47,7 +47,7 @@ def check_identity(merge: Merge) -> None:
 def check_who_reads(merge: Merge) -> None:
     """A config file that holds a secret needs as much care as a credentials file."""
     path: Path | None = merge.values["config-file"]
-    held = [key for key in merge.file.entries if key in BY_KEY and BY_KEY[key].secret]
+    held = [key for key in merge.entries if key in BY_KEY and BY_KEY[key].secret]
     if path is None or not held:
         return
     try:
@@ -66,7 +66,9 @@ def _take_credentials(merge: Merge) -> None:
     if path is None:
         return
     if values["secret"] is not None:
-        merge.problem("credentials", f"and {BY_KEY['secret'].variable} are both given; give one of them")
+        merge.problem(
+            "credentials", f"and {merge.variable(BY_KEY['secret'])} are both given; give one of them"
+        )
         return
     try:
         text = configfile.read_text(path, f"file {path}").strip()

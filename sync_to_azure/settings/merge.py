@@ -7,23 +7,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sync_to_azure.settings import configfile
 from sync_to_azure.core.errors import ConfigurationError
-from sync_to_azure.settings.options import (
-    BY_KEY,
-    DEFAULT_CONFIG_FILE,
-    ENVIRONMENT_PREFIX,
-    OPTIONS,
-    Option,
-    Type,
-)
+from sync_to_azure.settings import configfile, placement
+from sync_to_azure.settings.components import PASS, Component
+from sync_to_azure.settings.configfile import Entry
+from sync_to_azure.settings.option import Option, Type
+from sync_to_azure.settings.options import BY_KEY, DEFAULT_CONFIG_FILE
 from sync_to_azure.settings.values import Notice
 
 
 class Merge:
-    """Values taken so far, by key; where each came from; what is wrong; what is worth a warning."""
+    """Of one component: values taken so far, by key; where each came from; what is wrong; what is worth a warning."""
 
-    def __init__(self, command_line: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        command_line: Mapping[str, object],
+        environ: Mapping[str, str],
+        cwd: Path,
+        component: Component = PASS,
+    ) -> None:
+        self.component = component
         self.command_line = {
             key.replace("_", "-"): value
             for key, value in command_line.items()
@@ -31,7 +34,8 @@ class Merge:
         }
         self.environ = environ
         self.cwd = cwd
-        self.file = configfile.ConfigFile()
+        self.entries: dict[str, Entry] = {}
+        """Of the component's section of the config file."""
         self.file_is_readable = True
         self.values: dict[str, Any] = {}
         self.origin: dict[str, str] = {}
@@ -59,8 +63,9 @@ class Merge:
             path = self.cwd / DEFAULT_CONFIG_FILE
             self.values["config-file"], self.origin["config-file"] = path, "current folder"
         if path is not None:
+            name = self._name_of(path) if named else DEFAULT_CONFIG_FILE
             try:
-                self.file = configfile.read(path, self._name_of(path) if named else DEFAULT_CONFIG_FILE)
+                self._take_file(configfile.read(path, name), name)
             except ConfigurationError as error:
                 source = self.origin["config-file"]
                 where = f"{source}: " if source.startswith("environment") else ""
@@ -68,32 +73,24 @@ class Merge:
                 self.file_is_readable = False
         elif "config-file" in self.wrong:
             self.file_is_readable = False
-        self.problems += self.file.problems
+
+    def _take_file(self, file: configfile.ConfigFile, name: str) -> None:
+        self.entries = file.section(self.component.section).entries
+        self.problems += placement.file_problems(file, name, self.component)
+        self.notices += placement.file_notices(file, name, self.component)
 
     def _name_of(self, path: Path) -> str:
         return str(path.relative_to(self.cwd) if path.is_relative_to(self.cwd) else path)
 
     def take_all(self) -> None:
-        for key in sorted(self.command_line.keys() - BY_KEY.keys()):
-            self.problems.append(f"command line: unknown option --{key}{meant(key)}")
-        for key, entry in self.file.entries.items():
-            if key in BY_KEY and not BY_KEY[key].in_file:
-                hint = f"give the environment variable {BY_KEY[key].variable}"
-                hint += (
-                    ", or a file with credentials"
-                    if key == "secret"
-                    else " or the option on the command line"
-                )
-                self.problems.append(f"{entry.origin}: key '{key}' has no place in a config file; {hint}")
-            elif key not in BY_KEY:
-                shown = repr(key) if configfile.looks_like_a_key(key) else "(not repeated: is it a value?)"
-                self.problems.append(f"{entry.origin}: unknown key {shown}{meant(key)}")
-        variables = {option.variable: option for option in OPTIONS}
-        for name, text in sorted(self.environ.items()):
-            if name.startswith(ENVIRONMENT_PREFIX) and name not in variables and text.strip():
-                self.problems.append(f"environment {name}: unknown variable{meant(name, list(variables))}")
-        for option in OPTIONS:
-            if option.key != "config-file":
+        """Every option of the component; the config file has been taken before."""
+        keys = self.component.keys
+        for key in sorted(self.command_line.keys() - keys.keys() - {"config-file"}):
+            hint = placement.suggestion(key, self.component)
+            self.problems.append(f"command line: unknown option --{key}{hint}")
+        self.problems += placement.environment_problems(self.environ, self.component)
+        for key, option in keys.items():
+            if key != "config-file":
                 self.take(option)
 
     def take(self, option: Option) -> None:
@@ -130,18 +127,24 @@ class Merge:
                 self.problems.append(f"command line: --{option.key} is empty; give a value or leave it out")
                 self.wrong.add(option.key)
             return [text for text in texts if text.strip()], "command line"
-        text = self.environ.get(option.variable, "")
+        variable = self.variable(option)
+        text = self.environ.get(variable, "") if variable is not None else ""
         if text.strip():
             lines = (
                 text.splitlines()
                 if option.repeatable
                 else [text.strip("\r\n") if option.secret else text.strip()]
             )
-            return [line.strip() for line in lines if line.strip()], f"environment {option.variable}"
-        entry = self.file.entries.get(option.key)
+            return [line.strip() for line in lines if line.strip()], f"environment {variable}"
+        entry = self.entries.get(option.key)
         if entry and entry.values and option.in_file:
             return list(entry.values), entry.origin
         return [] if option.default is None else [option.default], "default"
+
+    def variable(self, option: Option) -> str | None:
+        """Of the config file, which all components share, it is that of a pass."""
+        component = PASS if option is BY_KEY["config-file"] else self.component
+        return component.variable(option) if component.prefix is not None else None
 
     def _path(self, option: Option, text: str) -> Path | str:
         if text == "~" or text.startswith("~/"):
@@ -154,11 +157,3 @@ class Merge:
         if option.key == "azcopy":  # a bare name is looked up on the PATH
             return str(self.cwd / text) if "/" in text else text
         return self.cwd / text
-
-
-def meant(word: str, words: list[str] | None = None) -> str:
-    import difflib
-
-    known = words or [option.key for option in OPTIONS if not option.obsolete and option.in_file]
-    near = difflib.get_close_matches(word.strip("-") if words is None else word, known, 1)
-    return f"; did you mean '{near[0]}'?" if near else ""

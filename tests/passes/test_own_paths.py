@@ -7,7 +7,8 @@ import pathlib
 
 import pytest
 
-from sync_to_azure.settings.options import OPTIONS, Type
+from sync_to_azure.settings.option import Type
+from sync_to_azure.settings.options import OPTIONS
 from sync_to_azure.transfer.own_paths import Overlap, overlaps
 from sync_to_azure.settings import load
 from tests.passes.scene import Scene, tree
