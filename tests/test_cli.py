@@ -39,10 +39,13 @@ def test_version_and_help(run_command: Run) -> None:
     assert outcome.returncode == 0 and outcome.stderr == ""
     headings = (
         "Source:",
+        "When a run is complete:",
+        "Removal from the source:",
         "Destination:",
         "Identity:",
-        "Carrying:",
-        "Log and mail:",
+        "Upload:",
+        "Log:",
+        "Mail:",
         "Commands:",
         "Exit codes:",
     )

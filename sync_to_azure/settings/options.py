@@ -8,11 +8,16 @@ DEFAULT_CONFIG_FILE = "azsync.cfg"
 
 GROUPS = {
     "source": "Source",
+    "completion": "When a run is complete",
+    "early": "Early upload",
+    "removal": "Removal from the source",
     "destination": "Destination",
     "identity": "Identity",
-    "carrying": "Carrying",
+    "upload": "Upload",
     "pass": "The pass",
-    "telling": "Log and mail",
+    "log": "Log",
+    "mail": "Mail",
+    "monitoring": "Monitoring",
     "general": "General",
     "obsolete": "Obsolete",
 }
@@ -55,10 +60,27 @@ OPTIONS: tuple[Option, ...] = (
         " is there.",
         "FOLDER",
     ),
+    _flag("sheet-optional", "source", "Publish a run also before its sample sheet is there."),
+    Option(
+        "exclude",
+        Type.TEXT,
+        "source",
+        "Pattern of files and folders that are not carried; repeatable. With a slash it is a path below the run folder,"
+        " without one a name at any depth.",
+        placeholder="GLOB",
+        repeatable=True,
+    ),
+    _text("only-run", "source", "Look only at runs whose name matches; all others are left alone.", "GLOB"),
+    _flag(
+        "sample-names",
+        "source",
+        "Ids of samples stand in the receipt too, and names of samples and files in the report; they can be personal"
+        " data.",
+    ),
     Option(
         "completion-flag",
         Type.TEXT,
-        "source",
+        "completion",
         "Name of a file that the instrument writes into the run folder when it is done, such as CopyComplete.txt;"
         " repeatable, all must be there. Names are compared without case. The last word on finished; without it,"
         " profile says.",
@@ -69,7 +91,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "profile",
         Type.CHOICE,
-        "source",
+        "completion",
         "The family of instruments that writes the runs: it says when a run is finished where no completion-flag"
         " does, and how it ended. auto: each folder is recognised by itself. generic: any folder, finished when"
         " nothing moves. proteomics, metabolomics: projects that are never done, placed by rules of their own.",
@@ -78,32 +100,16 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _choice(
         "failed-runs",
-        "source",
+        "completion",
         "What becomes of a run that its instrument says failed or ended early. upload: it is published with that,"
         " told, and never removed by itself. hold: it is not carried until a person accepts it.",
         "upload hold",
         "upload",
     ),
     Option(
-        "stale-after",
-        Type.NUMBER,
-        "source",
-        "A run that stands still for so long without being finished is flagged, once; 0: never. It is walked eight"
-        " times meanwhile.",
-        "48",
-        "HOURS",
-        least=0,
-    ),
-    _flag(
-        "sample-names",
-        "source",
-        "Ids of samples stand in the receipt too, and names of samples and files in the report; they can be personal"
-        " data.",
-    ),
-    Option(
         "completion-delay",
         Type.NUMBER,
-        "source",
+        "completion",
         "A run is carried after it was found unchanged in two looks so far apart; with 0 one look is enough."
         " Its sample sheet, too.",
         "3600",
@@ -111,24 +117,25 @@ OPTIONS: tuple[Option, ...] = (
         least=0,
     ),
     Option(
-        "exclude",
-        Type.TEXT,
-        "source",
-        "Pattern of files and folders that are not carried; repeatable. With a slash it is a path below the run folder,"
-        " without one a name at any depth.",
-        placeholder="GLOB",
-        repeatable=True,
+        "stale-after",
+        Type.NUMBER,
+        "completion",
+        "A run that stands still for so long without being finished is flagged, once; 0: never. It is walked eight"
+        " times meanwhile.",
+        "48",
+        "HOURS",
+        least=0,
     ),
     _text(
         "project-glob",
-        "source",
+        "completion",
         "Of profile proteomics: which folders of the main folder are projects, in any case.",
         "GLOB",
         "prot[0-9]*",
     ),
     _text(
         "blank-glob",
-        "source",
+        "completion",
         "Of profile proteomics: which .raw files are blanks, in any case.",
         "GLOB",
         "blank*.raw",
@@ -136,34 +143,34 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "min-file-age",
         Type.NUMBER,
-        "source",
+        "completion",
         "Of profiles proteomics and metabolomics: a file is carried when it was written so long ago; without it, a day"
         " and an hour.",
         placeholder="SECONDS",
         least=0,
     ),
-    _text("only-run", "source", "Look only at runs whose name matches; all others are left alone.", "GLOB"),
     _flag(
         "incremental",
-        "source",
+        "early",
         "Carry files that stand still while the run goes on, so that only the tail remains when it is complete. It"
         " reads from the share, often the instrument's own computer, while the instrument writes: see source-readers.",
     ),
     Option(
         "stable-for",
         Type.NUMBER,
-        "source",
+        "early",
         "With incremental: a file is carried early after two looks found it unchanged so far apart.",
         "900",
         "SECONDS",
         least=0,
     ),
-    _flag("sheet-optional", "source", "Publish a run also before its sample sheet is there."),
-    _flag("remove-source", "source", "Remove a run from the main folder after it is verified and published."),
+    _flag(
+        "remove-source", "removal", "Remove a run from the main folder after it is verified and published."
+    ),
     Option(
         "remove-after",
         Type.NUMBER,
-        "source",
+        "removal",
         "Remove a run only when it has been published for so long; fractions count.",
         "0",
         "DAYS",
@@ -171,13 +178,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _flag(
         "remove-rehash",
-        "source",
+        "removal",
         "Before a run is removed, read every file of it once more and compare it with the manifest.",
     ),
     Option(
         "read-back-limit",
         Type.NUMBER,
-        "source",
+        "removal",
         "Before runs are removed, read back at most so many gigabytes of blobs in one pass, where no answer to an"
         " upload of ours proves them; the next pass goes on. 0: without a limit.",
         "100",
@@ -187,7 +194,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _flag(
         "remove-excluded",
-        "source",
+        "removal",
         "Remove with a run also what exclude names, and junk such as Thumbs.db: neither is in the lake. Otherwise they"
         " keep a run from being removed.",
     ),
@@ -249,7 +256,7 @@ OPTIONS: tuple[Option, ...] = (
     _text("authority-host", "identity", "Host that gives tokens, in sovereign clouds.", "URL"),
     _choice(
         "uploader",
-        "carrying",
+        "upload",
         "What carries the bytes. azcopy: Microsoft's program. native: our own, one read of each file, every byte"
         " checked by the service.",
         "azcopy native",
@@ -257,7 +264,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _choice(
         "verify",
-        "carrying",
+        "upload",
         "The least evidence with which a run is published: listed (size and MD5 in the listing), validated (the"
         " service checked every byte as it came; what it did not check is read back), read-back (all is downloaded"
         " and hashed).",
@@ -267,7 +274,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "access-tier",
         Type.CHOICE,
-        "carrying",
+        "upload",
         "Tier of the blobs of a run; without it, the account's default. (Not archive: an archived blob can be neither"
         " read nor overwritten.)",
         choices=("hot", "cool", "cold"),
@@ -282,7 +289,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "concurrency",
         Type.INTEGER,
-        "carrying",
+        "upload",
         "Requests of the native uploader that are under way at once.",
         "16",
         "REQUESTS",
@@ -291,7 +298,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _choice(
         "block-check",
-        "carrying",
+        "upload",
         "What the native uploader has the service compare each block of a large file with; crc64 takes far less"
         " processor time, and the extra 'fast'. auto: crc64 where that is installed.",
         "auto crc64 md5",
@@ -299,18 +306,18 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _path(
         "azcopy",
-        "carrying",
+        "upload",
         "The AzCopy program; otherwise azcopy or azure-storage-azcopy on the PATH.",
         "PATH",
     ),
     _path(
-        "azcopy-logs", "carrying", "Folder for AzCopy's logs and plans, cleaned up after each job.", "FOLDER"
+        "azcopy-logs", "upload", "Folder for AzCopy's logs and plans, cleaned up after each job.", "FOLDER"
     ),
-    _choice("azcopy-log-level", "carrying", "What AzCopy logs.", "INFO WARNING ERROR NONE DEBUG", "WARNING"),
+    _choice("azcopy-log-level", "upload", "What AzCopy logs.", "INFO WARNING ERROR NONE DEBUG", "WARNING"),
     Option(
         "cap-mbps",
         Type.NUMBER,
-        "carrying",
+        "upload",
         "Send at most so many megabits a second; without it there is no limit.",
         placeholder="NUMBER",
         above=0,
@@ -319,7 +326,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "retry-times",
         Type.INTEGER,
-        "carrying",
+        "upload",
         "How often one run is tried in one pass.",
         "5",
         "TIMES",
@@ -328,7 +335,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "timeout",
         Type.NUMBER,
-        "carrying",
+        "upload",
         "An upload without progress for so long is ended and counts as a try; so long may one answer of the storage (at"
         " most 4 MiB of data) take, and a mail.",
         "300",
@@ -339,7 +346,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "source-readers",
         Type.INTEGER,
-        "carrying",
+        "upload",
         "How many files of the source are read at once: the share is often the instrument's own computer.",
         "4",
         "FILES",
@@ -365,48 +372,48 @@ OPTIONS: tuple[Option, ...] = (
         "pass",
         "The ledger of what was seen and done; otherwise it is kept in the user's state folder.",
     ),
-    _path("log-file", "telling", "Log into this file too; it is rotated."),
-    _choice("log-level", "telling", "What is logged.", "DEBUG INFO WARNING ERROR CRITICAL", "INFO"),
+    _path("log-file", "log", "Log into this file too; it is rotated."),
+    _choice("log-level", "log", "What is logged.", "DEBUG INFO WARNING ERROR CRITICAL", "INFO"),
     Option(
         "log-recipient",
         Type.TEXT,
-        "telling",
+        "mail",
         "Mail address that is told of errors; repeatable. Needs smtp-host.",
         placeholder="ADDRESS",
         repeatable=True,
         commas=True,
     ),
-    _text("smtp-host", "telling", "The mail server.", "HOST"),
+    _text("smtp-host", "mail", "The mail server.", "HOST"),
     Option(
         "smtp-port",
         Type.INTEGER,
-        "telling",
+        "mail",
         "Port of the mail server; 0: the usual one for smtp-security.",
         "0",
         "PORT",
         least=0,
         most=65535,
     ),
-    _text("smtp-user", "telling", "User name at the mail server.", "NAME"),
+    _text("smtp-user", "mail", "User name at the mail server.", "NAME"),
     Option(
         "smtp-password",
         Type.TEXT,
-        "telling",
+        "mail",
         "Password at the mail server. Process lists show it if it is given on the command line.",
         placeholder="PASSWORD",
         secret=True,
     ),
-    _choice("smtp-security", "telling", "Encryption; auto: by the port.", "auto tls starttls none", "auto"),
+    _choice("smtp-security", "mail", "Encryption; auto: by the port.", "auto tls starttls none", "auto"),
     _path(
         "metrics-file",
-        "telling",
+        "monitoring",
         "Write how the pass and the runs stand into this file for Prometheus; *.prom, in the folder of node_exporter's"
         " textfile collector.",
     ),
     Option(
         "ping",
         Type.TEXT,
-        "telling",
+        "monitoring",
         "Address of a watchdog such as healthchecks.io: URL/start when a pass begins, URL when it went well, URL/fail"
         " otherwise. A secret; process lists show it if it is given on the command line.",
         placeholder="URL",
