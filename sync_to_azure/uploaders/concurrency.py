@@ -1,0 +1,193 @@
+"""How many requests should be under way at once? Found from what requests did; no clock, no thread, no lock in here.
+
+Requests far from the service want many at once, near to it few: there more of them only take processor time. So the
+number follows what is measured. A number is worth its throughput, and a little less the larger it is: it must buy 10 %
+of the growth that it asks for (``_PRICE``), which is the slope at which going further is not worth it.
+
+- At the start the number doubles as long as that pays (TCP's slow start): 20,000 small files are over in seconds.
+- Afterwards it is tried a step up, a step down, and each try is compared with the rounds before and after it at the old
+  number, so that a service or machine that gets slower by itself misleads nobody. What did not pay is tried rarely.
+  More requests for the same throughput is higher latency for nothing, so this is what backs off on latency.
+- A refusal for load (503, 429) takes 30 % off, once for all that were under way; afterwards growth is fast again up to
+  half of what was refused.
+- A round in which the number was not reached (the source is slower, the files are at their end) teaches nothing.
+
+Sizes differ, so a request counts as its bytes and ``_REQUEST`` bytes more: small files count as requests, blocks of
+large ones as bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+
+LEAST, START, MOST = 4, 8, 256
+"""256 bodies of small files (at most 128 KiB each) are 32 MiB; larger ones wait for one of ``buffers.BUFFERS``."""
+
+_REQUEST = 128 * 1024
+_PRICE = 0.1
+_LESS = 0.7
+_STEPS = (1.25, 1.6, 2.0)
+"""Of tries; the next after each success in one direction."""
+_ROUND = {True: 0.04, False: 0.15}
+"""Seconds that a round takes at least, while growing and afterwards."""
+_LONGEST_REST = 32
+"""Rounds between tries that did not pay."""
+_CALM, _STORM = 0.2, 5.0
+"""Seconds in which refusals count as one, and as one storm: how far growth is fast again is decided at its start."""
+_AFTER_REFUSAL = 6
+"""Tries that count as failed then, so that the next one waits."""
+_OTHER = 1.5
+"""Throughput that differs so much from the last round's, or its inverse: tries begin again at once."""
+
+
+class _Phase(enum.Enum):
+    GROW = enum.auto()
+    BASE = enum.auto()
+    """At the number found so far."""
+    TRY = enum.auto()
+
+
+class Concurrency:
+    """``limit`` is the answer; a caller that shares it between threads calls under a lock of its own. Times are seconds
+    of any steady clock."""
+
+    def __init__(self, start: int = START, least: int = LEAST, most: int = MOST) -> None:
+        self._least = least
+        self._most = most
+        self.limit = max(least, min(start, most))
+        self._phase = _Phase.GROW
+        self._base = self.limit
+        self._base_worth: float | None = None
+        """None: to be measured."""
+        self._tried: tuple[int, float] | None = None
+        """A number and its worth, to be compared with the base measured again."""
+        self._up = True
+        self._step = 0
+        self._failures = 0
+        self._rest = 0
+        self._doubted = False
+        self._refused_at = -math.inf
+        self._fast_below = math.inf
+        """While growing: the number at which doubling ends."""
+        self._begin_round(0.0)
+        self._change(self.limit)
+
+    def begin_job(self) -> None:
+        """The number stays where the last job ended; what is compared is measured again, and tries begin at once."""
+        self._base_worth = self._tried = None
+        self._failures = self._rest = 0
+        if self._phase is not _Phase.GROW:
+            self._phase = _Phase.BASE
+            self.limit = self._base
+        self._up, self._step = True, len(_STEPS) - 1
+        self._change(self.limit)
+
+    def done(self, now: float, size: int, under_way: int) -> int:
+        """A request of ``size`` bytes succeeded; ``under_way``: so many were, with it. Returns the limit."""
+        if self._settle:
+            # Begun under another number, or on a new connection.
+            self._settle -= 1
+            if not self._settle:
+                self._begin_round(now)
+            return self.limit
+        self._requests += 1
+        self._work += size + _REQUEST
+        self._under_way += under_way
+        if self._requests >= self._enough and now - self._began >= _ROUND[self._phase is _Phase.GROW]:
+            self._end_round(now)
+        return self.limit
+
+    def refused(self, now: float, began: float) -> int:
+        """The service answered 503 or 429 to a request that began at ``began``. Returns the limit."""
+        if began < self._refused_at or now < self._refused_at + _CALM:
+            return self.limit
+        if now > self._refused_at + _STORM:
+            self._fast_below = max(self._least, self.limit / 2)
+        self._refused_at = now
+        self._base = max(self._least, int(min(self.limit, self._base) * _LESS))
+        self._base_worth = self._tried = None
+        self._doubted = False
+        self._phase = _Phase.GROW if self._base < self._fast_below else _Phase.BASE
+        self._failures, self._rest = _AFTER_REFUSAL, 2 ** (_AFTER_REFUSAL // 2)
+        self._up, self._step = True, 0
+        self._change(self._base)
+        return self.limit
+
+    def _change(self, limit: int) -> None:
+        self.limit = max(self._least, min(limit, self._most))
+        self._settle = self.limit + 1
+
+    def _begin_round(self, now: float) -> None:
+        self._began = now
+        self._requests = self._work = self._under_way = 0
+        self._enough = max(16, 2 * self.limit)
+
+    def _end_round(self, now: float) -> None:
+        reached = self._under_way >= 0.8 * self.limit * self._requests
+        throughput = self._work / (now - self._began)
+        self._begin_round(now)
+        if reached:
+            worth = math.log(throughput) - _PRICE * math.log(self.limit)
+            {_Phase.GROW: self._grow, _Phase.BASE: self._at_base, _Phase.TRY: self._at_try}[self._phase](
+                worth
+            )
+        elif self._phase is _Phase.TRY:
+            self._change(self._base)
+            self._phase = _Phase.BASE
+
+    def _grow(self, worth: float) -> None:
+        if self._base_worth is None or worth > self._base_worth:
+            self._base, self._base_worth = self.limit, worth
+            self._doubted = False
+            if self.limit < min(self._most, self._fast_below):
+                self._change(int(min(self.limit * 2, max(self._fast_below, self.limit + 1))))
+                return
+        elif not self._doubted:
+            # A short round can mislead: once more.
+            self._doubted = True
+            return
+        self._doubted = False
+        self._fast_below = math.inf
+        self._phase = _Phase.BASE
+        self._up, self._step = self._base == self.limit, 0
+        self._base_worth = None
+        if self._base != self.limit:
+            self._change(self._base)
+
+    def _at_base(self, worth: float) -> None:
+        before, self._base_worth = self._base_worth, worth
+        if self._tried is not None and before is not None:
+            (number, its_worth), self._tried = self._tried, None
+            if its_worth > (before + worth) / 2:
+                self._base, self._base_worth = number, None
+                self._step = min(self._step + 1, len(_STEPS) - 1)
+                self._failures = self._rest = 0
+                self._change(number)
+                return
+            self._up, self._step = not self._up, 0
+            self._failures += 1
+            self._rest = min(_LONGEST_REST, 2 ** (self._failures // 2))
+        elif before is not None and abs(worth - before) > math.log(_OTHER):
+            self._failures = self._rest = 0
+        if self._rest:
+            self._rest -= 1
+            return
+        wanted = self._stepped()
+        if wanted == self._base:
+            self._up = not self._up
+            wanted = self._stepped()
+        if wanted != self._base:
+            self._phase = _Phase.TRY
+            self._change(wanted)
+
+    def _at_try(self, worth: float) -> None:
+        self._tried = (self.limit, worth)
+        self._phase = _Phase.BASE
+        self._change(self._base)
+
+    def _stepped(self) -> int:
+        factor = _STEPS[self._step]
+        if self._up:
+            return min(self._most, max(self._base + 1, round(self._base * factor)))
+        return max(self._least, min(self._base - 1, round(self._base / factor)))
