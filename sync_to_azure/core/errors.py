@@ -5,7 +5,8 @@ SyncError                       the root; carries message, what to do, exit code
 ├── SurroundingsError    (3)    something around us is not there; trying again later can help
 │   ├── SourceUnavailable       the main folder (or the sheet folder)
 │   ├── StorageUnavailable      endpoint, container, throttling, network
-│   │   └── Redirected          something on the line answers with a redirect, which is never followed
+│   │   ├── Redirected          something on the line answers with a redirect, which is never followed
+│   │   └── TokenRefused        a listing cannot go on from there: it has to begin again
 │   ├── AccessRefused           credentials, tokens, permissions at the service
 │   ├── StateUnavailable        ledger, lock, disk space for them
 │   │   └── LockLost            the lock file was deleted or replaced: this pass writes nothing more
@@ -18,7 +19,9 @@ SyncError                       the root; carries message, what to do, exit code
 │   ├── BlobMissing             a blob that should be there is not
 │   ├── DocumentTooLarge        a blob beside a run is larger than any document of ours: nothing of it is read
 │   ├── BlobReplaced            somebody else wrote a blob between our look at it and our writing
-│   └── BlobRefused             the service refuses one blob for good (lease, immutability policy)
+│   ├── BlobRefused             the service refuses one blob for good (lease, immutability policy, its name)
+│   ├── ContentDiffers          what was to be written is not what its MD5 and size say: nothing was written
+│   └── OutOfRange              a blob has no byte at the offset from which it was to be read
 └── Interrupted      (130/143)  a signal asked us to stop
 """
 
@@ -69,6 +72,10 @@ class Redirected(StorageUnavailable):
             f"{endpoint} redirects ({status}) while {what}; no redirect is followed",
             "a storage account never redirects: check blob-endpoint, the proxy, and whether the network wants a login",
         )
+
+
+class TokenRefused(StorageUnavailable):
+    pass
 
 
 class AccessRefused(SurroundingsError):
@@ -130,6 +137,19 @@ class BlobReplaced(RunError):
 
 class BlobRefused(RunError):
     pass
+
+
+class ContentDiffers(RunError):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} was not written: what came to be written differs in size or MD5 from what was announced",
+            "it is read again next time; if it stays so, check this machine's disk and memory",
+        )
+
+
+class OutOfRange(RunError):
+    def __init__(self, name: str, offset: int) -> None:
+        super().__init__(f"{name} has no byte at offset {offset:,}", "ask for its size first")
 
 
 class Interrupted(BaseException):

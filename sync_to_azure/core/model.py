@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 
 
 class Evidence(enum.IntEnum):
@@ -104,9 +105,10 @@ class FileToSend:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sent:
-    """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it. ``etag``:
-    that of the answer to our own request, None where the uploader is not told it (AzCopy); ``nonce``: what AzCopy's job
-    wrote into the blob's metadata instead. ``ctime_ns``: of the file, just before the bytes of ``md5`` were read.
+    """What an uploader believes of one file; the listing decides. ``md5``: only if the uploader computed it.
+    ``etag``: that of the answer to our own request, None where the uploader is not told it (AzCopy); ``nonce``:
+    what AzCopy's job wrote into the blob's metadata instead. ``ctime_ns``: of the file, just before the bytes of
+    ``md5`` were read.
     """
 
     blob: str
@@ -119,8 +121,10 @@ class Sent:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Blob:
-    """One blob of a listing. ``name`` is whole; ``md5`` 16 bytes or None; ``folder_stub`` as of HNS accounts;
-    ``nonce``: of the AzCopy job that uploaded it, by its metadata."""
+    """Facts of one object in a store. ``name`` is whole; ``size`` in bytes; ``md5`` 16 bytes or None: what its writer
+    said; ``etag`` without quotes; ``folder_stub`` as of HNS accounts; ``nonce``: of the AzCopy job that uploaded
+    it, by its metadata. ``modified``: when the store saw it written, in seconds since 1970 by its own clock;
+    ``version``: where the store keeps versions; names of ``metadata`` in small letters."""
 
     name: str
     size: int
@@ -129,6 +133,10 @@ class Blob:
     tier: str | None = None
     folder_stub: bool = False
     nonce: str | None = None
+    modified: float | None = None
+    content_type: str | None = None
+    version: str | None = None
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def is_archived(self) -> bool:
