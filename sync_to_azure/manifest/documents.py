@@ -177,3 +177,12 @@ def _is_count(value: object, most: int) -> bool:
     except ValueError:
         return False
     return True
+
+
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """A JSON object with a schema, or None."""
+    try:
+        values = bounded.json_of(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) and type(values.get("schema")) is int else None

@@ -16,7 +16,7 @@ import pytest
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.transfer.steps import claims, neighbours
 from sync_to_azure.transfer.steps.claims import OLD, Found, Whose
-from sync_to_azure.transfer.steps.origin import MACHINE_FILES, Origin, machine_of, origin_in
+from sync_to_azure.manifest.origin import MACHINE_FILES, Origin, machine_of, origin_in
 from tests.line import Answer
 from tests.passes.proxy import Proxy
 from tests.passes.scene import Scene, tree, write

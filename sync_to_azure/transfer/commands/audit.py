@@ -28,7 +28,7 @@ from sync_to_azure.transfer.ledger import words as word_of_a_person
 from sync_to_azure.transfer.ledger.audits import NO_MANIFEST, WELL, WRONG, Audited, Audits, Finding
 from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.core.model import Progress, RunLine, State, Summary, Trouble
-from sync_to_azure.transfer.published import NoManifest, Publication, PublishedFile, runs_in
+from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.transfer.steps import vouching
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.core.workers import in_order

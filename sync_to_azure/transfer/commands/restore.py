@@ -22,7 +22,7 @@ from sync_to_azure.transfer.commands.target import NotWritten, Target, TargetUna
 from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced, ConfigurationError
 from sync_to_azure.core.model import Progress
 from sync_to_azure.core.names import shown
-from sync_to_azure.transfer.published import NoManifest, Publication, PublishedFile, runs_in
+from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size

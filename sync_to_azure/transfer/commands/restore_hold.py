@@ -21,7 +21,7 @@ from sync_to_azure.transfer.ledger.words import HOLD, RELEASE, current, give
 from sync_to_azure.core.model import State
 from sync_to_azure.core.names import shown
 from sync_to_azure.transfer.own_paths import relative_to
-from sync_to_azure.transfer.steps.origin import MACHINE_FILES, Origin, machine_of, origin_in
+from sync_to_azure.manifest.origin import MACHINE_FILES, Origin, machine_of, origin_in
 from sync_to_azure.transfer.steps.placing import key_of
 from sync_to_azure.transfer.steps.words import command
 from sync_to_azure.notify.redact import plain

@@ -8,35 +8,34 @@ overwrite), the next one gets the next number; the highest number counts.
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import hashlib
-import json
 import logging
-import os
 from collections.abc import Callable
-from typing import Any
 
-from sync_to_azure import __version__
-from sync_to_azure.core.clock import iso
 from sync_to_azure.core.errors import AccessRefused, BlobRefused, BlobReplaced, RunError
 from sync_to_azure.transfer.ledger.flows import Claim, Flows
 from sync_to_azure.transfer.ledger.words import used_up
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import neighbours, words
-from sync_to_azure.transfer.steps.origin import Origin, origin_in
+from sync_to_azure.manifest.claims import (
+    OLD,
+    Found,
+    Whose,
+    newest_of,
+    origin_of_claim,
+    text as claim_text,
+    whose,
+)
+from sync_to_azure.manifest.origin import Origin, origin_in
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
 
-OLD = 24 * 3600.0
-"""Seconds after which a claim can be taken over if all that was uploaded under it is at our source, too."""
 RENEWED_EVERY = 6 * 3600.0
 """Seconds after which a claim is renewed within one pass."""
 FLOW = "flow"
 """What ``accept`` accepts of a run that another flow claims or published: that this flow takes it over."""
-_GAP = 1000
 _TRIES = 3
 _MOST = 64 * 1024
 
@@ -52,42 +51,6 @@ class OtherFlow(RunError):
         }
         self.reason = Reason(code, parameters)
         super().__init__(f"{work.key}: {self.reason.text}", self.reason.advice)
-
-
-class Whose(enum.Enum):
-    OURS = "ours"
-    SAME_FOLDER = "same folder, another ledger"
-    OLD = "may be taken over if all that was uploaded is at our source"
-    OTHERS = "another flow's"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found:
-    """The newest claim of a run. ``origin`` is None if nobody can read it; ``age`` in seconds by the service's clock,
-    0 where it does not say."""
-
-    number: int
-    etag: str
-    origin: Origin | None
-    age: float = 0.0
-
-    @property
-    def identity(self) -> str:
-        """What ``accept`` names: exactly this flow, or exactly this claim."""
-        flow = self.origin.flow if self.origin is not None else None
-        return flow or f"claim {self.number} {self.etag}"
-
-
-def whose(found: Found, ours: Origin) -> Whose:
-    """Pure."""
-    theirs = found.origin
-    if theirs is None:
-        return Whose.OTHERS
-    if theirs.flow == ours.flow:
-        return Whose.OURS
-    if ours.is_same_folder(theirs):
-        return Whose.SAME_FOLDER
-    return Whose.OLD if found.age >= OLD else Whose.OTHERS
 
 
 def take(rooms: Rooms, work: Work, all_is_ours: Callable[[], bool]) -> None:
@@ -198,18 +161,7 @@ def _listed(rooms: Rooms, work: Work) -> tuple[int, str] | None:
         number = blob.name[len(prefix) :]
         if number.isascii() and number.isdigit() and len(number) < 10:
             found.append((int(number), blob.etag))
-    return _newest(found)
-
-
-def _newest(found: list[tuple[int, str]]) -> tuple[int, str] | None:
-    """Pure. Claims are numbered one by one and kept: what stands far above all others was not numbered by us, and after
-    it there would be no number left."""
-    newest: tuple[int, str] | None = None
-    for claim in sorted(found):
-        if claim[0] - (newest[0] if newest is not None else 0) > _GAP:
-            break
-        newest = claim
-    return newest
+    return newest_of(found)
 
 
 def _write(rooms: Rooms, work: Work, found: Found | None, noted: Claim | None) -> None:
@@ -250,7 +202,10 @@ def _hold(rooms: Rooms, work: Work, claim: Claim) -> None:
 
 def _put(rooms: Rooms, work: Work, number: int, replaces: str | None) -> str:
     rooms.must_hold_lock()
-    text = claim_text(rooms, work)
+    settings = rooms.settings
+    text = claim_text(
+        work.key, rooms.origin, settings.container_name, settings.destination, rooms.clock.now()
+    )
     digest = hashlib.md5(text, usedforsecurity=False).digest()
     name = _name(rooms, work, number)
     return rooms.lake().put(name, text, len(text), digest, "application/json", replaces=replaces, hot=True)
@@ -261,28 +216,3 @@ def _name(rooms: Rooms, work: Work, number: int | None) -> str:
     entry, and no name of a run begins so."""
     folder = rooms.base(CLAIMS_FOLDER)
     return f"{folder}/{work.key}/{'' if number is None else number}"
-
-
-def claim_text(rooms: Rooms, work: Work) -> bytes:
-    """``try`` makes each one different, so that an answer that was lost is known by size and MD5."""
-    settings = rooms.settings
-    values: dict[str, Any] = {
-        "schema": 1,
-        "claim": "This flow uploads this run; no other flow writes to it. Kept for ever, do not delete.",
-        "run": work.key,
-        "source": rooms.origin.values(),
-        "destination": {"container": settings.container_name, "prefix": settings.destination},
-        "time": iso(rooms.clock.now()),
-        "try": os.urandom(8).hex(),
-        "tool": f"sync_to_azure {__version__}",
-    }
-    return json.dumps(values, indent=2).encode() + b"\n"
-
-
-def origin_of_claim(text: bytes) -> Origin | None:
-    """Who wrote a claim; None for what is no claim that this version can read."""
-    values = neighbours.parsed(text)
-    if values is None or values.get("schema") != 1 or "claim" not in values:
-        return None
-    origin = origin_in(values.get("source"))
-    return origin if origin.flow is not None else None

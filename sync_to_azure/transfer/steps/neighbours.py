@@ -13,7 +13,8 @@ from sync_to_azure.core import bounded
 from sync_to_azure.core.errors import ConfigurationError, RunError
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.steps.origin import origin_in
+from sync_to_azure.manifest import documents
+from sync_to_azure.manifest.origin import origin_in
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -97,13 +98,4 @@ def _is_at(rooms: Rooms, values: dict[str, Any], prefix: str, run: str) -> bool:
 
 def _read(rooms: Rooms, name: str) -> dict[str, Any] | None:
     read = rooms.lake().get_dated(name, bounded.MOST_DOCUMENT)
-    return parsed(read.content) if read is not None else None
-
-
-def parsed(text: bytes) -> dict[str, Any] | None:
-    """A JSON object with a schema, or None."""
-    try:
-        values = bounded.json_of(text)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) and type(values.get("schema")) is int else None
+    return documents.parsed(read.content) if read is not None else None

@@ -23,7 +23,7 @@ from sync_to_azure.core.model import Evidence, FileToSend, Progress
 from sync_to_azure.core.names import ASIDE_PREFIX
 from sync_to_azure.transfer.steps import claims, words
 from sync_to_azure.manifest import documents
-from sync_to_azure.transfer.steps.origin import Origin, origin_in
+from sync_to_azure.manifest.origin import Origin, origin_in
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import SHARE_GONE
 

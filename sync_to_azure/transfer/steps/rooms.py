@@ -23,7 +23,7 @@ from sync_to_azure.core.model import Progress, RunLine, State, Trouble
 from sync_to_azure.core.names import ExcludeRules
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder, SheetFile
-from sync_to_azure.transfer.steps.origin import Origin, origin_of
+from sync_to_azure.manifest.origin import Origin, origin_of
 from sync_to_azure.notify.redact import Redactor
 
 if TYPE_CHECKING:

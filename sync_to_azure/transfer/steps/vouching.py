@@ -6,24 +6,20 @@ account, container, destination and run, so that a document of another place vou
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sync_to_azure.settings import evidence_key
 from sync_to_azure.manifest import documents
+from sync_to_azure.manifest.signature import FIELD, mac
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 if TYPE_CHECKING:
     from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-FIELD = "hmac_sha256"
-_APPLICATION = "sync_to_azure receipt"
 
 
 def signed(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> bytes:
@@ -51,15 +47,6 @@ def doubt(settings: "Settings", run: str, receipt: Mapping[str, Any]) -> str:
     ):
         return "its receipt was not written with our evidence-key, or was changed since"
     return ""
-
-
-def mac(receipt: Mapping[str, Any], key: bytes, place: tuple[str, ...]) -> str:
-    """Over the values, not their bytes: how a receipt is laid out says nothing. ``receipt`` as it was parsed."""
-    values = {name: value for name, value in receipt.items() if name != FIELD}
-    message = json.dumps(
-        [_APPLICATION, *place, values], sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
 
 
 def _place(settings: "Settings", run: str) -> tuple[str, ...]:
