@@ -43,7 +43,7 @@ def novaseq_x(name: str = "20230418_LH00130_0003_B223YTFLT3") -> Files:
         "FlowCellType": "NovaSeqXSeriesB3",
     }
     return {
-        **_described(run_info(name, tiles=tile_names(lanes=2)), parameters),
+        **described(run_info(name, tiles=tile_names(lanes=2)), parameters),
         **cbcl(lanes=2),
         "SampleSheet.csv": sheet_v2(),
         "InterOp/TileMetricsOut.bin": b"\3",
@@ -65,7 +65,7 @@ def novaseq_6000(name: str = "220923_A01934_0008_BHLL3GDRX2") -> Files:
         "RfidsInfo": {"FlowCellMode": "SP"},
     }
     return {
-        **_described(run_info(name, tiles=tile_names(lanes=2, surfaces=(1,))), parameters),
+        **described(run_info(name, tiles=tile_names(lanes=2, surfaces=(1,))), parameters),
         **cbcl(lanes=2, surfaces=(1,)),
         "RTAComplete.txt": b"",
         "SequenceComplete.txt": b"",
@@ -83,7 +83,7 @@ def nextseq_2000(name: str = "230105_VH00123_17_AAC2KYHM5") -> Files:
         "ApplicationVersion": "1.5.0.42699",
     }
     return {
-        **_described(run_info(name, tiles=tile_names(lanes=1)), parameters),
+        **described(run_info(name, tiles=tile_names(lanes=1)), parameters),
         **cbcl(lanes=1),
         "RTAComplete.txt": b"",
         "RunCompletionStatus.xml": run_status("RunCompleted"),
@@ -100,7 +100,7 @@ def iseq(name: str = "20210301_FS10000123_4_BPC29604-1234") -> Files:
         "InstrumentId": "FS10000123",
     }
     return {
-        **_described(run_info(name, layout=(1, 1, 1, 16)), parameters),
+        **described(run_info(name, layout=(1, 1, 1, 16)), parameters),
         **bgzf(),
         "RunCompletionStatus.xml": completion_status("CompletedAsPlanned"),
         "RTAComplete.txt": b"",
@@ -116,7 +116,7 @@ def miniseq(name: str = "180607_MN00218_0012_A000H2FKYL") -> Files:
         "InstrumentID": "MN00218",
     }
     return {
-        **_described(run_info(name, layout=(1, 2, 3, 8)), parameters),
+        **described(run_info(name, layout=(1, 2, 3, 8)), parameters),
         **bgzf(),
         "RTAComplete.txt": b"",
         "RunCompletionStatus.xml": completion_status("CompletedAsPlanned"),
@@ -143,7 +143,7 @@ def hiseq_2500(name: str = "140923_SN7001179_0208_BC59Y4ACXX") -> Files:
         for tile in (1101, 1102, 2101, 2102)
     }
     return {
-        **_described(run_info(name, layout=(2, 2, 1, 2)), parameters, "runParameters.xml"),
+        **described(run_info(name, layout=(2, 2, 1, 2)), parameters, "runParameters.xml"),
         **calls,
         "Basecalling_Netcopy_complete.txt": b"",
         "ImageAnalysis_Netcopy_complete.txt": b"",
@@ -297,7 +297,7 @@ def sheet_v2(rows: Sequence[str] = ("1,S1,AT,GC", "1,S2,CC,TA")) -> bytes:
     return ("\r\n".join([*lines, "Lane,Sample_ID,index,index2", *rows]) + "\r\n").encode()
 
 
-def _described(info: bytes, parameters: Tags, name: str = "RunParameters.xml") -> Files:
+def described(info: bytes, parameters: Tags, name: str = "RunParameters.xml") -> Files:
     """The two files by which an Illumina run says what it is; ``name``: of the second."""
     text = f"{_XML}<RunParameters>{_elements(parameters)}</RunParameters>"
     return {"RunInfo.xml": info, name: text.encode()}

@@ -3,18 +3,35 @@ folder that is no run, whether runs lie below it."""
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
+import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 from sync_to_azure.core.errors import RunError, SourceUnavailable
 from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.core.names import shown
+from sync_to_azure.instruments import profiles
 from sync_to_azure.instruments.profiles.view import Small, View, Wanted, matches
 from sync_to_azure.files.walk import SHARE_GONE
 
 _MOST_FOLDERS = 500
 """Folders that are looked into for wanted files: each is a question to the instrument's computer."""
+
+
+def look_at(place: Place, chosen: str) -> tuple[View, profiles.Recognised]:
+    """The view of a run folder, and its family (``chosen``: the profile that a person named, or auto). Where its top
+    level gives none, or one that has more below, it is looked into one folder deeper. Raises as ``take_view``.
+    """
+    view = take_view(place, profiles.WANTED)
+    found = profiles.recognise(view, chosen)
+    if (found.profile is None or found.profile.deeper) and view.folders:
+        view = take_view(place, profiles.DEEPER)
+        found = profiles.recognise(view, chosen)
+    return view, found
 
 
 def take_view(place: Place, wanted: Iterable[Wanted]) -> View:
@@ -23,7 +40,7 @@ def take_view(place: Place, wanted: Iterable[Wanted]) -> View:
     Raises SourceUnavailable where the share is, RunError where the folder itself cannot be read; a file that cannot be
     is a Small with its problem.
     """
-    patterns = tuple(wanted)
+    search = _search(tuple(wanted))
     name = os.fsdecode(os.path.basename(place.path.rstrip(b"/")))
     try:
         top = place.open()
@@ -32,21 +49,62 @@ def take_view(place: Place, wanted: Iterable[Wanted]) -> View:
             raise _unreadable(place.path, error) from error
         return View(name, (), (), {}, True)
     with top:
-        return _view(name, top, patterns)
+        return _view(name, top, search)
 
 
-def _view(name: str, top: Folder, patterns: tuple[Wanted, ...]) -> View:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Search:
+    """``wanted`` by depth, with one regular expression each for the files and for the folders that lead to them: a
+    folder of thousands of names is held against dozens of patterns."""
+
+    wanted: Mapping[int, tuple[Wanted, ...]]
+    files: Mapping[int, re.Pattern[str]]
+    ways: Mapping[int, re.Pattern[str]]
+
+    def wants(self, path: str) -> Wanted | None:
+        depth = path.count("/")
+        if depth not in self.files or self.files[depth].match(path.lower()) is None:
+            return None
+        return next((want for want in self.wanted[depth] if matches(path, want.pattern)), None)
+
+    def leads_into(self, folder: str) -> bool:
+        depth = folder.count("/")
+        return depth in self.ways and self.ways[depth].match(folder.lower()) is not None
+
+
+@functools.lru_cache(maxsize=8)
+def _search(patterns: tuple[Wanted, ...]) -> _Search:
+    wanted: dict[int, tuple[Wanted, ...]] = {}
+    leads: dict[int, set[str]] = {}
+    for want in patterns:
+        parts = want.pattern.split("/")
+        wanted[len(parts) - 1] = (*wanted.get(len(parts) - 1, ()), want)
+        for depth in range(len(parts) - 1):
+            leads.setdefault(depth, set()).add("/".join(parts[: depth + 1]))
+    return _Search(
+        wanted,
+        {depth: _one_of(want.pattern for want in wants) for depth, wants in wanted.items()},
+        {depth: _one_of(folders) for depth, folders in leads.items()},
+    )
+
+
+def _one_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Any of them; only paths of their depth are asked, so a ``*`` cannot reach over a slash too many."""
+    return re.compile("|".join(map(fnmatch.translate, sorted(patterns))))
+
+
+def _view(name: str, top: Folder, search: _Search) -> View:
     files, folders = _list(top, "")
     small: dict[str, Small] = {}
     counts: dict[Wanted, int] = {}
     places: list[tuple[str, list[str]]] = [("", files)]
-    ways = [folder for folder in folders if _is_on_the_way(folder, patterns)]
+    ways = [folder for folder in folders if search.leads_into(folder)]
     for folder in ways[:_MOST_FOLDERS]:
-        places += _below(top, folder, patterns)
+        places += _below(top, folder, search)
     for place, names in places:
         for each in sorted(names):
             below = f"{place}/{each}" if place else each
-            fitting = next((want for want in patterns if matches(below, want.pattern)), None)
+            fitting = search.wants(below)
             if fitting is None:
                 continue
             counts[fitting] = counts.get(fitting, 0) + 1
@@ -99,22 +157,13 @@ def _some_folders(top: Folder, path: bytes) -> list[bytes]:
         return []
 
 
-def _below(top: Folder, folder: str, patterns: tuple[Wanted, ...]) -> list[tuple[str, list[str]]]:
+def _below(top: Folder, folder: str, search: _Search) -> list[tuple[str, list[str]]]:
     files, folders = _list(top, folder)
     places = [(folder, files)]
     for inner in folders:
-        if _is_on_the_way(f"{folder}/{inner}", patterns):
+        if search.leads_into(f"{folder}/{inner}"):
             places.append((f"{folder}/{inner}", _list(top, f"{folder}/{inner}")[0]))
     return places
-
-
-def _is_on_the_way(folder: str, patterns: tuple[Wanted, ...]) -> bool:
-    """Does a pattern lead into this folder?"""
-    depth = folder.count("/") + 1
-    leads = {
-        "/".join(want.pattern.split("/")[:depth]) for want in patterns if want.pattern.count("/") >= depth
-    }
-    return any(matches(folder, lead) for lead in leads)
 
 
 def _list(top: Folder, path: str) -> tuple[list[str], list[str]]:

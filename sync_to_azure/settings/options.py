@@ -44,8 +44,9 @@ def _choice(key: str, group: str, text: str, choices: str, default: str | None =
 
 
 _PROFILES = (
-    "auto miseq miniseq iseq nextseq-500 nextseq-2000 novaseq-6000 novaseq-x hiseq nanopore pacbio thermo bruker"
-    " proteomics metabolomics generic"
+    "auto miseq miseq-i100 miniseq iseq nextseq-500 nextseq-2000 novaseq-6000 novaseq-x hiseq gaiix other-illumina"
+    " element ultima singular mgi nanopore nanopore-2018 pacbio pacbio-rs xenium thermo bruker agilent waters sciex"
+    " shimadzu proteomics metabolomics generic"
 )
 CONTINUOUS = ("proteomics", "metabolomics")
 """Profiles of folders that are never done. A test compares both with sync_to_azure.instruments.profiles, which

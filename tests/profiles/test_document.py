@@ -19,6 +19,13 @@ def test_each_family_has_its_row() -> None:
         assert row in LINES, row
 
 
+def test_each_family_has_what_a_user_must_know() -> None:
+    for profile in PROFILES:
+        words = profile.words
+        assert words.tried and words.know
+        assert f"| {profile.title} | {words.tried} | {words.know} |" in LINES
+
+
 def test_each_finding_has_its_row() -> None:
     for code, words in FINDINGS.items():
         assert f"| `{code}` | {words} |" in LINES

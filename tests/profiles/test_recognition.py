@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from embedded import layouts
+from embedded import layouts, other_layouts
 from embedded.runs import write_proteomics
 from sync_to_azure.instruments import profiles
 from sync_to_azure.files.folder import place_of
-from sync_to_azure.files.folder_view import take_view
+from sync_to_azure.files import folder_view
+from sync_to_azure.files.folder_view import look_at, take_view
 from sync_to_azure.instruments.profiles.profile import Profile
 from sync_to_azure.instruments.profiles.view import Small, View, matches
 from sync_to_azure.instruments.run_facts import safe_xml
@@ -53,6 +54,16 @@ def recognised(folder: pathlib.Path) -> tuple[View, Profile]:
         ("20220414_1039_MN19654_AJF976_ed35bf91", "nanopore"),
         ("r84028_20230214_022129", "pacbio"),
         ("r64001e_20190126_092450", "pacbio"),
+        ("r54329U_20190607_173618", "pacbio"),
+        ("20260205_SH01038_0007_ASC2139476-SC3", "miseq-i100"),
+        ("100902_HWUSI-EAS100R_0007_61FDCAAXX", "gaiix"),
+        ("090529_HWI-EAS300_0003_42KNRAAXX", "gaiix"),
+        ("101202_ILLUMINA-73D9FA_00002_FC", "gaiix"),
+        ("20250127_AV244103_NT1850075L", "element"),
+        ("424090-20250822_0117", "ultima"),
+        ("220622_G4X1234_0057_2_FC000007A", "singular"),
+        ("20250131__173305__run", "xenium"),
+        ("output-XETG00123__0012345__one__20250131__173350", "xenium"),
         # Not in the form that an instrument writes.
         ("M00146", None),
         ("backup_M00146_0021_000000000-A2WDF", None),
@@ -170,6 +181,35 @@ def test_a_corrupted_raw_file_failed(tmp_path: pathlib.Path) -> None:
     assert profile.outcome(view).end is End.FAILED
 
 
+def test_raw_files_of_thermos_one_folder_down(tmp_path: pathlib.Path) -> None:
+    """A folder a sample, or a week; what is empty there is still open, too."""
+    run = write_proteomics(tmp_path)
+    for week, path in enumerate(sorted(run.folder.glob("*.raw"))):
+        (run.folder / f"week {week}").mkdir()
+        path.rename(run.folder / f"week {week}" / path.name)
+    view, found = look_at(place_of(os.fsencode(run.folder)), profiles.AUTO)
+    assert found.profile is not None and found.profile.name == "thermo"
+    assert found.reason == "a .raw file in it one folder down begins as Thermo's do"
+    assert found.profile.waits_for(view) == () and found.profile.facts(view)["acquisitions"] > 0
+    (run.folder / "week 0" / "next_corrupted.RAW").touch()
+    view, found = look_at(place_of(os.fsencode(run.folder)), "thermo")
+    assert found.profile is not None
+    assert found.profile.waits_for(view) == ("the data of 1 empty .raw files (still open?)",)
+    assert found.profile.outcome(view).end is End.FAILED
+
+
+def test_a_known_run_is_not_looked_into_deeper(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each folder that is listed is a question to the instrument's computer."""
+    folder = layouts.write_layout(tmp_path, "20230418_LH00130_0003_B223YTFLT3", layouts.novaseq_x())
+    listed: list[str] = []
+    one = folder_view._list
+    monkeypatch.setattr(folder_view, "_list", lambda top, path: listed.append(path) or one(top, path))
+    look_at(place_of(os.fsencode(folder)), profiles.AUTO)
+    assert listed == [""]
+
+
 def test_a_raw_file_of_another_maker_is_none_of_thermos(tmp_path: pathlib.Path) -> None:
     folder = layouts.write_layout(
         tmp_path, "project", {"photo.raw": b"\xff\xd8" * 20, "short.raw": b"\x01\xa1"}
@@ -188,7 +228,9 @@ def test_a_bruker_acquisition_without_its_main_file_failed(tmp_path: pathlib.Pat
     view, profile = recognised(layouts.write_layout(tmp_path, "project", files))
     assert profile.waits_for(view) == ()
     assert profile.outcome(view).end is End.FAILED
-    assert profile.outcome(view).words == "1 of 3 .d folders have no analysis.tdf, .tsf or .baf"
+    assert profile.outcome(view).words == (
+        "1 of 3 .d folders of Bruker's have none of analysis.tdf, .tsf, .baf and .yep, ser and fid"
+    )
 
 
 def test_a_single_d_folder_is_a_run_of_bruker(tmp_path: pathlib.Path) -> None:
@@ -198,7 +240,122 @@ def test_a_single_d_folder_is_a_run_of_bruker(tmp_path: pathlib.Path) -> None:
 
 def test_an_agilent_d_folder_is_none_of_brukers(tmp_path: pathlib.Path) -> None:
     folder = layouts.write_layout(tmp_path, "project", {"run.d/AcqData/MSScan.bin": b"x"})
-    assert profiles.recognise(take_view(place_of(os.fsencode(folder)), profiles.WANTED)).profile is None
+    assert recognised(folder)[1].name == "agilent"
+    alone = layouts.write_layout(tmp_path, "run.D", {"AcqData/MSPeak.bin": b"x"})
+    view, profile = recognised(alone)
+    assert profile.name == "agilent" and profile.facts(view) == {"acquisitions": 1}
+
+
+def test_a_d_folder_of_another_maker_beside_brukers_did_not_fail(tmp_path: pathlib.Path) -> None:
+    others = {
+        "agilent.d/AcqData/MSPeak.bin": b"x",
+        "ft-icr.d/ser": b"x",
+        "ion trap.d/Analysis.yep": b"x",
+        "unknown.d/data.ms": b"x",
+    }
+    folder = layouts.write_layout(tmp_path, "project", layouts.bruker() | others)
+    (folder / "empty.d").mkdir()
+    view, profile = recognised(folder)
+    assert profile.name == "bruker" and profile.outcome(view).end is End.UNKNOWN
+    expectation = profile.expect(view)
+    assert expectation is not None
+    for path in layouts.bruker() | others:
+        expectation.see(path, 1)
+    assert expectation.result().complete is True
+
+
+def test_a_waters_folder_alone_is_a_run(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, "s1.RAW", {"_FUNC001.DAT": b"x", "_FUNC002.DAT": b"x"})
+    view, profile = recognised(folder)
+    assert profile.name == "waters" and profile.facts(view) == {"acquisitions": 1}
+
+
+def test_content_is_believed_before_names_of_files(tmp_path: pathlib.Path) -> None:
+    run = write_proteomics(tmp_path)
+    (run.folder / "gradient.lcd").touch()
+    (run.folder / "old.wiff").touch()
+    assert recognised(run.folder)[1].name == "thermo"
+
+
+@pytest.mark.parametrize(
+    ("said", "end"),
+    [
+        (b'{"outcome": "OutcomeCompleted"}', End.COMPLETED),
+        (b'{"outcome": "OutcomeFailed"}', End.FAILED),
+        (b'{"outcome": "OutcomeStopped"}', End.ENDED_EARLY),
+        (b'{"outcome": "OutcomeOfTheFuture"}', End.UNKNOWN),
+        (b'{"outcome": 7}', End.UNKNOWN),
+        (b"[]", End.UNKNOWN),
+        (b"{", End.UNKNOWN),
+        (b"[" * 100_000, End.UNKNOWN),
+    ],
+)
+def test_how_an_aviti_says_that_it_ended(tmp_path: pathlib.Path, said: bytes, end: End) -> None:
+    files = other_layouts.element() | {"RunUploaded.json": said}
+    view, profile = recognised(layouts.write_layout(tmp_path, "a run", files))
+    assert profile.name == "element" and profile.waits_for(view) == ()
+    assert profile.outcome(view).end is end
+    nobodys = dataclasses.replace(view, small={"RunUploaded.json": view.small["RunUploaded.json"]})
+    assert profiles.outcome(nobodys, profiles.Recognised(None, "-")).end is end
+
+
+@pytest.mark.parametrize("cycles", [b'{"R1": -1}', b'{"R1": 100000}', b'{"R1": true}', b'{"CP01": 2}', b"[]"])
+def test_cycles_that_cannot_be_promise_nothing(tmp_path: pathlib.Path, cycles: bytes) -> None:
+    parameters = b'{"RunName": "a", "InstrumentName": "b", "RunFolderName": "c", "Cycles": ' + cycles + b"}"
+    files = other_layouts.element() | {"RunParameters.json": parameters}
+    view, profile = recognised(layouts.write_layout(tmp_path, "a run", files))
+    assert profile.name == "element" and profile.expect(view) is None
+
+
+@pytest.mark.parametrize(
+    ("reads", "there", "waits"),
+    [
+        (2, (), ("Basecalling_Netcopy_complete_READ2.txt",)),
+        (2, ("Basecalling_Netcopy_complete_READ1.txt",), ("Basecalling_Netcopy_complete_READ2.txt",)),
+        (2, ("Basecalling_Netcopy_complete_SINGLEREAD.txt",), ("Basecalling_Netcopy_complete_READ2.txt",)),
+        (2, ("Basecalling_Netcopy_complete.txt",), ()),
+        (3, ("Basecalling_Netcopy_complete_READ2.txt",), ("Basecalling_Netcopy_complete_READ3.txt",)),
+        (1, (), ("Basecalling_Netcopy_complete_SINGLEREAD.txt",)),
+        (1, ("Basecalling_Netcopy_complete_SINGLEREAD.txt",), ()),
+        (0, ("Basecalling_Netcopy_complete_SINGLEREAD.txt",), ()),
+        (0, ("Basecalling_Netcopy_complete_READ2.txt",), ()),
+    ],
+)
+def test_a_genome_analyzer_waits_for_its_last_read(
+    tmp_path: pathlib.Path, reads: int, there: tuple[str, ...], waits: tuple[str, ...]
+) -> None:
+    name = "100902_HWUSI-EAS100R_0007_61FDCAAXX"
+    files = {"RTAComplete.txt": b"", **dict.fromkeys(there, b"")}
+    if reads:
+        files["RunInfo.xml"] = layouts.run_info(name, reads=((36, False),) * reads)
+    view, profile = recognised(layouts.write_layout(tmp_path, name, files))
+    assert profile.name == "gaiix" and profile.waits_for(view) == waits
+
+
+def test_the_fallback_is_weaker_than_a_name(tmp_path: pathlib.Path) -> None:
+    files = other_layouts.next_illumina()
+    assert recognised(layouts.write_layout(tmp_path, "renamed", files))[1].name == "other-illumina"
+    name = "130417_M00146_0021_000000000-A2WDF"
+    assert recognised(layouts.write_layout(tmp_path, name, files))[1].name == "miseq"
+
+
+def test_minknow_of_2018_is_not_minknow_of_today(tmp_path: pathlib.Path) -> None:
+    old = layouts.write_layout(tmp_path, "20180122_1224_sample 1", other_layouts.nanopore_2018())
+    assert recognised(old)[1].name == "nanopore-2018"
+    today = layouts.write_layout(tmp_path, "20250603_1201_3E_PAA12345_e05460c6", {"fast5/a.fast5": b"x"})
+    view, profile = recognised(today)
+    assert profile.name == "nanopore" and profile.waits_for(view) == ("final_summary_*.txt",)
+    summed = layouts.nanopore() | other_layouts.nanopore_2018()
+    assert recognised(layouts.write_layout(tmp_path, "20180122_1224_late", summed))[1].name == "nanopore"
+
+
+def test_a_single_region_of_a_xenium_is_a_run(tmp_path: pathlib.Path) -> None:
+    folder = layouts.write_layout(tmp_path, "region", {"experiment.xenium": b"{}"})
+    view, profile = recognised(folder)
+    assert profile.name == "xenium" and profile.waits_for(view) == ()
+    begun = layouts.write_layout(tmp_path, "20250131__173305__run", {"notes.txt": b""})
+    view, profile = recognised(begun)
+    assert profile.name == "xenium" and profile.waits_for(view) == ("experiment.xenium",)
 
 
 def test_files_in_minknows_fallback_folder_are_missing(tmp_path: pathlib.Path) -> None:

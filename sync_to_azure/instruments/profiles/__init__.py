@@ -10,22 +10,36 @@ import dataclasses
 from collections.abc import Callable
 
 from sync_to_azure.instruments.profiles import (
+    agilent,
     bruker,
+    element,
+    gaiix,
     generic,
     hiseq,
     illumina,
     iseq,
     metabolomics,
+    mgi,
     miniseq,
     miseq,
+    miseq_i100,
     nanopore,
+    nanopore_2018,
     nextseq_500,
     nextseq_2000,
     novaseq_6000,
     novaseq_x,
+    other_illumina,
     pacbio,
+    pacbio_rs,
     proteomics,
+    sciex,
+    shimadzu,
+    singular,
     thermo,
+    ultima,
+    waters,
+    xenium,
 )
 from sync_to_azure.instruments.profiles.profile import Profile, Strength
 from sync_to_azure.instruments.profiles.view import View, Wanted
@@ -35,6 +49,7 @@ AUTO = "auto"
 
 PROFILES: tuple[Profile, ...] = (
     miseq.PROFILE,
+    miseq_i100.PROFILE,
     miniseq.PROFILE,
     iseq.PROFILE,
     nextseq_500.PROFILE,
@@ -42,10 +57,23 @@ PROFILES: tuple[Profile, ...] = (
     novaseq_6000.PROFILE,
     novaseq_x.PROFILE,
     hiseq.PROFILE,
+    gaiix.PROFILE,
+    other_illumina.PROFILE,
+    element.PROFILE,
+    ultima.PROFILE,
+    singular.PROFILE,
+    mgi.PROFILE,
     nanopore.PROFILE,
+    nanopore_2018.PROFILE,
     pacbio.PROFILE,
+    pacbio_rs.PROFILE,
+    xenium.PROFILE,
     thermo.PROFILE,
     bruker.PROFILE,
+    agilent.PROFILE,
+    waters.PROFILE,
+    sciex.PROFILE,
+    shimadzu.PROFILE,
     proteomics.PROFILE,
     metabolomics.PROFILE,
     generic.PROFILE,
@@ -53,8 +81,10 @@ PROFILES: tuple[Profile, ...] = (
 BY_NAME = {profile.name: profile for profile in PROFILES}
 WANTED: tuple[Wanted, ...] = tuple(dict.fromkeys(wanted for profile in PROFILES for wanted in profile.wanted))
 """All that is read of a folder, once for all profiles."""
+DEEPER: tuple[Wanted, ...] = WANTED + tuple(wanted for profile in PROFILES for wanted in profile.deeper)
+"""What is read where that gives no family, or one that has more below: more folders are listed for it."""
 
-STATEMENTS: tuple[Callable[[View], Outcome], ...] = (illumina.outcome,)
+STATEMENTS: tuple[Callable[[View], Outcome], ...] = (illumina.outcome, element.outcome)
 """Readers of files that say how a run ended, and mean the same in a folder of any family or of none."""
 
 

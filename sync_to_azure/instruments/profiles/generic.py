@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Words
+from sync_to_azure.instruments.profiles.profile import NO_SIGN, PASSES, Profile, Words
 
 PROFILE = Profile(
     name="generic",
@@ -14,6 +14,8 @@ PROFILE = Profile(
         completeness="not known",
         sheet="none",
         source="none",
+        tried=PASSES,
+        know="whatever lies there, whole or not",
     ),
     recognise=lambda view: NO_SIGN,
     waits_for=lambda view: (),

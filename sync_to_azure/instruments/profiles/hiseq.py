@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from sync_to_azure.instruments.profiles import illumina
+from sync_to_azure.instruments.profiles.profile import REAL
 from sync_to_azure.instruments.profiles.view import View
 
 
@@ -32,5 +33,6 @@ PROFILE = illumina.profile(
         ),
         calls=illumina.PER_TILE,
         source="roryk/tiny-test-data, bcftbx/platforms.py, HiSeq X System Guide",
+        tried=REAL,
     )
 )

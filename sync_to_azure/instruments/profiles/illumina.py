@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sync_to_azure.instruments.profiles.completeness import Expectation, Groups
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Sign, Strength, Words
+from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
 from sync_to_azure.instruments.run_facts import completion_status, safe_xml, sample_sheet
 from sync_to_azure.instruments.run_facts.outcome import End, Outcome
@@ -45,13 +45,13 @@ class Calls:
     """How base calls lie. ``expect``: a rule in words, and what RunInfo.xml promises, to what must be there."""
 
     words: str
-    expect: Callable[[str, RunInfo], Expectation]
+    expect: Callable[[str, RunInfo], Expectation | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Family:
     """``instruments``: a pattern of the whole instrument id. ``software``: how its control software calls itself, or
-    InstrumentType begins. ``source``: where the facts are from."""
+    InstrumentType begins. ``source``, ``tried`` and ``know`` as in ``Words``."""
 
     name: str
     title: str
@@ -60,6 +60,8 @@ class Family:
     flags: Flags
     calls: Calls
     source: str
+    tried: str = DOCUMENTED
+    know: str = "-"
 
 
 def profile(family: Family) -> Profile:
@@ -67,12 +69,16 @@ def profile(family: Family) -> Profile:
         name=family.name,
         title=family.title,
         words=Words(
-            recognised=f"{', '.join(family.software)}; instrument `{family.instruments}`",
+            recognised="; ".join(
+                filter(None, (", ".join(family.software), f"instrument `{family.instruments}`"))
+            ),
             finished=family.flags.words,
             outcome="`RunCompletionStatus.xml`, else `CompletedJobInfo.xml`",
             completeness=family.calls.words,
             sheet="`SampleSheet.csv`",
             source=family.source,
+            tried=family.tried,
+            know=family.know,
         ),
         recognise=lambda view: recognise(family, view),
         waits_for=lambda view: tuple(flag for flag in family.flags.of(view) if not view.has(flag)),
@@ -185,6 +191,7 @@ def _cycles(run_info: RunInfo) -> range:
 PER_TILE = Calls("one `.bcl` a tile and cycle", _per_tile)
 PER_LANE = Calls("one `.bcl.bgzf` a lane and cycle", _per_lane)
 PER_SURFACE = Calls("one `.cbcl` a lane, surface and cycle", _per_surface)
+NOT_KNOWN = Calls("not known", lambda rule, run_info: None)
 
 
 def facts(view: View) -> Mapping[str, Any]:

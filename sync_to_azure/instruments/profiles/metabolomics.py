@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from sync_to_azure.instruments.profiles.continuous import Continuous, Rules, Survey, Unit
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Words
+from sync_to_azure.instruments.profiles.profile import NO_SIGN, PASSES, Profile, Words
 
 _DATA, _METHODS = "RawData_", "DataProcessingMethod_"
 _RAW, _MZML = "raw", "mzML"
@@ -92,6 +92,8 @@ PROFILE = Profile(
         completeness="not known",
         sheet="none",
         source="the tool before this one; unfinnigan, RawFileReaderS",
+        tried=PASSES,
+        know="projects that are never done, below",
     ),
     recognise=lambda view: NO_SIGN,
     waits_for=lambda view: (),

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from sync_to_azure.instruments.profiles import illumina
+from sync_to_azure.instruments.profiles.profile import REAL
 from sync_to_azure.instruments.profiles.view import View
 
 
@@ -33,5 +34,6 @@ PROFILE = illumina.profile(
         ),
         calls=illumina.PER_TILE,
         source="Illumina article 1678, aozan#17",
+        tried=REAL,
     )
 )

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sync_to_azure.instruments.profiles.completeness import Endings, Expectation, Paths
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Sign, Strength, Words
+from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
 from sync_to_azure.instruments.run_facts import nanopore
 from sync_to_azure.instruments.run_facts.outcome import End, Outcome
@@ -25,6 +25,7 @@ from sync_to_azure.instruments.run_facts.text import Problem
 
 _SUMMARY, _HASHES, _SHEET = "final_summary*.txt", "output_hash_*.csv", "sample_sheet_*.csv"
 _FOLDER = re.compile(r"\d{8}_\d{4}_[A-Za-z0-9-]+_[A-Za-z0-9-]+_[0-9a-f]{8}", re.ASCII)
+_FOLDER_2018 = re.compile(r"\d{8}_\d{4}_.+", re.ASCII)
 _READS = {"pod5", "pod5_pass", "pod5_skip", "fastq_pass", "bam_pass", "fast5", "fast5_pass", "fast5_skip"}
 _KEPT = (
     "instrument",
@@ -44,11 +45,17 @@ def _recognise(view: View) -> Sign:
     if summary is not None and _summaries(view):
         return Sign(Strength.STATED, f"{summary} is a final summary of MinKNOW")
     reads = sorted(folder for folder in view.folders if folder.lower() in _READS)
-    if reads and (_FOLDER.fullmatch(view.name) or view.find("sequencing_summary_*.txt")):
+    named = _FOLDER.fullmatch(view.name) is not None
+    if reads and (named or (view.find("sequencing_summary_*.txt") and not is_named_as_in_2018(view))):
         return Sign(Strength.FILES, f"it holds {reads[0]}/, as MinKNOW writes it")
-    if _FOLDER.fullmatch(view.name):
+    if named:
         return Sign(Strength.NAME, "the folder is named as MinKNOW names a run")
     return NO_SIGN
+
+
+def is_named_as_in_2018(view: View) -> bool:
+    """As MinKNOW named a run before the flow cell was in the name, and not as it does now."""
+    return _FOLDER_2018.fullmatch(view.name) is not None and _FOLDER.fullmatch(view.name) is None
 
 
 def _summaries(view: View) -> list[nanopore.FinalSummary]:
@@ -114,6 +121,8 @@ PROFILE = Profile(
         completeness="the files of `output_hash_*.csv`, else the counts of `final_summary_*.txt`",
         sheet="`sample_sheet_*.csv`",
         source="nanoporetech.github.io/ont-output-specifications; TACA",
+        tried=DOCUMENTED,
+        know="let the main folder be the one that holds the runs themselves, not `GROUP/SAMPLE`",
     ),
     recognise=_recognise,
     waits_for=_waits_for,

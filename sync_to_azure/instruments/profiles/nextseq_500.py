@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from sync_to_azure.instruments.profiles import illumina
+from sync_to_azure.instruments.profiles.profile import REAL
 from sync_to_azure.instruments.profiles.view import View
 
 
@@ -33,5 +34,6 @@ PROFILE = illumina.profile(
         ),
         calls=illumina.PER_LANE,
         source="miso-lims/runscanner, miso-lims#2254, Illumina, NextSeq 550, Sequencing Output Files",
+        tried=REAL,
     )
 )

@@ -5,6 +5,8 @@
 - Finished: every cell has its MOVIE.transferdone, in metadata/ (Revio, Vega) or in the cell's folder (Sequel, with a
   leading dot), as miso-lims/runscanner does (RevioPacBioProcessor). All cells' folders are made when the run begins:
   in the public run r84028_20230214_022129 the last cell's Transfer_Test is ten seconds younger than the run's name.
+- A Sequel that became a Sequel II has a U behind its number: movies m54329U_190607_185248 of the Human Pangenome
+  Reference Consortium.
 - Completeness: the files that each transferdone lists.
 """
 
@@ -15,14 +17,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sync_to_azure.instruments.profiles.completeness import Expectation, Paths
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Sign, Strength, Words
+from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
 from sync_to_azure.instruments.run_facts.outcome import End, Outcome
 from sync_to_azure.instruments.run_facts.text import Problem
 from sync_to_azure.instruments.run_facts.transferdone import read_transferdone
 
 _CELL = re.compile(r"\d_[A-Z]\d{2}", re.ASCII)
-_RUN = re.compile(r"r\d{5}e?_\d{8}_\d{6}", re.ASCII)
+_RUN = re.compile(r"r\d{5}[eU]?_\d{8}_\d{6}", re.ASCII)
 _PATTERNS = ("[0-9]_[a-z][0-9][0-9]/metadata/*.transferdone", "[0-9]_[a-z][0-9][0-9]/*.transferdone")
 
 
@@ -108,6 +110,8 @@ PROFILE = Profile(
         completeness="the files that each `*.transferdone` lists",
         sheet="none",
         source="pacbiofileformats.readthedocs.io; miso-lims/runscanner",
+        tried=DOCUMENTED,
+        know="let the main folder be the one that holds the runs themselves",
     ),
     recognise=_recognise,
     waits_for=_waits_for,

@@ -14,12 +14,14 @@ from sync_to_azure.instruments.run_facts.outcome import End, Outcome
 
 
 class Strength(enum.IntEnum):
-    """How sure a recognition is: a name can be anything, files of an instrument say more, its own statement most."""
+    """How sure a recognition is: a name can be anything, files of an instrument say more, its own statement most.
+    FALLBACK is what any instrument of a maker writes: every family is believed before."""
 
     NO = 0
-    NAME = 1
-    FILES = 2
-    STATED = 3
+    FALLBACK = 1
+    NAME = 2
+    FILES = 3
+    STATED = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ NO_SIGN = Sign(Strength.NO)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Words:
-    """What docs/instruments.md says of a profile. ``source``: where the facts are from."""
+    """What docs/instruments.md says of a profile. ``source``: where the facts are from. ``tried``: on what (REAL,
+    DOCUMENTED). ``know``: what a user must know."""
 
     recognised: str
     finished: str
@@ -43,6 +46,13 @@ class Words:
     completeness: str
     sheet: str
     source: str
+    tried: str
+    know: str
+
+
+REAL = "real runs"
+DOCUMENTED = "its documented layout"
+PASSES = "whole passes"
 
 
 def _unknown(view: View) -> Outcome:
@@ -63,10 +73,11 @@ class Profile:
 
     ``recognise``: is it a run of this family? ``waits_for``: what is still missing before the run is finished, in
     words, empty if it is. ``outcome``: how it ended. ``expect``: what its files must be, where that is certain.
-    ``facts``: what is known of it, with the keys of docs/receipt.md. ``wanted``: the files that these functions read.
-    ``sheet``: its own sample sheet, a pattern at the top level. ``quiet``: seconds for which a finished run must have
-    stood still at least, where nothing but quiet tells that it is finished. Every file is carried under its own path,
-    but for a ``continuous`` one's, which is never recognised by itself and never finished.
+    ``facts``: what is known of it, with the keys of docs/receipt.md. ``wanted``: the files that these functions read;
+    ``deeper``: those that are looked for only in a folder of this family, or of none. ``sheet``: its own sample
+    sheet, a pattern at the top level. ``quiet``: seconds for which a finished run must have stood still at least,
+    where nothing but quiet tells that it is finished. Every file is carried under its own path, but for a
+    ``continuous`` one's, which is never recognised by itself and never finished.
     """
 
     name: str
@@ -78,6 +89,7 @@ class Profile:
     expect: Callable[[View], Expectation | None] = _nothing_expected
     facts: Callable[[View], Mapping[str, Any]] = _no_facts
     wanted: tuple[Wanted, ...] = ()
+    deeper: tuple[Wanted, ...] = ()
     sheet: str = ""
     quiet: float = 0.0
     continuous: Continuous | None = None

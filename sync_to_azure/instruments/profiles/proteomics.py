@@ -18,7 +18,7 @@ import os
 from collections.abc import Sequence
 
 from sync_to_azure.instruments.profiles.continuous import Continuous, Ready, Rules, Survey, Unit, glob
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Words
+from sync_to_azure.instruments.profiles.profile import NO_SIGN, PASSES, Profile, Words
 
 _OTHER = (".meth", ".sld")
 _METADATA = "metadata.xlsx"
@@ -82,6 +82,8 @@ PROFILE = Profile(
         completeness="not known",
         sheet="none",
         source="the tool before this one; unfinnigan, RawFileReaderS",
+        tried=PASSES,
+        know="projects that are never done, below",
     ),
     recognise=lambda view: NO_SIGN,
     waits_for=lambda view: (),

@@ -1,4 +1,4 @@
-"""A project folder of Thermo .raw files (Orbitrap, Q Exactive, Astral).
+"""A project folder of Thermo .raw files (Orbitrap, Q Exactive, Astral), at its top level or one folder down.
 
 - A .raw file begins with 0x01A1 and "Finnigan" in UTF-16 (ThermoRawFileParser's test data, small.raw).
 - There is no flag: nothing but standing still tells that it is finished; 24 h, as the tool of old. A .raw of size 0
@@ -9,54 +9,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sync_to_azure.instruments.profiles.profile import NO_SIGN, Profile, Sign, Strength, Words
-from sync_to_azure.instruments.profiles.view import View, Wanted
+from sync_to_azure.instruments.profiles.profile import NO_SIGN, REAL, Profile, Sign, Strength, Words
+from sync_to_azure.instruments.profiles.view import Small, View, Wanted
 from sync_to_azure.instruments.run_facts.outcome import End, Outcome
 
-_RAW = "*.raw"
+_RAW, _INNER = "*.raw", "*/*.raw"
 _SIGNATURE = b"\x01\xa1" + "Finnigan".encode("utf-16-le")
 
 
+def _files(view: View) -> Iterator[tuple[str, Small]]:
+    yield from view.matching(_RAW)
+    yield from view.matching(_INNER)
+
+
 def _recognise(view: View) -> Sign:
-    if any(small.content == _SIGNATURE for _, small in view.matching(_RAW)):
-        return Sign(Strength.FILES, "a .raw file in it begins as Thermo's do")
-    return NO_SIGN
+    path = next((path for path, small in _files(view) if small.content == _SIGNATURE), None)
+    if path is None:
+        return NO_SIGN
+    where = " one folder down" if "/" in path else ""
+    return Sign(Strength.FILES, f"a .raw file in it{where} begins as Thermo's do")
 
 
 def _waits_for(view: View) -> tuple[str, ...]:
-    empty = sum(small.size == 0 for _, small in view.matching(_RAW))
+    empty = sum(small.size == 0 for _, small in _files(view))
     return (f"the data of {empty} empty .raw files (still open?)",) if empty else ()
 
 
 def _outcome(view: View) -> Outcome:
-    corrupted = sum(1 for _ in view.matching("*_corrupted.raw"))
+    corrupted = sum(path.lower().endswith("_corrupted.raw") for path, _ in _files(view))
     if corrupted:
         return Outcome(End.FAILED, f"{corrupted} files are named *_CORRUPTED.raw")
     return Outcome(End.UNKNOWN, "Thermo's software writes nothing about how an acquisition ended")
 
 
 def _facts(view: View) -> Mapping[str, Any]:
-    return {"acquisitions": sum(1 for _ in view.matching(_RAW))}
+    return {"acquisitions": sum(1 for _ in _files(view))}
 
 
 PROFILE = Profile(
     name="thermo",
     title="Thermo .raw",
     words=Words(
-        recognised="a `.raw` file at its top level with Thermo's signature",
+        recognised="a `.raw` file with Thermo's signature, at its top level or one folder down",
         finished="nothing moved for 24 h, and no `.raw` is empty",
         outcome="`*_CORRUPTED.raw` means failed; otherwise unknown",
         completeness="not known",
         sheet="none",
         source="ThermoRawFileParser, alphakraken",
+        tried=REAL,
+        know="files in the main folder itself are not carried: each project needs a folder",
     ),
     recognise=_recognise,
     waits_for=_waits_for,
     outcome=_outcome,
     facts=_facts,
     wanted=(Wanted(_RAW, len(_SIGNATURE), head=True, most_files=3),),
+    deeper=(Wanted(_INNER, len(_SIGNATURE), head=True, most_files=3),),
     quiet=24 * 3600.0,
 )

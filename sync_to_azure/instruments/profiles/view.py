@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
+import re
 from collections.abc import Iterator, Mapping
 
 from sync_to_azure.instruments.run_facts.text import Problem
@@ -33,7 +35,7 @@ class Small:
     problem: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class View:
     """``files`` and ``folders``: names at the top level, as written. ``small``: wanted files by their path below the
     run. Names that are not UTF-8 stand with surrogates, as os.fsdecode gives them. ``whole``: False where it has more
@@ -45,19 +47,35 @@ class View:
     small: Mapping[str, Small] = dataclasses.field(default_factory=dict)
     whole: bool = True
 
+    @functools.cached_property
+    def _lower(self) -> dict[str, str]:
+        """The files by their names in lower case: a folder of thousands is asked for dozens."""
+        return {name.lower(): name for name in sorted(self.files, reverse=True)}
+
+    @functools.cached_property
+    def _by_depth(self) -> dict[int, list[tuple[str, str, Small]]]:
+        """Wanted files in order, their path in lower case first; an acquisition more is eight entries more."""
+        found: dict[int, list[tuple[str, str, Small]]] = {}
+        for path, small in sorted(self.small.items()):
+            found.setdefault(path.count("/"), []).append((path.lower(), path, small))
+        return found
+
     def has(self, name: str) -> bool:
         """Is there such a file at the top level? Names differ in case (CopyComplete.txt, copycomplete.txt)."""
-        return self.find(name) is not None
+        return name.lower() in self._lower
 
     def find(self, pattern: str) -> str | None:
         """The file at the top level whose name matches, without regard to case; of several the first by name."""
-        fitting = (each for each in sorted(self.files) if fnmatch.fnmatchcase(each.lower(), pattern.lower()))
-        return next(fitting, None)
+        if not _MAGIC.intersection(pattern):
+            return self._lower.get(pattern.lower())
+        fitting = fnmatch.filter(self._lower, pattern.lower())
+        return min((self._lower[each] for each in fitting), default=None)
 
     def matching(self, pattern: str) -> Iterator[tuple[str, Small]]:
         """Wanted files by path, in order."""
-        for path, small in sorted(self.small.items()):
-            if matches(path, pattern):
+        fits = _compiled(pattern.lower()).match
+        for lower, path, small in self._by_depth.get(pattern.count("/"), ()):
+            if fits(lower):
                 yield path, small
 
     def each(self, pattern: str) -> Iterator[tuple[str, bytes]]:
@@ -73,7 +91,17 @@ class View:
         return next(self.each(pattern), None)
 
 
+_MAGIC = frozenset("*?[")
+
+
 def matches(path: str, pattern: str) -> bool:
     """Without regard to case; each part for itself."""
-    parts, wanted = path.lower().split("/"), pattern.lower().split("/")
-    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
+    return (
+        path.count("/") == pattern.count("/") and _compiled(pattern.lower()).match(path.lower()) is not None
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Only for paths that are as deep as it is: then no ``*`` can reach over a slash, as one would be missing."""
+    return re.compile(fnmatch.translate(pattern))

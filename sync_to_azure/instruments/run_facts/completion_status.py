@@ -46,7 +46,7 @@ def read_status(content: bytes, name: str) -> Outcome:
     if status is None:
         return Outcome(End.UNKNOWN, f"{name} holds no status")
     parts = [status, *_errors(found)]
-    return Outcome(_end(status), f"{name}: {short(': '.join(parts))}")
+    return Outcome(end_of(status), f"{name}: {short(': '.join(parts))}")
 
 
 def _errors(found: dict[str, str]) -> list[str]:
@@ -54,7 +54,8 @@ def _errors(found: dict[str, str]) -> list[str]:
     return [word for word in words if word and word.lower() != "none"]
 
 
-def _end(status: str) -> End:
+def end_of(status: str) -> End:
+    """Of the word that an instrument has for it."""
     word = "".join(status.lower().split())
     if word in _ENDS:
         return _ENDS[word]

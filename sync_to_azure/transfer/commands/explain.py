@@ -15,7 +15,7 @@ from sync_to_azure.transfer.views.records import Record, reading, records, unkno
 from sync_to_azure.transfer.views.sentences import progress, scanned, zoned
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.files.folder import Place, open_folder
-from sync_to_azure.files.folder_view import take_view
+from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.transfer.ledger import azcopy_history
 from sync_to_azure.transfer.ledger.audits import NO_MANIFEST, Audited
 from sync_to_azure.transfer.ledger.reading import ChangedFile, Event, Reading, offer
@@ -213,11 +213,10 @@ def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
 
 def _by_its_family(settings: Settings, folder: RunFolder) -> Iterator[str]:
     try:
-        view = take_view(folder.place, profiles.WANTED)
+        view, found = look_at(folder.place, settings.profile)
     except SyncError as error:
         yield f"[?]   {error}"
         return
-    found = profiles.recognise(view, settings.profile)
     if found.profile is None:
         yield f"[no]  no completion-flag is given, and {plain(found.reason)}"
         return

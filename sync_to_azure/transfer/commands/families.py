@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sync_to_azure.instruments import profiles
 from sync_to_azure.core.errors import SyncError
-from sync_to_azure.files.folder_view import take_view
+from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.instruments.profiles.profile import Profile
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder
@@ -39,8 +39,7 @@ def _looked_at(
 ) -> Iterator[tuple[RunFolder, Profile | None, Reason | None]]:
     for run in runs:
         try:
-            view = take_view(run.place, profiles.WANTED)
-            found = profiles.recognise(view)
+            view, found = look_at(run.place, profiles.AUTO)
             is_empty = not view.files and not view.folders
             wanting = found.profile is None and not is_empty
             yield run, found.profile, nobodys(run.place, found.reason) if wanting else None

@@ -14,7 +14,7 @@ from sync_to_azure.instruments import profiles
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.files.folder import Folder as SourceFolder
 from sync_to_azure.files.folder import Place, open_folder
-from sync_to_azure.files.folder_view import take_view
+from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.instruments.profiles.view import View
 from sync_to_azure.transfer.report import quality
 from sync_to_azure.transfer.report.folder import KEPT, Folder, page_name
@@ -64,7 +64,7 @@ def about(main_folder: Path, run: str, folder: Folder, names: bool, redact: Reda
         if kept is not None and kept[0] == stamp:
             return dataclasses.replace(kept[1], there=True)
         try:
-            view = take_view(place, profiles.WANTED)
+            view, _ = look_at(place, profiles.AUTO)
         except SyncError as error:
             return About(None, "", "", {}, Quality(problem=error.message), True)
         found = _without_secrets(_about(source, view, names), redact)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from sync_to_azure.instruments import completion, profiles
 from sync_to_azure.files.folder import Place
-from sync_to_azure.files.folder_view import levels_down, take_view
+from sync_to_azure.files.folder_view import levels_down, look_at
 from sync_to_azure.transfer.ledger.ledger import storable
 from sync_to_azure.core.model import Entry, Kind
 from sync_to_azure.instruments.profiles.completeness import Completeness, Expectation
@@ -54,8 +54,7 @@ class Known:
 def known(rooms: Rooms, work: Work) -> Known:
     """One look in a pass."""
     if work.known is None:
-        view = take_view(work.root, profiles.WANTED)
-        found = profiles.recognise(view, rooms.settings.profile)
+        view, found = look_at(work.root, rooms.settings.profile)
         profile = found.profile
         work.known = Known(view, profile, found.reason, profiles.outcome(view, found))
         name = profile.name if profile else NO_FAMILY
@@ -139,7 +138,7 @@ def tells_otherwise(work: Work) -> bool:
     here = work.known
     if here is None or work.folder is None:
         return False
-    again = take_view(work.root, profiles.WANTED)
+    again, _ = look_at(work.root, here.profile.name if here.profile is not None else profiles.AUTO)
     return profiles.outcome(again, profiles.Recognised(here.profile, here.reason)) != here.outcome
 
 
