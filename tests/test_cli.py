@@ -15,15 +15,21 @@ import pytest
 from click.testing import CliRunner
 
 from sync_to_azure import __version__, cli
+from sync_to_azure.cli.program import group, settings_command
 from sync_to_azure.settings import Settings
 
 Run = Callable[..., Any]
 REQUIRED = "main-folder = /data/runs\ncontainer-name = runs\nstorage-account = lake\n"
+REQUIRED_VARIABLES = {
+    "SYNC_TO_AZURE_MAIN_FOLDER": "/data/runs",
+    "SYNC_TO_AZURE_CONTAINER_NAME": "runs",
+    "SYNC_TO_AZURE_STORAGE_ACCOUNT": "lake",
+}
 WORDS = ("--main-folder", "/data/runs", "--container-name", "runs", "--storage-account", "lake")
 
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SYNC_TO_AZURE_")} | {
-    "PYTHONPATH": str(Path(cli.__file__).parent.parent)
+    "PYTHONPATH": str(Path(cli.__file__).parent.parent.parent)
 }
 
 
@@ -89,8 +95,8 @@ def test_options_before_and_after_a_command_and_after_wins(run_command: Run) -> 
     assert outcome.returncode == 0, outcome.stderr
     found = shown(outcome.stdout)
     assert [found[key][0] for key in ("timeout", "retry-times", "exclude", "dry-run")] == [
-        "2",
-        "1",
+        "2 seconds",
+        "1 tries",
         "c",
         "false",
     ]
@@ -214,14 +220,15 @@ def run_work(work: str, tmp_path: Path, *words: str) -> subprocess.CompletedProc
     program = tmp_path / "program.py"
     program.write_text(
         "import sys, click, logging, os\nfrom sync_to_azure import cli\nfrom sync_to_azure.core import errors\n"
-        "@cli.settings_command('work')\n@click.option('--times', type=int, default=2)\n"
+        "from sync_to_azure.cli.program import settings_command\n"
+        "@settings_command('work', honours=['upload'])\n@click.option('--times', type=int, default=2)\n"
         f"def work(settings, times):\n    {work}\n"
         "sys.exit(cli.main())\n",
         encoding="utf-8",
     )
     return subprocess.run(
-        [sys.executable, program, *WORDS, "work", *words],
-        env=ENVIRONMENT | {"SYNC_TO_AZURE_SMTP_PASSWORD": "hidden-1"},
+        [sys.executable, program, "work", *words],
+        env=ENVIRONMENT | REQUIRED_VARIABLES | {"SYNC_TO_AZURE_SMTP_PASSWORD": "hidden-1"},
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -256,7 +263,7 @@ def test_a_fault_of_ours_before_there_is_a_log(tmp_path: Path) -> None:
     assert process.returncode == 1 and "hidden-1" not in process.stderr
     *trace, line = process.stderr.splitlines()
     assert trace[0].startswith("Traceback")
-    assert line == "sync_to_azure: internal error: KeyError: '***'; the traceback stands above"
+    assert line == "sync_to_azure: internal error: KeyError: '***'; the traceback is above"
 
 
 def test_a_fault_of_ours_goes_to_the_log(tmp_path: Path) -> None:
@@ -273,15 +280,15 @@ def test_a_fault_of_ours_goes_to_the_log(tmp_path: Path) -> None:
 def test_an_own_option_cannot_hide_a_setting() -> None:
     with pytest.raises(AssertionError, match="timeout"):
 
-        @cli.settings_command("clash")
+        @settings_command("clash", honours=[])
         @click.option("--timeout")
         def clash(settings: Settings, timeout: str) -> int:
             raise NotImplementedError
 
-    assert "clash" not in cli.group.commands
+    assert "clash" not in group.commands
 
 
 def test_the_group_is_an_ordinary_click_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(cli.group, ["settings", *WORDS])
+    result = CliRunner().invoke(group, ["settings", *WORDS])
     assert result.exit_code == 0, result.output

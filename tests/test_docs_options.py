@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sync_to_azure import cli
+from sync_to_azure.cli.program import EXIT_CODES, PROGRAM, group
 from sync_to_azure.settings import configfile
 from sync_to_azure.settings.option import Option
 from sync_to_azure.settings.options import GROUPS, OPTIONS
@@ -96,14 +96,14 @@ def test_the_document_has_no_other_keys() -> None:
     assert sorted(rows) == sorted([option.key for option in OPTIONS] + logins)
 
 
-@pytest.mark.parametrize(("code", "meaning"), cli.EXIT_CODES)
+@pytest.mark.parametrize(("code", "meaning"), EXIT_CODES)
 def test_exit_codes_are_the_same_everywhere(code: str, meaning: str) -> None:
     row = f"| {code} | {meaning} |"
     assert row in DOCUMENT and row in DESIGN
 
 
 def test_help_shows_each_option_under_its_heading() -> None:
-    text = CliRunner().invoke(cli.group, ["--help"], prog_name=cli.PROGRAM, terminal_width=100).output
+    text = CliRunner().invoke(group, ["--help"], prog_name=PROGRAM, terminal_width=100).output
     sections = dict(zip(*[iter(re.split(r"^([A-Z][a-z ]+):$", text, flags=re.MULTILINE)[1:])] * 2))
     for option in OPTIONS:
         if option.obsolete or not option.on_command_line:
@@ -116,7 +116,7 @@ def test_help_shows_each_option_under_its_heading() -> None:
             assert f"--{option.key} / --no-{option.key}" in section
         elif option.default is not None:
             assert f"[default: {option.default}]" in section
-    for code, meaning in cli.EXIT_CODES:
+    for code, meaning in EXIT_CODES:
         assert f"{code} {meaning}" in one_line(sections["Exit codes"])
 
 

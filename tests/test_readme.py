@@ -11,7 +11,7 @@ import typing
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.cli import EXIT_CODES
+from sync_to_azure.cli.program import EXIT_CODES
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ class Option:
     help: str
     default: str | None = None
     placeholder: str = ""
+    unit: str = ""
     choices: tuple[str, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     least: float | None = None

@@ -115,6 +115,7 @@ OPTIONS: tuple[Option, ...] = (
         " Its sample sheet, too.",
         "3600",
         "SECONDS",
+        unit="seconds",
         least=0,
     ),
     Option(
@@ -125,6 +126,7 @@ OPTIONS: tuple[Option, ...] = (
         " times meanwhile.",
         "48",
         "HOURS",
+        unit="hours",
         least=0,
     ),
     _text(
@@ -148,6 +150,7 @@ OPTIONS: tuple[Option, ...] = (
         "Of profiles proteomics and metabolomics: a file is carried when it was written so long ago; without it, a day"
         " and an hour.",
         placeholder="SECONDS",
+        unit="seconds",
         least=0,
     ),
     _flag(
@@ -163,6 +166,7 @@ OPTIONS: tuple[Option, ...] = (
         "With incremental: a file is carried early after two looks found it unchanged so far apart.",
         "900",
         "SECONDS",
+        unit="seconds",
         least=0,
     ),
     _flag(
@@ -175,6 +179,7 @@ OPTIONS: tuple[Option, ...] = (
         "Remove a run only when it has been published for so long; fractions count.",
         "0",
         "DAYS",
+        unit="days",
         least=0,
     ),
     _flag(
@@ -190,6 +195,7 @@ OPTIONS: tuple[Option, ...] = (
         " upload of ours proves them; the next pass goes on. 0: without a limit.",
         "100",
         "GB",
+        unit="GB",
         least=0,
         most=1_000_000_000,
     ),
@@ -294,6 +300,7 @@ OPTIONS: tuple[Option, ...] = (
         "Requests of the native uploader that are under way at once.",
         "16",
         "REQUESTS",
+        unit="requests",
         least=1,
         most=256,
     ),
@@ -321,6 +328,7 @@ OPTIONS: tuple[Option, ...] = (
         "upload",
         "Send at most so many megabits a second; without it there is no limit.",
         placeholder="NUMBER",
+        unit="Mbit/s",
         above=0,
         most=1_000_000,
     ),
@@ -331,6 +339,7 @@ OPTIONS: tuple[Option, ...] = (
         "How often one run is tried in one pass.",
         "5",
         "TIMES",
+        unit="tries",
         least=1,
     ),
     Option(
@@ -341,6 +350,7 @@ OPTIONS: tuple[Option, ...] = (
         " most 4 MiB of data) take, and a mail.",
         "300",
         "SECONDS",
+        unit="seconds",
         above=0,
         most=1_000_000_000,
     ),
@@ -351,6 +361,7 @@ OPTIONS: tuple[Option, ...] = (
         "How many files of the source are read at once: the share is often the instrument's own computer.",
         "4",
         "FILES",
+        unit="files",
         least=1,
         most=256,
     ),
@@ -366,6 +377,7 @@ OPTIONS: tuple[Option, ...] = (
         " none.",
         "0",
         "DAYS",
+        unit="days",
         least=0,
     ),
     _path(

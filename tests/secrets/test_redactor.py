@@ -19,7 +19,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from sync_to_azure import cli
+from sync_to_azure.cli import failures
 from sync_to_azure.core.model import RunLine, State, Summary, Trouble
 from sync_to_azure.notify import log as tell_log
 from sync_to_azure.notify import mail
@@ -102,7 +102,7 @@ def test_no_sink_lets_one_through(secret: str, form: str, around: str) -> None:
     redact = Redactor([secret])
     hunt.look("log", logged(redact, text))
     hunt.look("mail", mailed(redact, text))
-    hunt.look("terminal", cli._hidden(text, [secret]))
+    hunt.look("terminal", failures.hidden(text, [secret]))
     hunt.assert_nothing()
 
 

@@ -1,0 +1,78 @@
+"""`settings`: each value, its unit and where it comes from, for people and for programs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from sync_to_azure.cli.failures import plain, say, write
+from sync_to_azure.cli.program import settings_command
+from sync_to_azure.settings import Settings
+from sync_to_azure.settings.components import PASS
+from sync_to_azure.settings.option import Option
+from sync_to_azure.settings.options import GROUPS, OPTIONS
+
+SCHEMA = 1
+
+
+@settings_command("settings", honours=GROUPS)
+@click.option("--json", "as_json", is_flag=True, help="For programs; docs/configuration.md describes it.")
+def show_settings(settings: Settings, as_json: bool) -> int:
+    """Show each setting with its unit, and where it comes from. Secrets are not shown."""
+    shown = [option for option in OPTIONS if not option.obsolete]
+    if as_json:
+        import json
+
+        document = {
+            "schema": SCHEMA,
+            "section": PASS.section,
+            "settings": [_for_programs(settings, option) for option in shown],
+            "warnings": [notice.text for notice in settings.notices],
+        }
+        write(sys.stdout, json.dumps(document, indent=2))
+        return 0
+    for option in shown:
+        text, origin = plain(_for_people(settings, option)), plain(settings.origin[option.key])
+        write(sys.stdout, f"{option.key:20} {text:40} {origin}")
+    for notice in settings.notices:
+        say(f"warning: {notice.text}")
+    return 0
+
+
+def _is_set(value: object) -> bool:
+    return value is not None and value != ()
+
+
+def _for_people(settings: Settings, option: Option) -> str:
+    value = getattr(settings, option.name)
+    if not _is_set(value):
+        return "(unset)"
+    if option.secret:
+        return "(set)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value) or "/"
+    return f"{text} {option.unit}".rstrip()
+
+
+def _for_programs(settings: Settings, option: Option) -> dict[str, Any]:
+    value = getattr(settings, option.name)
+    is_set = _is_set(value)
+    plain_value = list(value) if isinstance(value, tuple) else value
+    return {
+        "key": option.key,
+        # A secret's own text is nobody's business; a path is text.
+        "value": (
+            None
+            if option.secret or value is None
+            else plain_value if isinstance(plain_value, (bool, int, float, list)) else str(plain_value)
+        ),
+        "is_set": is_set,
+        "unit": option.unit or None,
+        "origin": settings.origin[option.key],
+        "is_secret": option.secret,
+    }
