@@ -23,6 +23,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.core import deadline
 from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.stores.azure import AzureStore
+from sync_to_azure.stores.config import StoreConfig
 from tests.certificates import make_certificate
 from tests.conftest import LONG
 from tests.line import DRIP, Line, Request
@@ -43,16 +44,10 @@ def slow(azurite: Azurite, container: ContainerClient) -> collections.abc.Iterat
     """A byte every 50 ms, where an answer has 2 s: no socket of ours would ever call that a timeout."""
     with Line(azurite.port) as wire:
         wire.drip = 0.05
-        settings: typing.Any = types.SimpleNamespace(
-            blob_endpoint=wire.endpoint,
-            container_name=container.container_name,
-            retry_times=5,
-            timeout=2.0,
-            authority_host=None,
-        )
+        config = StoreConfig(wire.endpoint, container.container_name, timeout=2.0, tries=5)
         credential = {"account_name": azurite.account, "account_key": azurite.key}
         identity: typing.Any = types.SimpleNamespace(for_sdk=lambda: credential)
-        yield Slow(AzureStore(settings, identity), wire, container)
+        yield Slow(AzureStore(config, identity), wire, container)
 
 
 CALLS: dict[str, Call] = {

@@ -13,22 +13,17 @@ from embedded.azurite import Azurite
 from sync_to_azure.stores import azure as lake_module
 from sync_to_azure.core.errors import BlobRefused, BlobReplaced, StorageUnavailable
 from sync_to_azure.stores.azure import AzureStore
+from sync_to_azure.stores.config import StoreConfig
 from tests import line
 
 NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks ", "new\nline", "日本"]
 
 
 def _lake(azurite: Azurite, container: str, endpoint: str = "") -> AzureStore:
-    settings: typing.Any = types.SimpleNamespace(
-        blob_endpoint=endpoint or azurite.endpoint,
-        container_name=container,
-        retry_times=1,
-        timeout=60.0,
-        authority_host=None,
-    )
+    config = StoreConfig(endpoint or azurite.endpoint, container, timeout=60.0, tries=1)
     credential = {"account_name": azurite.account, "account_key": azurite.key}
     identity: typing.Any = types.SimpleNamespace(for_sdk=lambda: credential)
-    return AzureStore(settings, identity)
+    return AzureStore(config, identity)
 
 
 def test_a_listing_is_what_the_library_says_page_by_page(

@@ -38,7 +38,7 @@ from sync_to_azure.core.names import OURS_PREFIX
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.login import Identity
-    from sync_to_azure.settings import Settings
+    from sync_to_azure.stores.config import StoreConfig
 
 _CHUNK = 4 * 1024 * 1024
 _PAGE = 5000
@@ -61,34 +61,34 @@ class Dated:
 class AzureStore:
     """One container. azure-storage-blob is imported when the first AzureStore is made: idle passes never pay for it."""
 
-    def __init__(self, settings: "Settings", identity: "Identity") -> None:
+    def __init__(self, config: "StoreConfig", identity: "Identity") -> None:
         from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import ContainerClient, ExponentialRetry
 
-        self._timeout = settings.timeout
+        self._timeout = config.timeout
         transport = RequestsTransport(
-            connection_timeout=min(20.0, settings.timeout), read_timeout=min(60.0, settings.timeout)
+            connection_timeout=min(20.0, config.timeout), read_timeout=min(60.0, config.timeout)
         )
         transport.open()
         deadline.watch_session(transport.session)
-        self._endpoint = settings.blob_endpoint
-        self._container = settings.container_name
+        self._endpoint = config.endpoint
+        self._container = config.container
         self._answers: list[Any] = []
         self._of_thread = threading.local()
         self.clock_ahead: float | None = None
         """Seconds that this machine's clock is ahead of the service's, by its last answer; whole seconds are told."""
         self.service_date: float | None = None
         """The service's date in its last answer, in seconds since 1970; None if that told none."""
-        self._authority = settings.authority_host or "the login service"
+        self._authority = config.authority
         with self._errors("signing in"):
             self._client = ContainerClient(
-                settings.blob_endpoint,
-                settings.container_name,
+                config.endpoint,
+                config.container,
                 credential=identity.for_sdk(),
                 retry_policy=ExponentialRetry(
                     initial_backoff=1,
                     increment_base=2,
-                    retry_total=min(settings.retry_times, 3),
+                    retry_total=min(config.tries, 3),
                     random_jitter_range=1,
                 ),
                 transport=transport,

@@ -24,7 +24,7 @@ from sync_to_azure.core.errors import AccessRefused, StorageUnavailable
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-    from sync_to_azure.settings import Settings
+    from sync_to_azure.stores.config import LoginConfig
 
 SCOPE = "https://storage.azure.com/.default"
 SAS_LIFE = datetime.timedelta(hours=4)
@@ -77,21 +77,21 @@ class Identity(Protocol):
 
 
 class ServicePrincipal:
-    def __init__(self, settings: "Settings") -> None:
-        self._settings = settings
+    def __init__(self, config: "LoginConfig") -> None:
+        self._config = config
 
     def for_sdk(self) -> "TokenCredential":
         from azure.identity import ClientSecretCredential
 
-        settings = self._settings
+        config = self._config
         extra: dict[str, Any] = {}
-        if settings.authority_host:
+        if config.authority_host:
             # A private or sovereign authority is named by the user: nobody else is asked whether it is one.
-            extra = {"authority": settings.authority_host, "disable_instance_discovery": True}
+            extra = {"authority": config.authority_host, "disable_instance_discovery": True}
         credential = ClientSecretCredential(
-            settings.tenant_id or "",
-            settings.application_id or "",
-            settings.secret or "",
+            config.tenant_id or "",
+            config.application_id or "",
+            config.secret,
             transport=_transport(),
             **extra,
         )
@@ -102,15 +102,15 @@ class ServicePrincipal:
         return credential
 
     def azcopy_environment(self) -> dict[str, str]:
-        settings = self._settings
+        config = self._config
         variables = {
             "AZCOPY_AUTO_LOGIN_TYPE": "SPN",
-            "AZCOPY_TENANT_ID": settings.tenant_id or "",
-            "AZCOPY_SPA_APPLICATION_ID": settings.application_id or "",
-            "AZCOPY_SPA_CLIENT_SECRET": settings.secret or "",
+            "AZCOPY_TENANT_ID": config.tenant_id or "",
+            "AZCOPY_SPA_APPLICATION_ID": config.application_id or "",
+            "AZCOPY_SPA_CLIENT_SECRET": config.secret,
         }
-        if settings.authority_host:
-            host = settings.authority_host
+        if config.authority_host:
+            host = config.authority_host
             variables["AZCOPY_ACTIVE_DIRECTORY_ENDPOINT"] = host if "://" in host else f"https://{host}"
         return variables
 
@@ -127,8 +127,8 @@ class ServicePrincipal:
 class DefaultChain:
     """azure-identity's chain; the first member that gives a token is the one that AzCopy is told to use."""
 
-    def __init__(self, settings: "Settings") -> None:
-        self._settings = settings
+    def __init__(self, config: "LoginConfig") -> None:
+        self._config = config
         self._chosen: tuple[Any, str] | None = None
 
     def _choose(self) -> tuple[Any, str]:
@@ -157,8 +157,8 @@ class DefaultChain:
         import azure.identity as identity
 
         extra: dict[str, Any] = {}
-        if self._settings.authority_host:
-            extra = {"authority": self._settings.authority_host, "disable_instance_discovery": True}
+        if self._config.authority_host:
+            extra = {"authority": self._config.authority_host, "disable_instance_discovery": True}
         chosen = os.environ.get(_CHOICE, "")
         if chosen.lower() not in _CHOICES:
             raise AccessRefused(
@@ -169,7 +169,7 @@ class DefaultChain:
         members: list[tuple[str, Any]] = []
         client = self._client_id()
         if "WORKLOAD" in wanted and os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-            tenant = self._settings.tenant_id
+            tenant = self._config.tenant_id
             members.append(
                 (
                     "WORKLOAD",
@@ -190,13 +190,13 @@ class DefaultChain:
 
     def _client_id(self) -> str | None:
         """Which identity, where a machine has more than one: azure-identity's own chain reads that variable too."""
-        return self._settings.application_id or os.environ.get("AZURE_CLIENT_ID") or None
+        return self._config.application_id or os.environ.get("AZURE_CLIENT_ID") or None
 
     def for_sdk(self) -> Any:
         return self._choose()[0]
 
     def azcopy_environment(self) -> dict[str, str]:
-        kind, client, tenant = self._choose()[1], self._client_id(), self._settings.tenant_id
+        kind, client, tenant = self._choose()[1], self._client_id(), self._config.tenant_id
         variables = {"AZCOPY_AUTO_LOGIN_TYPE": kind}
         if tenant:
             variables["AZCOPY_TENANT_ID"] = tenant
@@ -250,8 +250,8 @@ def _imds_answers() -> bool:
 class SharedAccessSignature:
     """A SAS that the user holds."""
 
-    def __init__(self, settings: "Settings") -> None:
-        self._sas = (settings.secret or "").lstrip("?")
+    def __init__(self, config: "LoginConfig") -> None:
+        self._sas = (config.secret).lstrip("?")
 
     def azcopy_expiry(self, now: float) -> tuple[float, float]:
         end = sas_end(self._sas)
@@ -275,10 +275,10 @@ class SharedAccessSignature:
 class AccountKey:
     """The account's key stays with the SDK; AzCopy gets a container-scoped SAS without the right to delete."""
 
-    def __init__(self, settings: "Settings", life: datetime.timedelta = SAS_LIFE) -> None:
-        self._account = settings.storage_account
-        self._container = settings.container_name
-        self._key = settings.secret or ""
+    def __init__(self, config: "LoginConfig", life: datetime.timedelta = SAS_LIFE) -> None:
+        self._account = config.account
+        self._container = config.container
+        self._key = config.secret
         self._life = life
 
     def for_sdk(self) -> Any:
@@ -323,21 +323,21 @@ def sas_end(sas: str) -> float | None:
         return None
 
 
-def identity_for(settings: "Settings") -> Identity:
+def identity_for(config: "LoginConfig") -> Identity:
     kinds: Mapping[str, Any] = {
         "service-principal": ServicePrincipal,
         "default": DefaultChain,
         "sas": SharedAccessSignature,
         "account-key": AccountKey,
     }
-    if urlsplit(settings.blob_endpoint).scheme == "http" and settings.auth in (
+    if urlsplit(config.endpoint).scheme == "http" and config.auth in (
         "service-principal",
         "default",
     ):
         raise StorageUnavailable(
-            f"{settings.blob_endpoint} is plain http: a token is never sent over it", "use an https endpoint"
+            f"{config.endpoint} is plain http: a token is never sent over it", "use an https endpoint"
         )
-    made: Identity = kinds[settings.auth](settings)
+    made: Identity = kinds[config.auth](config)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sync_to_azure.stores.config import LoginConfig, StoreConfig
 from sync_to_azure.uploaders.config import UploadConfig
 
 if TYPE_CHECKING:
@@ -23,4 +24,27 @@ def upload_config(settings: "Settings") -> UploadConfig:
         access_tier=settings.access_tier,
         azcopy=settings.azcopy,
         azcopy_log_level=settings.azcopy_log_level,
+    )
+
+
+def store_config(settings: "Settings") -> StoreConfig:
+    return StoreConfig(
+        endpoint=settings.blob_endpoint,
+        container=settings.container_name,
+        timeout=settings.timeout,
+        tries=settings.retry_times,
+        authority=settings.authority_host or "the login service",
+    )
+
+
+def login_config(settings: "Settings") -> LoginConfig:
+    return LoginConfig(
+        auth=settings.auth,
+        endpoint=settings.blob_endpoint,
+        container=settings.container_name,
+        account=settings.storage_account,
+        tenant_id=settings.tenant_id,
+        application_id=settings.application_id,
+        secret=settings.secret or "",
+        authority_host=settings.authority_host,
     )

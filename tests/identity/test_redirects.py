@@ -18,6 +18,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.stores.login import identity_for
 from sync_to_azure.stores.azure import AzureStore
+from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.settings import load
 from tests.bad_input.faults import told, write_run
 from tests.bad_input.test_storage import sas
@@ -97,7 +98,7 @@ def test_no_call_of_the_lake_follows(
     redirect(storage, elsewhere, status, lambda request: True)
     config = everyday | {"blob-endpoint": storage.endpoint, "auth": login, "retry-times": 1}
     settings = load({key: str(value) for key, value in config.items()}, {}, tmp_path)
-    lake = AzureStore(settings, identity_for(settings))
+    lake = AzureStore(store_config(settings), identity_for(login_config(settings)))
     for call in CALLS:
         with pytest.raises(StorageUnavailable, match=f"redirects .{status}."):
             call(lake)

@@ -23,7 +23,7 @@ from sync_to_azure.core.errors import AccessRefused, StateUnavailable, ToolUnava
 from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import NONCE_KEY, Evidence, FileToSend, Sent
-from sync_to_azure.transfer.configs import upload_config
+from sync_to_azure.transfer.configs import login_config, upload_config
 from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.passes.scene import tree
@@ -91,7 +91,7 @@ def stand_in(tmp_path: pathlib.Path) -> collections.abc.Callable[[str], Settings
 
 def uploader(settings: Settings, jobs: pathlib.Path, clock: Clock | None = None) -> AzCopyUploader:
     anyway = typing.cast(typing.Any, settings)
-    made = AzCopyUploader(upload_config(anyway), AccountKey(anyway), clock or Clock(), jobs, 3)
+    made = AzCopyUploader(upload_config(anyway), AccountKey(login_config(anyway)), clock or Clock(), jobs, 3)
     made.prepare()
     return made
 

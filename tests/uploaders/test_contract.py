@@ -21,7 +21,7 @@ from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import AccessRefused, StorageUnavailable, SyncError, UploadFailed
 from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.core.model import Evidence
-from sync_to_azure.transfer.configs import upload_config
+from sync_to_azure.transfer.configs import login_config, upload_config
 from sync_to_azure.uploaders import Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.uploaders.wire import (
@@ -59,7 +59,9 @@ def make(
         if kind == "native":
             return native(settings)
         anyway = typing.cast(typing.Any, settings)
-        uploader = AzCopyUploader(upload_config(anyway), AccountKey(anyway), Clock(), tmp_path / "jobs", 3)
+        uploader = AzCopyUploader(
+            upload_config(anyway), AccountKey(login_config(anyway)), Clock(), tmp_path / "jobs", 3
+        )
         uploader.prepare()
         return uploader
 

@@ -16,6 +16,7 @@ from azure.storage.blob import ContainerClient
 
 from sync_to_azure.core.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
 from sync_to_azure.stores.login import AccountKey
+from sync_to_azure.transfer.configs import login_config
 from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import _cut
 from tests.uploaders.wire import (
@@ -189,7 +190,7 @@ class Stale:
     """A signer whose first signature the service calls stale."""
 
     def __init__(self, settings: Settings, heals: bool) -> None:
-        self.good = AccountKey(typing.cast(typing.Any, settings)).azcopy_query()[0]
+        self.good = AccountKey(login_config(typing.cast(typing.Any, settings))).azcopy_query()[0]
         self.heals = heals
         self.is_good = False
         self.renewed = 0

@@ -18,7 +18,7 @@ from sync_to_azure.stores.login import AccountKey, Signer
 from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import FileToSend, Sent
-from sync_to_azure.transfer.configs import upload_config
+from sync_to_azure.transfer.configs import login_config, store_config, upload_config
 from sync_to_azure.uploaders import Job, Tick, Uploader, blocks
 from sync_to_azure.uploaders.native import NativeUploader
 from tests.line import CUT, HALF, LOSE, Act, Answer, Request
@@ -68,12 +68,17 @@ class Settings:
     authority_host: str | None = None
     storage_account: str = Azurite.account
     secret: str = Azurite.key
+    auth: str = "account-key"
+    tenant_id: str | None = None
+    application_id: str | None = None
 
 
 def native(settings: Settings, signer: typing.Any = None) -> NativeUploader:
     anyway = typing.cast(typing.Any, settings)
-    identity = AccountKey(anyway)
-    return NativeUploader(upload_config(anyway), signer or Signer(identity), AzureStore(anyway, identity))
+    identity = AccountKey(login_config(anyway))
+    return NativeUploader(
+        upload_config(anyway), signer or Signer(identity), AzureStore(store_config(anyway), identity)
+    )
 
 
 def job_of(folder: pathlib.Path, contents: collections.abc.Mapping[str, bytes]) -> Job:

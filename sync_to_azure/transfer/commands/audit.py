@@ -29,6 +29,8 @@ from sync_to_azure.transfer.ledger.audits import NO_MANIFEST, WELL, WRONG, Audit
 from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.core.model import Progress, RunLine, State, Summary, Trouble
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
+from sync_to_azure.stores.opening import open_login, open_store
+from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.transfer.steps import vouching
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.core.workers import in_order
@@ -79,9 +81,6 @@ class _Audit:
     def __init__(
         self, around: Surroundings, ledger: Ledger, audits: Audits, reading_limit: float | None
     ) -> None:
-        from sync_to_azure.stores.login import identity_for
-        from sync_to_azure.stores.azure import AzureStore
-
         self._around = around
         self._clock = around.clock
         self._settings = around.settings
@@ -89,7 +88,8 @@ class _Audit:
         self._audits = audits
         self._reads = reading_limit is not None
         self._left = reading_limit or 0.0
-        self._lake: AzureStore = AzureStore(self._settings, identity_for(self._settings))
+        login = open_login(login_config(self._settings))
+        self._lake = open_store(store_config(self._settings), login)
         self._counts = words.Counts()
 
     def all(self, glob: str | None, summary: Summary) -> None:

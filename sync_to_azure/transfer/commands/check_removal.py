@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sync_to_azure.core.clock import local_time
 from sync_to_azure.transfer.ledger.reading import open_reading
 from sync_to_azure.transfer.steps.read_back import limit_in_words
+from sync_to_azure.stores.opening import open_login
+from sync_to_azure.transfer.configs import login_config
 from sync_to_azure.notify.terminal import how_many, human_size, human_time
 
 if TYPE_CHECKING:
@@ -20,9 +22,9 @@ _NATIVE = "set uploader = native: it writes under conditions, and its own answer
 
 def with_azcopy(settings: "Settings", now: float) -> list[tuple[str, str]]:
     """(what remains, what to do) where ``remove-source`` meets AzCopy."""
-    from sync_to_azure.stores.login import NEVER, identity_for
+    from sync_to_azure.stores.login import NEVER
 
-    expires, token_life = identity_for(settings).azcopy_expiry(now)
+    expires, token_life = open_login(login_config(settings)).azcopy_expiry(now)
     if expires >= NEVER:
         when = "never: the SAS does not say when it expires (its access policy does)"
     elif settings.auth == "sas":

@@ -13,6 +13,8 @@ from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import StorageUnavailable, UploadFailed
 from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.stores.azure import AzureStore, probe_folder
+from sync_to_azure.stores.opening import open_login
+from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.core.model import FileToSend
 from sync_to_azure.transfer.steps.rooms import uploader_for
 from sync_to_azure.uploaders import Job
@@ -62,14 +64,12 @@ class Destination:
 
     def _identity(self) -> "Identity":
         if self._made_identity is None:
-            from sync_to_azure.stores.login import identity_for
-
-            self._made_identity = identity_for(self._settings)
+            self._made_identity = open_login(login_config(self._settings))
         return self._made_identity
 
     def _lake(self) -> AzureStore:
         if self._made_lake is None:
-            self._made_lake = AzureStore(self._settings, self._identity())
+            self._made_lake = AzureStore(store_config(self._settings), self._identity())
         return self._made_lake
 
     def prepare_uploader(self) -> str:

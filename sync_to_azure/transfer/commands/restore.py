@@ -23,6 +23,8 @@ from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced, Co
 from sync_to_azure.core.model import Progress
 from sync_to_azure.core.names import shown
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
+from sync_to_azure.stores.opening import open_login, open_store
+from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size
@@ -111,10 +113,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
         raise ConfigurationError(f"{run!r} is no run's name: give the name alone, as in RUN.sync")
     folder = Path(to) if to is not None else Path.cwd()
     with Surroundings(settings, Clock(), "start again: what is there is kept") as around:
-        from sync_to_azure.stores.login import identity_for
-        from sync_to_azure.stores.azure import AzureStore
-
-        lake = AzureStore(settings, identity_for(settings))
+        lake = open_store(store_config(settings), open_login(login_config(settings)))
         destination = settings.destination
         name = run.strip("/")
         base = f"{destination}/{name}" if destination else name

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sync_to_azure.instruments import profiles
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
-from sync_to_azure.transfer.configs import upload_config
+from sync_to_azure.stores.opening import open_login, open_store
+from sync_to_azure.transfer.configs import login_config, store_config, upload_config
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
 from sync_to_azure.transfer.ledger.changes import Replaced
 from sync_to_azure.transfer.ledger.flows import Claim
@@ -101,18 +102,14 @@ class Rooms:
     def lake(self) -> "AzureStore":
         """The container, checked once a pass: with something to carry, that comes before anything else."""
         if self._lake is None:
-            from sync_to_azure.stores.azure import AzureStore
-
-            lake = AzureStore(self.settings, self.identity())
+            lake = open_store(store_config(self.settings), self.identity())
             lake.check(self.settings.destination)
             self._lake = lake
         return self._lake
 
     def identity(self) -> "Identity":
         if self._identity is None:
-            from sync_to_azure.stores.login import identity_for
-
-            self._identity = identity_for(self.settings)
+            self._identity = open_login(login_config(self.settings))
         return self._identity
 
     def uploader(self) -> "Uploader":
