@@ -30,7 +30,6 @@ class State(enum.StrEnum):
     EXPECTED = "expected"
     SEEN = "seen"
     WAITING = "waiting"
-    READY = "ready"
     UPLOADING = "uploading"
     VERIFIED = "verified"
     PUBLISHED = "published"

@@ -222,7 +222,6 @@ def test_a_blob_of_the_same_size_is_hashed_before_it_is_sent(bench: Bench) -> No
     bench.list({"same": "12", "longer": "1"}, others=(Blob(PREFIX + "bare", 2, None, "1"),))
     assert [file.blob for file in bench.files.to_hash_first(bench.run)] == ["same"]
     assert [file.blob for file in bench.files.without_md5(bench.run)] == ["bare", "longer", "missing", "same"]
-    assert bench.files.count_without_md5(bench.run) == (4, 8)
 
 
 def test_a_published_file_is_sent_only_if_it_is_to_be_healed(bench: Bench) -> None:
@@ -341,7 +340,7 @@ def test_an_md5_of_a_file_that_moved_on_is_not_taken(bench: Bench) -> None:
     bench.files.merge_walk(bench.run)
     bench.hash({"a": "1"}, mtime_ns=1)
     bench.hash({"a": "22"}, mtime_ns=2)
-    assert bench.files.count_without_md5(bench.run) == (1, 1)
+    assert [file.blob for file in bench.files.without_md5(bench.run)] == ["a"]
 
 
 NAMES = strategies.sampled_from(["a", "b", "c", "d/e"])

@@ -154,12 +154,6 @@ class Plan(Work):
     def without_md5(self, run: Run) -> Iterator[FileToSend]:
         return self._files("FROM file f WHERE f.run_id = ? AND f.md5 IS NULL", run)
 
-    def count_without_md5(self, run: Run) -> tuple[int, int]:
-        row = self._connection.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM file WHERE run_id = ? AND md5 IS NULL", (run.id,)
-        ).fetchone()
-        return int(row[0]), int(row[1])
-
     def unpublished_that_differ(self, run: Run) -> Iterator[str]:
         """Blobs that are there, that are not what the source holds, that are not of our writing (of a container that
         somebody else filled), and that nobody accepted to be replaced."""

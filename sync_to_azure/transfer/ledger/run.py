@@ -58,7 +58,6 @@ class Run:
     first_published: float | None
     sheet_size: int | None
     sheet_mtime_ns: int | None
-    sheet_state: str | None
     weakest: int | None
     verified_at: float | None
     recognised_by: str | None = None
@@ -83,7 +82,7 @@ class Run:
 RUN_COLUMNS = (
     "id, key, profile, state, reason_code, reason_parameters, since, first_seen, folder_mtime_ns, fingerprint,"
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
-    " sheet_size, sheet_mtime_ns, sheet_state, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
+    " sheet_size, sheet_mtime_ns, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
     " completeness, still_digest, still_since, still_looked, folders,"
     " scanned_at, folders_changed_at, scan_cursor, receipt_sha256"
 )

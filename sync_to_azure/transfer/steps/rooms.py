@@ -20,7 +20,7 @@ from sync_to_azure.transfer.ledger.changes import Replaced
 from sync_to_azure.transfer.ledger.flows import Claim
 from sync_to_azure.transfer.ledger.place import azcopy_folder
 from sync_to_azure.transfer.ledger.words import Word
-from sync_to_azure.core.model import Progress, RunLine, State, Trouble
+from sync_to_azure.core.model import Progress, State, Trouble
 from sync_to_azure.core.names import ExcludeRules
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder, SheetFile
@@ -259,7 +259,6 @@ class Work:
     republish: bool = False
     receipt: Mapping[str, Any] | None = None
     word: Word | None = None
-    line: RunLine | None = None
     known: "Known | None" = None
     sheet: "Sheet | None" = None
     sheet_waits: Reason | None = None

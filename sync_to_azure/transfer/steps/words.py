@@ -15,7 +15,7 @@ from sync_to_azure.notify.output import quoted
 
 _log = logging.getLogger(__name__)
 
-_ON_ITS_WAY = (State.SEEN, State.READY, State.UPLOADING)
+_ON_ITS_WAY = (State.SEEN, State.UPLOADING)
 _LEFT = (State.EXPECTED, State.REMOVED, State.REMOVING, State.GONE)
 
 
