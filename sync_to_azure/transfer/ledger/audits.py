@@ -10,6 +10,7 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Mapping
 
+from sync_to_azure.transfer.ledger import announcing
 from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import Evidence
@@ -109,6 +110,7 @@ class Audits:
         reading back, as listed now; under another ETag it is another blob, which the listing judges."""
         run, kept, uncounted = audited.run, 0, 0
         with self._ledger.transaction() as connection:
+            before = self.of(run).is_wrong
             for old in self.findings(run):
                 if old.kind not in _READ or etags.get(old.name) != old.etag:
                     self._drop(run, old.name, old.kind)
@@ -135,7 +137,7 @@ class Audits:
                     uncounted,
                 ),
             )
-            self._judge(run, audited.listed_at)
+            self._judge(run, audited.listed_at, before)
 
     def take_reading(
         self,
@@ -162,7 +164,7 @@ class Audits:
                     "UPDATE audit SET cursor = ? WHERE flow_id = ? AND run = ?", (cursor, self._flow, run)
                 )
             self._doubt(run, worse)
-            self._judge(run, now)
+            self._judge(run, now, self.of(run).is_wrong)
 
     def end_reading(self, run: str, now: float) -> None:
         with self._ledger.transaction() as connection:
@@ -194,9 +196,9 @@ class Audits:
             (self._flow, run, name, kind),
         )
 
-    def _judge(self, run: str, now: float | None) -> None:
-        """Within a transaction: a run with a finding is wrong, one without is well. That it became so is history."""
-        before = self.of(run).is_wrong
+    def _judge(self, run: str, now: float | None, before: bool) -> None:
+        """Within a transaction: a run with a finding is wrong, one without is well. That it became so is history.
+        ``before``: was it wrong?"""
         self._connection.execute(
             "UPDATE audit SET found = (SELECT group_concat(kind || '=' || n) FROM (SELECT kind, count(*) AS n FROM"
             " audit_finding WHERE flow_id = ?1 AND run = ?2 GROUP BY kind)) WHERE flow_id = ?1 AND run = ?2",
@@ -216,6 +218,9 @@ class Audits:
             found = ", ".join(f"{count} {kind}" for kind, count in after.counts.items())
             code = "audit:audit-wrong" if after.is_wrong else "audit:audit-solved"
             self._ledger.append(self._connection, row[0], now or 0.0, code, {"found": found})
+        if after.is_wrong and not before:
+            count = sum(after.counts.values()) + after.uncounted
+            self._ledger.outbox.append(announcing.damaged(self._ledger.flow, run, count), now or 0.0)
 
     # What a pass makes of it
 
@@ -262,7 +267,7 @@ class Audits:
                 " (SELECT 1 FROM file WHERE run_id = ? AND evidence < ?)",
                 (self._flow, run.key, run.id, int(Evidence.VALIDATED)),
             )
-            self._judge(run.key, now)
+            self._judge(run.key, now, True)
         return not self.of(run.key).is_wrong
 
     # What was mailed: an audit's troubles are its own, a pass that is well must not call them solved

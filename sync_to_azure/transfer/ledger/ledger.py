@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from sync_to_azure.events.outbox import Outbox
+from sync_to_azure.events.run_events import Event
+from sync_to_azure.transfer.ledger import announcing
 from sync_to_azure.transfer.ledger.migrations import migrate, refuse_others
 from sync_to_azure.transfer.ledger.run import RUN_COLUMNS, SETTABLE, Flow, Run, run_of
 from sync_to_azure.core.model import Progress, State
@@ -34,6 +37,9 @@ class Ledger:
         self.path = path
         self.flow = flow
         self.flow_id = flow_id
+        self.outbox = Outbox(connection, announcing.source_of(flow))
+        self.names_allowed = False
+        """May events name files, which may name samples?"""
         self.is_copy = False
         self.may_write: Callable[[], None] = lambda: None
         """Called before each transaction: a pass whose lock was lost writes nothing more here."""
@@ -146,16 +152,24 @@ class Ledger:
         reason: Reason | None,
         now: float,
         event: str | None = None,
+        announced_event: Event | None = None,
         **columns: object,
     ) -> bool:
         """Move a run on; True if state or reason's code are new. ``columns`` are set in the same transaction, and an
-        event is appended when the state changes (or ``event`` names one)."""
+        event is appended when the state changes (or ``event`` names one). For programs ``announced_event`` goes into
+        the outbox; what needs attention from now on, or is removed, goes there by itself."""
         news = run.state is not state or (run.reason and run.reason.code) != (reason and reason.code)
         same = not news and run.reason == reason and not columns and event is None
         if same:
             return False
         with self.transaction() as connection:
             since = now if run.state is not state else run.since
+            for each in (
+                announced_event,
+                announcing.of_state(self.flow, run, state, reason, self.names_allowed),
+            ):
+                if each is not None:
+                    self.outbox.append(each, now)
             connection.execute(
                 "UPDATE run SET state = ?, reason_code = ?, reason_parameters = ?, since = ? WHERE id = ?",
                 (
@@ -177,6 +191,13 @@ class Ledger:
     def set(self, run: Run, **columns: object) -> None:
         with self.transaction() as connection:
             self._set_columns(connection, run, columns)
+
+    def set_and_announce(self, run: Run, event: Event | None, now: float, **columns: object) -> None:
+        """``event`` goes into the outbox, if there is one."""
+        with self.transaction() as connection:
+            self._set_columns(connection, run, columns)
+            if event is not None:
+                self.outbox.append(event, now)
 
     def _set_columns(self, connection: sqlite3.Connection, run: Run, columns: Mapping[str, object]) -> None:
         if not columns:

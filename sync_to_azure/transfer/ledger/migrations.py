@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from sync_to_azure.core.errors import StateUnavailable
+from sync_to_azure.events.outbox import SCHEMA_1
 
 MIGRATIONS: dict[str, str] = {
     "0001_first": """
@@ -262,6 +263,11 @@ MIGRATIONS: dict[str, str] = {
     """,
     "0016_receipt": """
         ALTER TABLE run ADD COLUMN receipt_sha256 TEXT;
+    """,
+    "0017_events": SCHEMA_1
+    + """
+        ALTER TABLE run ADD COLUMN announced TEXT;
+        UPDATE run SET announced = coalesce(receipt_sha256, 'before events') WHERE generation > 0;
     """,
 }
 

@@ -36,6 +36,7 @@ class Run:
     ``outcome`` None until that was asked; ``still_since``: an unfinished run's tree was ``still_digest`` since then,
     seen last at ``still_looked``. ``folders``: how many its last walk saw (the ``folder`` table has them), None if none
     did; ``scanned_at``: when all of them were looked at last; ``scan_cursor``: the last one of a look in part.
+    ``announced``: the SHA-256 of the receipt of which an event was reported last.
     """
 
     id: int
@@ -73,6 +74,7 @@ class Run:
     folders_changed_at: float | None = None
     scan_cursor: builtins.bytes | None = None
     receipt_sha256: str | None = None
+    announced: str | None = None
 
     @property
     def is_published(self) -> bool:
@@ -84,7 +86,7 @@ RUN_COLUMNS = (
     " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
     " sheet_size, sheet_mtime_ns, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
     " completeness, still_digest, still_since, still_looked, folders,"
-    " scanned_at, folders_changed_at, scan_cursor, receipt_sha256"
+    " scanned_at, folders_changed_at, scan_cursor, receipt_sha256, announced"
 )
 _NAMES = tuple(RUN_COLUMNS.replace(" ", "").split(","))
 SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {

@@ -14,6 +14,7 @@ from typing import Any
 
 from sync_to_azure.core import bounded
 from sync_to_azure.core.errors import BlobMissing, DocumentTooLarge, RunError
+from sync_to_azure.transfer.ledger import announcing
 from sync_to_azure.transfer.ledger.audits import Audits
 from sync_to_azure.transfer.ledger.azcopy_history import AzCopyHistory
 from sync_to_azure.transfer.ledger.files import FileRow
@@ -110,20 +111,41 @@ def publication(rooms: Rooms, work: Work) -> None:
     is_whole = is_marked and wanted == (listed, summed.hexdigest())
     work.ready_is_due = _ready_is_due(rooms, work, receipt, is_whole)
     work.republish = not is_whole or work.ready_is_due
-    rooms.ledger.set(
+    receipt_sha256 = hashlib.sha256(receipt_bytes or b"").hexdigest()
+    weakest = int(Evidence.LISTED) if doubt else _weakest(receipt)
+    files, size = int(receipt.get("files") or 0), int(receipt.get("bytes") or 0)
+    event = None
+    # What is not whole is reported by the publishing that completes it.
+    if is_whole and receipt_sha256 != run.announced:
+        event = announcing.published(
+            rooms.ledger.flow,
+            run,
+            generation,
+            listed,
+            receipt_sha256,
+            files,
+            size,
+            weakest,
+            receipt.get("outcome"),
+            None,
+        )
+    rooms.ledger.set_and_announce(
         run,
+        event,
+        rooms.clock.now(),
+        announced=run.announced if event is None else receipt_sha256,
         # Should this pass not come to it, the next one writes them.
         lake_known=int(not work.republish),
         taken_over=int(work.continuous is not None),
         rows_kept=1,
         generation=generation,
-        files=int(receipt.get("files") or 0),
-        bytes=int(receipt.get("bytes") or 0),
-        weakest=int(Evidence.LISTED) if doubt else _weakest(receipt),
+        files=files,
+        bytes=size,
+        weakest=weakest,
         verified_at=documents.time_in(receipt, "published"),
         published_at=documents.time_in(receipt, "published"),
         first_published=documents.time_in(receipt, "first_published"),
-        receipt_sha256=hashlib.sha256(receipt_bytes or b"").hexdigest(),
+        receipt_sha256=receipt_sha256,
         **ended.of_receipt(receipt),
     )
     Audits(rooms.ledger).doubt(run)

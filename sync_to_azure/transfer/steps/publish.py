@@ -8,13 +8,14 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sync_to_azure import __version__
 from sync_to_azure.core import bounded
 from sync_to_azure.core.clock import iso
 from sync_to_azure.core.errors import BlobReplaced, RunError
+from sync_to_azure.transfer.ledger import announcing
 from sync_to_azure.transfer.ledger.files import FileRow, Verdict
 from sync_to_azure.core.model import Evidence, Kind, State
 from sync_to_azure.core.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB, md5_line
@@ -92,12 +93,26 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         beside.put(".sync", _in_memory(iso(now).encode() + b"\n"), "text/plain; charset=utf-8")
     elif told is not None and is_ready:
         _tell_ready(rooms, work, told.blob, iso(now))
+    receipt_sha256 = hashlib.sha256(text).hexdigest()
+    event = announcing.published(
+        rooms.ledger.flow,
+        run,
+        generation,
+        lines_document.sha256,
+        receipt_sha256,
+        summary.files,
+        summary.bytes,
+        summary.weakest,
+        receipt["outcome"],
+        (summary.new_files, summary.new_bytes, _replaced_by(receipt, generation)),
+    )
     rooms.files.freeze(run, generation)
     rooms.set_state(
         work,
         run.state if gone or work.continuous is not None else State.PUBLISHED,
         run.reason if gone else None,
         event="published" if generation == 1 else "published-again",
+        announced_event=event,
         lake_known=1,
         taken_over=int(work.continuous is not None),
         generation=generation,
@@ -107,7 +122,8 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         verified_at=run.verified_at or now,
         published_at=now,
         first_published=first,
-        receipt_sha256=hashlib.sha256(text).hexdigest(),
+        receipt_sha256=receipt_sha256,
+        announced=receipt_sha256,
     )
     _log.info("%s: published, %d files, %s", run.key, summary.files, human_size(summary.bytes))
 
@@ -159,12 +175,17 @@ class _Counted:
     is_new: bool = False
     files: int = 0
     bytes: int = 0
+    new_files: int = 0
+    new_bytes: int = 0
     weakest: Evidence = Evidence.READ_BACK
 
     def watch(self, rows: Iterable[FileRow]) -> Iterator[FileRow]:
         for row in rows:
             self.files += 1
             self.bytes += row.size
+            if row.generation == 0:
+                self.new_files += 1
+                self.new_bytes += row.size
             self.evidence[row.evidence.label] += 1
             self.weakest = min(self.weakest, row.evidence)
             for number, belongs in enumerate(self.groups):
@@ -322,6 +343,10 @@ def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]
     stood = ((blob.get("path"), blob.get("snapshot")) for blob in kept)
     known = {each for each in stood if all(isinstance(part, str | None) for part in each)}
     return _that_fit(kept + [blob for blob in now if (blob["path"], blob["snapshot"]) not in known])
+
+
+def _replaced_by(receipt: Mapping[str, Any], generation: int) -> int:
+    return sum(each.get("by_generation") == generation for each in receipt["replaced"])
 
 
 def _that_fit(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sync_to_azure.events.run_events import Event
 from sync_to_azure.instruments import profiles
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
@@ -191,6 +192,7 @@ class Rooms:
         state: State,
         reason: Reason | None = None,
         event: str | None = None,
+        announced_event: Event | None = None,
         **columns: object,
     ) -> bool:
         """The ledger is a sink as a log is: what AzCopy or a service said goes into it without secrets."""
@@ -198,7 +200,8 @@ class Rooms:
             reason = Reason(
                 reason.code, {key: self._clean(value) for key, value in reason.parameters.items()}
             )
-        return self.ledger.set_state(work.run, state, reason, self.clock.now(), event, **columns)
+        now = self.clock.now()
+        return self.ledger.set_state(work.run, state, reason, now, event, announced_event, **columns)
 
     def _clean(self, value: object) -> object:
         if isinstance(value, str):
