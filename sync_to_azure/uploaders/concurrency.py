@@ -1,13 +1,14 @@
 """How many requests should be under way at once? Found from what requests did; no clock, no thread, no lock in here.
 
 Requests far from the service want many at once, near to it few: there more of them only take processor time. So the
-number follows what is measured. A number is worth its throughput, and a little less the larger it is: it must buy 10 %
-of the growth that it asks for (``_PRICE``), which is the slope at which going further is not worth it.
+number follows what is measured. A number is worth its throughput, and a little less the larger it is (``_PRICE``): to
+be doubled, it must gain 3.5 %.
 
 - At the start the number doubles as long as that pays (TCP's slow start): 20,000 small files are over in seconds.
 - Afterwards it is tried a step up, a step down, and each try is compared with the rounds before and after it at the old
-  number, so that a service or machine that gets slower by itself misleads nobody. What did not pay is tried rarely.
-  More requests for the same throughput is higher latency for nothing, so this is what backs off on latency.
+  number, so that a service or machine that gets slower by itself misleads nobody. A step down must win against both,
+  twice: where it is wrong it costs throughput, and a number that is too high costs little. What did not pay is tried
+  rarely. More requests for the same throughput wait longer for nothing, so this is what backs off on latency.
 - A refusal for load (503, 429) takes 30 % off, once for all that were under way; afterwards growth is fast again up to
   half of what was refused.
 - A round in which the number was not reached (the source is slower, the files are at their end) teaches nothing.
@@ -21,15 +22,15 @@ from __future__ import annotations
 import enum
 import math
 
-LEAST, START, MOST = 4, 8, 256
+LEAST, START, MOST = 4, 16, 256
 """256 bodies of small files (at most 128 KiB each) are 32 MiB; larger ones wait for one of ``buffers.BUFFERS``."""
 
 _REQUEST = 128 * 1024
-_PRICE = 0.1
+_PRICE = 0.05
 _LESS = 0.7
-_STEPS = (1.25, 1.6, 2.0)
-"""Of tries; the next after each success in one direction."""
-_ROUND = {True: 0.04, False: 0.15}
+_UP, _DOWN = (1.4, 2.0), 1.25
+"""Steps of tries: upwards the second after one that paid."""
+_ROUND = {True: 0.03, False: 0.1}
 """Seconds that a round takes at least, while growing and afterwards."""
 _LONGEST_REST = 32
 """Rounds between tries that did not pay."""
@@ -66,7 +67,7 @@ class Concurrency:
         self._step = 0
         self._failures = 0
         self._rest = 0
-        self._doubted = False
+        self._is_sure = False
         self._refused_at = -math.inf
         self._fast_below = math.inf
         """While growing: the number at which doubling ends."""
@@ -80,7 +81,7 @@ class Concurrency:
         if self._phase is not _Phase.GROW:
             self._phase = _Phase.BASE
             self.limit = self._base
-        self._up, self._step = True, len(_STEPS) - 1
+        self._up, self._step, self._is_sure = True, len(_UP) - 1, False
         self._change(self.limit)
 
     def done(self, now: float, size: int, under_way: int) -> int:
@@ -107,10 +108,9 @@ class Concurrency:
         self._refused_at = now
         self._base = max(self._least, int(min(self.limit, self._base) * _LESS))
         self._base_worth = self._tried = None
-        self._doubted = False
         self._phase = _Phase.GROW if self._base < self._fast_below else _Phase.BASE
         self._failures, self._rest = _AFTER_REFUSAL, 2 ** (_AFTER_REFUSAL // 2)
-        self._up, self._step = True, 0
+        self._up, self._step, self._is_sure = True, 0, False
         self._change(self._base)
         return self.limit
 
@@ -137,21 +137,18 @@ class Concurrency:
             self._phase = _Phase.BASE
 
     def _grow(self, worth: float) -> None:
-        if self._base_worth is None or worth > self._base_worth:
+        before = self._base_worth
+        if before is not None and worth <= before:
+            # Once more at the number before: a machine that is busy with something else misleads.
+            self._tried = (self.limit, worth)
+        else:
             self._base, self._base_worth = self.limit, worth
-            self._doubted = False
             if self.limit < min(self._most, self._fast_below):
                 self._change(int(min(self.limit * 2, max(self._fast_below, self.limit + 1))))
                 return
-        elif not self._doubted:
-            # A short round can mislead: once more.
-            self._doubted = True
-            return
-        self._doubted = False
-        self._fast_below = math.inf
         self._phase = _Phase.BASE
-        self._up, self._step = self._base == self.limit, 0
-        self._base_worth = None
+        self._up, self._step = True, len(_UP) - 1 if self._fast_below == math.inf else 0
+        self._fast_below = math.inf
         if self._base != self.limit:
             self._change(self._base)
 
@@ -159,15 +156,8 @@ class Concurrency:
         before, self._base_worth = self._base_worth, worth
         if self._tried is not None and before is not None:
             (number, its_worth), self._tried = self._tried, None
-            if its_worth > (before + worth) / 2:
-                self._base, self._base_worth = number, None
-                self._step = min(self._step + 1, len(_STEPS) - 1)
-                self._failures = self._rest = 0
-                self._change(number)
+            if self._judge(number, its_worth, before, worth):
                 return
-            self._up, self._step = not self._up, 0
-            self._failures += 1
-            self._rest = min(_LONGEST_REST, 2 ** (self._failures // 2))
         elif before is not None and abs(worth - before) > math.log(_OTHER):
             self._failures = self._rest = 0
         if self._rest:
@@ -178,8 +168,35 @@ class Concurrency:
             self._up = not self._up
             wanted = self._stepped()
         if wanted != self._base:
-            self._phase = _Phase.TRY
-            self._change(wanted)
+            self._try(wanted)
+
+    def _judge(self, number: int, its_worth: float, before: float, after: float) -> bool:
+        """Was ``number`` worth more? True: what comes next is decided."""
+        if self._up and its_worth > (before + after) / 2:
+            self._take(number)
+            self._step = len(_UP) - 1
+            return True
+        if not self._up and its_worth > max(before, after):
+            if self._is_sure:
+                self._take(number)
+            else:
+                self._try(number)
+            self._is_sure = not self._is_sure
+            return True
+        self._up = not self._up
+        self._step, self._is_sure = 0, False
+        self._failures += 1
+        self._rest = min(_LONGEST_REST, 2 ** (self._failures // 2))
+        return False
+
+    def _take(self, number: int) -> None:
+        self._base, self._base_worth = number, None
+        self._failures = self._rest = 0
+        self._change(number)
+
+    def _try(self, number: int) -> None:
+        self._phase = _Phase.TRY
+        self._change(number)
 
     def _at_try(self, worth: float) -> None:
         self._tried = (self.limit, worth)
@@ -187,7 +204,6 @@ class Concurrency:
         self._change(self._base)
 
     def _stepped(self) -> int:
-        factor = _STEPS[self._step]
         if self._up:
-            return min(self._most, max(self._base + 1, round(self._base * factor)))
-        return max(self._least, min(self._base - 1, round(self._base / factor)))
+            return min(self._most, max(self._base + 1, round(self._base * _UP[self._step])))
+        return max(self._least, min(self._base - 1, round(self._base / _DOWN)))
