@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sync_to_azure.core import deadline
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.core.model import Summary, Trouble
+from sync_to_azure.notify.config import MailConfig
 from sync_to_azure.notify.redact import Redactor, plain, plain_lines
 from sync_to_azure.notify.terminal import cut, table
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     import ssl
     from email.headerregistry import Address
     from email.message import EmailMessage
-
-    from sync_to_azure.settings import Settings
 
 SILENCE = 24 * 3600.0
 """Seconds in which the same trouble is not mailed again."""
@@ -42,36 +41,6 @@ _log = logging.getLogger(__name__)
 
 class MailFailed(SyncError):
     """A mail could not be handed over; its text holds no secret. It is logged and changes nothing else."""
-
-
-@dataclasses.dataclass(frozen=True)
-class MailSettings:
-    """Where mails go. ``port`` 0: by ``security`` (auto, tls, starttls, none).
-
-    ``timeout`` in seconds, for every answer of the server; ``whole`` for the whole talk with it.
-    """
-
-    host: str
-    port: int = 0
-    user: str = ""
-    password: str = dataclasses.field(default="", repr=False)
-    security: str = "auto"
-    recipients: tuple[str, ...] = ()
-    timeout: float = 30.0
-    whole: float = 300.0
-
-
-def settings_of(settings: "Settings") -> MailSettings:
-    """Of a pass whose ``smtp-host`` is given."""
-    return MailSettings(
-        settings.smtp_host or "",
-        settings.smtp_port,
-        settings.smtp_user or "",
-        settings.smtp_password or "",
-        settings.smtp_security,
-        settings.log_recipient,
-        whole=settings.timeout,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,91 +188,89 @@ def _address(text: str) -> "Address":
         raise MailFailed(f"{plain(text)!r} is no mail address", "mend log-recipient") from error
 
 
-def sender_of(settings: MailSettings) -> str:
+def sender_of(config: MailConfig) -> str:
     """Whom the mails come from: many servers accept only the address that logs in."""
-    if "@" in settings.user:
-        return settings.user
+    if "@" in config.user:
+        return config.user
     return f"sync_to_azure@{re.sub(r'[^A-Za-z0-9.-]', '-', socket.gethostname()) or 'localhost'}"
 
 
-def connection(settings: MailSettings) -> tuple[str, int]:
+def connection(config: MailConfig) -> tuple[str, int]:
     """Security (tls, starttls, none) and port. A password goes over an open line only where ``none`` is said."""
-    security, port = settings.security, settings.port
+    security, port = config.security, config.port
     if security == "auto":
         if port == 465:
             security = "tls"
-        elif port == 587 or settings.user:
+        elif port == 587 or config.user:
             security = "starttls"
         else:
             security = "none"
     return security, port or {"tls": 465, "starttls": 587}.get(security, 25)
 
 
-def send(
-    settings: MailSettings, message: "EmailMessage", context: "ssl.SSLContext | None" = None
-) -> list[str]:
+def send(config: MailConfig, message: "EmailMessage", context: "ssl.SSLContext | None" = None) -> list[str]:
     """Hands the message to the server for all recipients; MailFailed says why that was not possible.
 
     A recipient whom the server refuses is logged as a warning, and returned with its answer, as long as another one is
     accepted. The server's certificate is always verified: against the system's authorities, or by ``context``.
     """
-    with _session(settings, context) as server:
-        to = [_address(recipient).addr_spec for recipient in settings.recipients]
+    with _session(config, context) as server:
+        to = [_address(recipient).addr_spec for recipient in config.recipients]
         if not to:
             raise MailFailed("a mail has no recipient", "set log-recipient")
-        redact = Redactor([settings.password])
+        redact = Redactor([config.password])
         refused = []
         for recipient, (code, answer) in server.send_message(message, to_addrs=to).items():
             refused.append(f"{recipient}: {plain(redact(f'{code} {_decoded(answer)}'))}")
-            _log.warning("%s refuses %s; the others have the mail", _where(settings), refused[-1])
+            _log.warning("%s refuses %s; the others have the mail", _where(config), refused[-1])
         return refused
 
 
-def knock(settings: MailSettings) -> None:
+def knock(config: MailConfig) -> None:
     """Connect and log in, and send nothing. MailFailed says why that is not possible."""
-    with _session(settings, None) as server:
+    with _session(config, None) as server:
         server.noop()
 
 
-def _where(settings: MailSettings) -> str:
-    return f"{plain(settings.host)}:{connection(settings)[1]}"
+def _where(config: MailConfig) -> str:
+    return f"{plain(config.host)}:{connection(config)[1]}"
 
 
 @contextlib.contextmanager
-def _session(settings: MailSettings, context: "ssl.SSLContext | None") -> "Iterator[smtplib.SMTP]":
+def _session(config: MailConfig, context: "ssl.SSLContext | None") -> "Iterator[smtplib.SMTP]":
     """The server, ready to take a mail. What goes wrong, also within, comes out as MailFailed."""
     import smtplib
     import ssl
 
-    security, port = connection(settings)
+    security, port = connection(config)
     server: Any = None
     try:
         verified = context if context is not None else ssl.create_default_context()
         plain_kind, tls_kind = _kinds()
-        with deadline.within(settings.whole):
+        with deadline.within(config.whole):
             if security == "tls":
-                server = tls_kind(settings.host, port, timeout=settings.timeout, context=verified)
+                server = tls_kind(config.host, port, timeout=config.timeout, context=verified)
             else:
-                server = plain_kind(settings.host, port, timeout=settings.timeout)
+                server = plain_kind(config.host, port, timeout=config.timeout)
             if security == "starttls":
                 server.starttls(context=verified)
-            if settings.user:
-                _log_in(server, settings.user, settings.password)
+            if config.user:
+                _log_in(server, config.user, config.password)
             yield server
         with contextlib.suppress(OSError, smtplib.SMTPException, deadline.TooSlow):
             # The mail is accepted by now: a server without a goodbye is no failure.
-            with deadline.within(settings.timeout):
+            with deadline.within(config.timeout):
                 deadline.watch(server.line)
                 server.quit()
     except deadline.TooSlow as error:
         raise MailFailed(
-            f"mail server {_where(settings)}: not done within {settings.whole:g} s",
+            f"mail server {_where(config)}: not done within {config.whole:g} s",
             "check smtp-host and smtp-port",
         ) from error
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        problem, advice = _explained(error, settings.timeout)
-        redact = Redactor([settings.password])
-        raise MailFailed(plain(redact(f"mail server {_where(settings)}: {problem}")), advice) from error
+        problem, advice = _explained(error, config.timeout)
+        redact = Redactor([config.password])
+        raise MailFailed(plain(redact(f"mail server {_where(config)}: {problem}")), advice) from error
     finally:
         if server is not None:
             server.close()

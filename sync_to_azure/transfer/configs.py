@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sync_to_azure.notify.config import MailConfig
 from sync_to_azure.stores.config import LoginConfig, StoreConfig
 from sync_to_azure.uploaders.config import UploadConfig
 
@@ -47,4 +48,19 @@ def login_config(settings: "Settings") -> LoginConfig:
         application_id=settings.application_id,
         secret=settings.secret or "",
         authority_host=settings.authority_host,
+    )
+
+
+def mail_config(settings: "Settings") -> MailConfig | None:
+    """None where nobody is to be mailed."""
+    if not settings.log_recipient or settings.smtp_host is None:
+        return None
+    return MailConfig(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        user=settings.smtp_user or "",
+        password=settings.smtp_password or "",
+        security=settings.smtp_security,
+        recipients=settings.log_recipient,
+        whole=settings.timeout,
     )

@@ -20,6 +20,8 @@ from sync_to_azure.transfer.ledger.place import is_damaged, ledger_path, move_as
 from sync_to_azure.core.model import SURROUNDINGS, Progress, Summary, Trouble
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.steps.rooms import Rooms
+from sync_to_azure.transfer.configs import mail_config
+from sync_to_azure.notify.config import MailConfig
 from sync_to_azure.notify import log as tell_log
 from sync_to_azure.transfer import metrics
 from sync_to_azure.notify import ping
@@ -322,15 +324,15 @@ class Surroundings:
 
     def mail(self, summary: Summary, memory: MailMemory | None, partial: bool) -> None:
         """The mail that is due, if one is. ``partial``: only some of the runs were looked at."""
-        settings = self.settings
-        if not settings.log_recipient or settings.smtp_host is None or settings.dry_run:
+        config = mail_config(self.settings)
+        if config is None or self.settings.dry_run:
             return
         if not summary.troubles and (partial or not self._is_open(memory)):
             # A pass over a part of the runs cannot say that all is well.
             return
         with contextlib.ExitStack() as stack:
             self._wait_for_mails(stack)
-            self._mail(summary, memory)
+            self._mail(config, summary, memory)
 
     def _is_open(self, memory: MailMemory | None) -> bool:
         """Was trouble mailed, and none since that all is well?"""
@@ -359,8 +361,7 @@ class Surroundings:
             return
         stack.enter_context(lock)
 
-    def _mail(self, summary: Summary, memory: MailMemory | None) -> None:
-        settings = self.settings
+    def _mail(self, server: MailConfig, summary: Summary, memory: MailMemory | None) -> None:
         known: dict[str, float] = {}
         was_open = self._is_open(memory)
         with contextlib.suppress(sqlite3.Error):
@@ -371,7 +372,6 @@ class Surroundings:
         due = mail.digest(self._name, summary, known, now, was_open, self._redact)
         if due is None:
             return
-        server = mail.settings_of(settings)
         text = mail.body(due, summary, self._logs.mail_text(), redact=self._redact)
         try:
             mail.send(server, mail.compose(due.subject, text, mail.sender_of(server), server.recipients))

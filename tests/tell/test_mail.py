@@ -21,10 +21,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from sync_to_azure.core.model import RunLine, State, Summary, Trouble
+from sync_to_azure.notify.config import MailConfig
 from sync_to_azure.notify.mail import (
     Mail,
     MailFailed,
-    MailSettings,
     body,
     compose,
     connection,
@@ -112,8 +112,8 @@ def _server(
         controller.stop()
 
 
-def _settings(port: int, **changes: typing.Any) -> MailSettings:
-    settings = MailSettings("127.0.0.1", port, recipients=("lab@example.org",), timeout=60)
+def _settings(port: int, **changes: typing.Any) -> MailConfig:
+    settings = MailConfig("127.0.0.1", port, recipients=("lab@example.org",), timeout=60)
     return dataclasses.replace(settings, **changes)
 
 
@@ -270,16 +270,16 @@ def test_a_server_that_talks_nonsense_or_hangs_up() -> None:
     ],
 )
 def test_security_and_port(security: str, port: int, user: str, expected: tuple[str, int]) -> None:
-    assert connection(MailSettings("h", port, user, security=security)) == expected
+    assert connection(MailConfig("h", port, user, security=security)) == expected
 
 
 def test_settings_do_not_show_the_password() -> None:
-    assert PASSWORD not in repr(MailSettings("h", password=PASSWORD))
+    assert PASSWORD not in repr(MailConfig("h", password=PASSWORD))
 
 
 def test_the_sender_is_the_one_who_logs_in() -> None:
-    assert sender_of(MailSettings("h", user="lab@example.org")) == "lab@example.org"
-    assert sender_of(MailSettings("h", user="lab")).startswith("sync_to_azure@")
+    assert sender_of(MailConfig("h", user="lab@example.org")) == "lab@example.org"
+    assert sender_of(MailConfig("h", user="lab")).startswith("sync_to_azure@")
 
 
 def test_nothing_can_add_a_header() -> None:

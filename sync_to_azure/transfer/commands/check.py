@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 from sync_to_azure.instruments import completion
 from sync_to_azure.settings import evidence_key
+from sync_to_azure.transfer.configs import mail_config
 from sync_to_azure.core.clock import Clock, local_time
 from sync_to_azure.transfer.commands import check_removal
 from sync_to_azure.transfer.commands.families import MOST, families
@@ -400,10 +401,10 @@ def _probe(destination: "Destination") -> Found:
 def _mail(settings: "Settings", send_mail: bool) -> Found:
     from sync_to_azure.notify import mail
 
-    if not settings.log_recipient or settings.smtp_host is None:
+    server = mail_config(settings)
+    if server is None:
         yield NOTE, "log-recipient is not set: nobody is mailed when something is wrong", ""
         return
-    server = mail.settings_of(settings)
     server = dataclasses.replace(server, timeout=15.0, whole=60.0)
     to = ", ".join(server.recipients)
     security, port = mail.connection(server)
