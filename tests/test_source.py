@@ -44,6 +44,7 @@ def test_runs_strays_aside_and_what_is_never_a_run(main_folder: pathlib.Path, tm
     assert found.runs[0].mtime_ns == (main_folder / "a run").stat().st_mtime_ns
     assert found.aside == (os.fsencode(ASIDE_PREFIX + "c run"),)
     assert found.strays == ("dangling", "link to a folder", "notes.txt")
+    assert found.links == ("dangling", "link to a folder")
 
 
 def test_a_run_whose_name_is_not_utf_8_has_a_key_that_can_be_kept(main_folder: pathlib.Path) -> None:

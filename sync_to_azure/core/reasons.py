@@ -103,6 +103,9 @@ STATES = {
 }
 """What each state means."""
 
+OF_NO_FAMILY = ("no-profile", "runs-below", "unjudged", "no-run-itself")
+"""Reasons of a folder of which nobody can say what it is; the last two after a day."""
+
 DAMAGED = "what stands at the destination is not what was published"
 """In place of them, after an audit found it."""
 EVENTS = {
@@ -156,6 +159,9 @@ _NEXT = {
 _ADVICE = {
     "no-profile": "set completion-flag, or profile, or have it ignored; docs/instruments.md",
     "runs-below": "set main-folder to the folder that holds the runs themselves; docs/instruments.md",
+    "unjudged": "set completion-flag, or profile, or have it ignored; docs/instruments.md",
+    "no-run-itself": "set main-folder to the folder that holds the runs themselves, or have it ignored;"
+    " docs/instruments.md",
     "stalled": "look at the instrument; accept the run to have it carried as it is, or have it ignored",
     "failed-held": "accept it to have it carried as it is, or set failed-runs to upload",
     "uncarried": "rename, repair or exclude them",
@@ -221,6 +227,8 @@ _WORDS = {
     "flag-missing": "waiting: {flags} is missing",
     "no-profile": "waiting: no completion-flag is given, and {problem}",
     "runs-below": "waiting: it is no run itself: runs of {family} lie {levels} below it",
+    "unjudged": "nobody can say when it is finished: no completion-flag is given, and {problem}",
+    "no-run-itself": "it is no run itself, and is not uploaded: runs of {family} lie {levels} below it",
     "stalled": "unfinished: {flags} is missing, and nothing has moved since {since}",
     "failed-held": "not carried (failed-runs = hold): {problem}",
     "not-quiet-yet": "waiting: quiet since {since}, carried from {from} on",

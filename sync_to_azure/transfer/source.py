@@ -53,19 +53,23 @@ class SheetFile:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Found:
-    """``main``: the main folder as it was when it was looked at, held open."""
+    """``main``: the main folder as it was when it was looked at, held open. ``strays``: what lies there and is no
+    folder, so that it is left alone; ``links``: those of them that are symbolic links, maybe to runs elsewhere.
+    """
 
     main: Folder = dataclasses.field(compare=False, repr=False)
     runs: tuple[RunFolder, ...]
     aside: tuple[bytes, ...]
     strays: tuple[str, ...]
     mount: Mount
+    links: tuple[str, ...] = ()
 
 
 def find_runs(main_folder: Path) -> Found:
     """Everything in the main folder. Raises SourceUnavailable if it cannot be looked at."""
     root = os.fsencode(main_folder)
-    runs, aside, strays = [], [], []
+    runs: list[RunFolder] = []
+    aside, strays, links = [], [], []
     try:
         main = open_folder(root)
         with main.entries() as entries:
@@ -79,6 +83,7 @@ def find_runs(main_folder: Path) -> Found:
                     runs.append(RunFolder(name, Place(main, name), _own_ns(entry)))
                 else:
                     strays.append(shown(name))
+                    links += [shown(name)] if entry.is_symlink() else []
     except FileNotFoundError as error:
         raise SourceUnavailable(f"main folder {main_folder} is not there", "is the share mounted?") from error
     except NotADirectoryError as error:
@@ -91,7 +96,8 @@ def find_runs(main_folder: Path) -> Found:
             "check the mount and the permissions",
         ) from error
     runs.sort(key=lambda run: run.name)
-    return Found(main, tuple(runs), tuple(sorted(aside)), tuple(sorted(strays)), mount_of_handle(main.handle))
+    mount = mount_of_handle(main.handle)
+    return Found(main, tuple(runs), tuple(sorted(aside)), tuple(sorted(strays)), mount, tuple(sorted(links)))
 
 
 def _own_ns(entry: "os.DirEntry[str]") -> int:

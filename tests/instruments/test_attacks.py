@@ -261,7 +261,7 @@ def test_runs_that_lie_two_levels_down_are_told_and_no_names_on_the_way(scene: S
     assert "ERROR" not in scene.run().stderr
 
 
-def test_check_tells_which_folders_would_wait_for_ever(scene: Scene) -> None:
+def test_check_tells_which_folders_nobody_can_judge(scene: Scene) -> None:
     for number in range(2):
         (scene.main / f"backup {number}").mkdir()
         (scene.main / f"backup {number}" / "notes.txt").touch()
@@ -273,14 +273,12 @@ def test_check_tells_which_folders_would_wait_for_ever(scene: Scene) -> None:
     layouts.write_layout(scene.main, NOVASEQ, layouts.novaseq_x())
     told = " ".join(scene.run("check").stdout.split())
     assert "recognised are 1 MiSeq, 1 NovaSeq X" in told
-    nobodys = (
-        "2 would wait for ever, backup 0, backup 1: no completion-flag is given, and no family of instruments"
-    )
-    assert f"{nobodys} writes such a folder → set completion-flag, or profile" in told
+    nobodys = "2 cannot be judged and would not be uploaded, backup 0, backup 1: no completion-flag is given"
+    assert f"{nobodys}, and no family of instruments writes such a folder → set completion-flag, or" in told
     below = (
-        "1 would wait for ever, Group 1: it is no run itself: runs of Oxford Nanopore lie two levels below it"
+        "1 cannot be judged and would not be uploaded, Group 1: it is no run itself: runs of Oxford Nanopore"
     )
-    assert f"{below} → set main-folder to the folder that holds the runs" in told
+    assert f"{below} lie two levels below it → set main-folder to the folder that holds the runs" in told
     assert CANARY not in told and "all is well" in told
     scene.config["profile"] = "generic"
-    assert "for ever" not in scene.run("check").stdout
+    assert "cannot be judged" not in scene.run("check").stdout

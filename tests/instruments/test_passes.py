@@ -79,6 +79,23 @@ def test_a_folder_of_no_family_waits_and_says_so_once(scene: Scene) -> None:
     assert "set completion-flag, or profile" in outcome.stderr
     assert scene.state("backup") == ("waiting", "no-profile") and not scene.is_published("backup")
     assert "ERROR" not in scene.run().stderr
+    (scene.main / "loose.raw").touch()
+    (scene.main / "linked").symlink_to(scene.folder)
+    scene.age("backup", 24 * 3600)
+    words = "backup: nobody can say when it is finished: no completion-flag is given, and no family of instruments"
+    assert words in scene.run(expect=1).stderr
+    assert scene.state("backup") == ("flagged", "unjudged")
+    assert "ERROR" not in scene.run().stderr
+    about = json.loads(scene.run("status", "--json").stdout)
+    assert about["not_uploaded"] == {"of_no_family": 1, "files": 1, "links": 1}
+    told = scene.run("status").stdout
+    assert "1 folder of no known family of instruments, and no completion-flag: not uploaded." in told
+    assert "1 file and 1 link in the main folder itself are not uploaded: only folders are." in told
+    told = " ".join(scene.run("check").stdout.split())
+    assert (
+        "1 file and 1 link in the main folder itself, not uploaded: linked, loose.raw → only folders are"
+        in told
+    )
     scene.config["profile"] = "generic"
     scene.run()
     assert scene.is_published("backup") and run.is_dir()

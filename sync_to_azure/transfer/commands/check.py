@@ -27,6 +27,7 @@ from sync_to_azure.transfer.ledger.place import is_damaged
 from sync_to_azure.transfer.own_paths import overlaps
 from sync_to_azure.instruments.profiles import AUTO
 from sync_to_azure.files.mounts import Mount, mount_of
+from sync_to_azure.transfer.source import Found as SourceFound
 from sync_to_azure.transfer.source import RunFolder, find_runs, find_sheets, top_level_files
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.notify import log as tell_log
@@ -147,6 +148,8 @@ def _settings(settings: "Settings") -> Found:
 def _main_folder(settings: "Settings") -> Found:
     found = find_runs(settings.main_folder)
     mount = f"{found.mount.source} ({found.mount.kind})"
+    if found.strays:
+        yield NOTE, *_left(found)
     if not found.runs:
         yield NOTE, f"{settings.main_folder} on {mount} holds no runs", "is the share mounted?"
         return
@@ -173,6 +176,17 @@ def _main_folder(settings: "Settings") -> Found:
             yield OK, f"{looked_at}recognised are {', '.join(counted)}", ""
         for text, advice in others:
             yield NOTE, f"{looked_at}{text}", advice
+
+
+def _left(found: SourceFound) -> tuple[str, str]:
+    """What lies in the main folder itself and is not uploaded; what to do."""
+    files = len(found.strays) - len(found.links)
+    parts = [how_many(count, word) for count, word in ((files, "file"), (len(found.links), "link")) if count]
+    shown = ", ".join(found.strays[:5]) + (", …" if len(found.strays) > 5 else "")
+    return (
+        f"{' and '.join(parts)} in the main folder itself, not uploaded: {shown}",
+        "only folders are: give each run a folder of its own, and let what is linked be a main folder itself",
+    )
 
 
 def _unreadable(run: RunFolder) -> str:

@@ -1,5 +1,5 @@
-"""`check`, without a completion-flag: of which families of instruments the runs are, and which folders would wait for
-ever because they are of none."""
+"""`check`, without a completion-flag: of which families of instruments the runs are, and which folders nobody can
+judge because they are of none."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def _looked_at(
 def _words(reason: Reason, names: Sequence[str]) -> tuple[str, str]:
     shown = ", ".join(names[:_NAMES]) + (", …" if len(names) > _NAMES else "")
     return (
-        f"{len(names)} would wait for ever, {shown}: {reason.text.removeprefix('waiting: ')}",
+        f"{len(names)} cannot be judged and would not be uploaded, {shown}: {reason.text.removeprefix('waiting: ')}",
         reason.advice,
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from sync_to_azure.core.clock import iso
 from sync_to_azure.transfer.views.audit_words import advice, brief
-from sync_to_azure.transfer.views.sentences import at_work, progress, scanned, sentence, zoned
+from sync_to_azure.transfer.views.sentences import at_work, not_uploaded, progress, scanned, sentence, zoned
 from sync_to_azure.transfer.views.records import Pass, Record, Records, matching, records
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
@@ -104,6 +104,7 @@ def text(
 ) -> str:
     answer = sentence(found.runs, chosen, filtered)
     lines = [answer, at_work(found, now)]
+    lines += not_uploaded(found) if not filtered else []
     lines += [
         f"{plain(word.key)}: {word.word}, said before it came" for word in found.expected if not filtered
     ]
@@ -185,6 +186,11 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
             "destination": settings.destination,
         },
         "pass": _pass(found.at_work),
+        "not_uploaded": {
+            "of_no_family": found.of_no_family,
+            "files": found.left[0],
+            "links": found.left[1],
+        },
         "counts": {_one_word(standing): counts[standing] for standing in Standing},
         "runs": [_run(record, now) for record in chosen],
         "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],

@@ -179,7 +179,7 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
             f"{plain(run.key)} is {plain(run.reason.text)}.",
             "It is carried and published as it stands once it was quiet; its receipt says how it ended.",
         ]
-    if code == "no-profile":
+    if code in ("no-profile", "unjudged"):
         return {"kind": "unfinished", "flags": []}, [
             f"Nobody says that {plain(run.key)} finished: it is of no known family of instruments.",
             "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",

@@ -304,6 +304,16 @@ class Ledger:
                 "UPDATE flow SET mount_kind = ?, mount_source = ? WHERE id = ?", (kind, source, self.flow_id)
             )
 
+    def note_left(self, files: int, links: int) -> None:
+        """How many files and links of the main folder itself the last pass left alone."""
+        columns = (files, links)
+        row = self.connection.execute("SELECT loose_files, links FROM flow WHERE id = ?", (self.flow_id,))
+        if row.fetchone() != columns:
+            with self.transaction() as connection:
+                connection.execute(
+                    "UPDATE flow SET loose_files = ?, links = ? WHERE id = ?", (*columns, self.flow_id)
+                )
+
     def heartbeat(self) -> float | None:
         row = self.connection.execute("SELECT heartbeat FROM flow WHERE id = ?", (self.flow_id,)).fetchone()
         return float(row[0]) if row[0] is not None else None

@@ -269,6 +269,10 @@ MIGRATIONS: dict[str, str] = {
         ALTER TABLE run ADD COLUMN announced TEXT;
         UPDATE run SET announced = coalesce(receipt_sha256, 'before events') WHERE generation > 0;
     """,
+    "0018_left": """
+        ALTER TABLE flow ADD COLUMN loose_files INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE flow ADD COLUMN links INTEGER NOT NULL DEFAULT 0;
+    """,
 }
 
 WORK_SCHEMA = """

@@ -118,6 +118,11 @@ class Reading:
         rows = self._rows("SELECT heartbeat FROM flow WHERE id = ?", self.flow_id)
         return rows[0][0] if rows else None
 
+    def left(self) -> tuple[int, int]:
+        """How many files and links of the main folder itself the last pass left alone."""
+        rows = self._rows("SELECT loose_files, links FROM flow WHERE id = ?", self.flow_id)
+        return (rows[0][0], rows[0][1]) if rows else (0, 0)
+
     def to_read_back(self) -> tuple[int, int]:
         """Runs that are published and not removed, and the bytes of them that no request of our own proved."""
         rows = self._rows(

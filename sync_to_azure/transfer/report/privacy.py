@@ -13,7 +13,7 @@ REASON = "(the reason is left out)"
 _DETAILS = "what went wrong may name files and is left out"
 
 _NAMING = frozenset({"names"})
-_FREE = frozenset({"bad-run-name", "sheet-unreadable", "sheet-is-none", "no-profile"})
+_FREE = frozenset({"bad-run-name", "sheet-unreadable", "sheet-is-none", "no-profile", "unjudged"})
 """Reasons whose problem tells of the run's own name, its sheet's or its family, and of no name in it."""
 _FACTS = frozenset({"experiment", "movies", "samples"})
 """Facts of a run that people fill with names of projects and samples."""

@@ -30,11 +30,12 @@ from sync_to_azure.transfer.steps.rooms import Rooms, Work
 _log = logging.getLogger(__name__)
 
 NO_FAMILY = "unknown"
-OF_NO_FAMILY = ("no-profile", "runs-below")
-"""Reasons of a folder of which nobody can say what it is."""
 RECOGNISED_AFTER = 3600.0
 """Seconds for which a new folder may be of no known family before it is told: an instrument, or a person, makes the
 folder first, and what it is recognised by comes later."""
+UNJUDGED_AFTER = 24 * 3600.0
+"""Seconds after which a folder of which nobody can say what it is needs a person: waiting will not end by itself."""
+_UNJUDGED = {"no-profile": "unjudged", "runs-below": "no-run-itself"}
 _LOOKS = 8
 """Looks at an unfinished run within ``stale-after``: each is a walk on the instrument's own computer."""
 
@@ -75,9 +76,8 @@ def unfinished(rooms: Rooms, work: Work) -> Reason | None:
         if not here.view.files and not here.view.folders:
             return Reason("no-profile", {"problem": "it is empty"})
         reason = nobodys(work.root, here.reason)
-        if now - work.run.first_seen >= RECOGNISED_AFTER and rooms.ledger.tell_once(
-            f"no-profile:{work.key}", now
-        ):
+        age = now - work.run.first_seen
+        if RECOGNISED_AFTER <= age < UNJUDGED_AFTER and rooms.ledger.tell_once(f"no-profile:{work.key}", now):
             text = f"{work.key}: {reason.text} ({reason.advice})"
             rooms.trouble(f"{work.key}:no-profile", text, once=True)
         return reason
@@ -89,6 +89,14 @@ def unfinished(rooms: Rooms, work: Work) -> Reason | None:
         # Many a run that broke off never gets its last flag.
         about["said"] = ended.said(str(here.outcome.end), here.outcome.words)
     return Reason("flag-missing", about)
+
+
+def unjudged(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
+    """Has it been there for so long without that anybody can say what it is? An empty folder says nothing."""
+    here, age = known(rooms, work).view, rooms.clock.now() - work.run.first_seen
+    if waits.code not in _UNJUDGED or age < UNJUDGED_AFTER or not (here.files or here.folders):
+        return None
+    return Reason(_UNJUDGED[waits.code], waits.parameters)
 
 
 def nobodys(place: Place, problem: str) -> Reason:

@@ -69,6 +69,7 @@ def at_main_folder(rooms: Rooms) -> Found:
     rooms.main_folder = found.main
     if not found.runs and not found.aside and not ledger.runs():
         _log.warning("main folder %s holds no runs", settings.main_folder)
+    ledger.note_left(len(found.strays) - len(found.links), len(found.links))
     for stray in found.strays:
         if ledger.tell_once(f"stray:{stray}", now):
             _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)

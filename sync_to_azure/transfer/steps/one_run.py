@@ -8,7 +8,7 @@ from sync_to_azure.core.errors import Overtaken, RunChanged, RunError
 from sync_to_azure.core.model import State
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.settings.options import CONTINUOUS
-from sync_to_azure.core.reasons import Reason
+from sync_to_azure.core.reasons import OF_NO_FAMILY, Reason
 from sync_to_azure.transfer.steps import (
     accept,
     adopt,
@@ -132,7 +132,7 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
         waits = look.unfinished(rooms, work)
         if waits is not None and rest.unfinished(rooms, work, waits):
             # Of a folder of which nobody can say what it is, nothing.
-            work.goes_on = waits.code not in instruments.OF_NO_FAMILY
+            work.goes_on = waits.code not in OF_NO_FAMILY
             return
         held = instruments.held(rooms, work) if not run.is_published else None
         if held is not None and not adopt.was_published(rooms, work):

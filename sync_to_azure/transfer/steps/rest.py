@@ -88,11 +88,15 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
 
 
 def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> bool:
-    """Nobody says that it is finished: it waits, or stands still for so long that a person should look. False where
-    the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an ordinary published run.
+    """Nobody says that it is finished: it waits, or stands still, or is of no known kind, for so long that a person
+    should look. False where the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an
+    ordinary published run.
     """
     look.forget_quiet(rooms, work)
-    stalled = look.stalled(rooms, work, waits) if waits.code == "flag-missing" else None
+    if waits.code == "flag-missing":
+        stalled = look.stalled(rooms, work, waits)
+    else:
+        stalled = instruments.unjudged(rooms, work, waits)
     if stalled is not None and ask and adopt.was_published(rooms, work):
         return False
     if stalled is not None:

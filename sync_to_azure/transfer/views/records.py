@@ -17,7 +17,7 @@ from sync_to_azure.transfer.ledger.reading import Live, Reading, open_reading
 from sync_to_azure.transfer.ledger.run import Flow, Run
 from sync_to_azure.transfer.ledger.words import Word
 from sync_to_azure.core.model import Evidence, State
-from sync_to_azure.core.reasons import DAMAGED, STATES, Standing, standing, what_next
+from sync_to_azure.core.reasons import DAMAGED, OF_NO_FAMILY, STATES, Standing, standing, what_next
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.decisions.ended import never_removed
 from sync_to_azure.transfer.decisions.scan_schedule import next_scan
@@ -107,12 +107,20 @@ class Pass:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Records:
     """All runs in order of names, and words on runs that are not there yet. ``elsewhere``: runs that only the lake
-    knows and in which an audit found something wrong."""
+    knows and in which an audit found something wrong. ``left``: how many files and links of the main folder itself
+    the last pass left alone."""
 
     runs: tuple[Record, ...]
     expected: tuple[Word, ...]
     at_work: Pass
     elsewhere: tuple[Audited, ...] = ()
+    left: tuple[int, int] = (0, 0)
+
+    @property
+    def of_no_family(self) -> int:
+        """Folders of which nobody can say when they are finished."""
+        reasons = (record.run.reason for record in self.runs if record.standing is not Standing.IGNORED)
+        return sum(reason is not None and reason.code in OF_NO_FAMILY for reason in reasons)
 
 
 def place(settings: Settings) -> tuple[Path, Flow]:
@@ -140,6 +148,7 @@ def records(settings: Settings) -> Records:
         live = ledger.live() if at_work.running is not False else None
         words = ledger.words()
         audited = ledger.audited()
+        left = ledger.left()
         found = [
             Record(
                 run,
@@ -152,7 +161,7 @@ def records(settings: Settings) -> Records:
     # A run whose folder and sheet both went, without anything of it carried, is no run any more.
     kept = [record for record in found if record.run.state is not State.GONE or record.run.reason is not None]
     elsewhere = sorted((each for each in audited.values() if each.is_wrong), key=lambda each: each.run)
-    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere))
+    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere), left)
 
 
 def matching(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:

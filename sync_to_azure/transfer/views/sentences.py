@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sync_to_azure.core.reasons import Standing
 from sync_to_azure.notify.redact import plain
-from sync_to_azure.notify.terminal import human_size, human_time
+from sync_to_azure.notify.terminal import how_many, human_size, human_time
 from sync_to_azure.transfer.views.audit_words import brief
 from sync_to_azure.transfer.views.records import Record, Records
 
@@ -87,6 +87,22 @@ def at_work(found: Records, now: float) -> str | None:
         with_run = f" on {plain(busy.run.key)} ({progress(busy)})" if busy is not None else ""
         return f"A pass is at work{with_run}; it moved last {ago(now - at_work.heartbeat)}."
     return f"The last pass moved {ago(now - at_work.heartbeat)}, {zoned(at_work.heartbeat)}."
+
+
+def not_uploaded(found: Records) -> list[str]:
+    """What will not be uploaded as things are, and what to do; in counts alone."""
+    lines = []
+    if found.of_no_family:
+        what = how_many(found.of_no_family, "folder")
+        lines.append(f"{what} of no known family of instruments, and no completion-flag: not uploaded.")
+    files, links = found.left
+    parts = [how_many(count, word) for count, word in ((files, "file"), (links, "link")) if count]
+    if parts:
+        verb = "is" if files + links == 1 else "are"
+        lines.append(
+            f"{' and '.join(parts)} in the main folder itself {verb} not uploaded: only folders are."
+        )
+    return lines
 
 
 def progress(record: Record) -> str:
