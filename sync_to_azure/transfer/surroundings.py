@@ -203,6 +203,7 @@ class Surroundings:
                 self._live.clear()
             ledger.end_progress()
         finally:
+            rooms.close()
             # Hundreds of megabytes for a large run: not left lying until the next pass.
             files.close()
 

@@ -12,8 +12,9 @@ import secrets
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sync_to_azure.core.clock import Clock
@@ -25,7 +26,7 @@ from sync_to_azure.core.errors import (
     UploadFailed,
 )
 from sync_to_azure.core.model import Evidence, FileToSend, Sent
-from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
+from sync_to_azure.uploaders import FileAt, Job, Proof, Tick, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.process import Child, run_briefly
 
@@ -62,8 +63,6 @@ class AzCopyUploader:
         self._jobs = jobs
         self._files_at_once = files_at_once
         self._executable = self._version = ""
-
-    computes_md5 = False
 
     def prepare(self) -> None:
         found = self._find()
@@ -107,6 +106,92 @@ class AzCopyUploader:
         what = f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
         raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
 
+    def open(self) -> "AzCopySession":
+        return AzCopySession(
+            self._config,
+            self._identity,
+            self._clock,
+            self._jobs,
+            self._executable,
+            self._environment,
+        )
+
+    def _environment(self, login: dict[str, str], folder: Path) -> dict[str, str]:
+        return azcopy_words.environment(
+            os.environ,
+            login,
+            str(folder / azcopy_jobs.PLANS),
+            str(folder / azcopy_jobs.LOGS),
+            self._files_at_once,
+        )
+
+
+class AzCopySession:
+    """The program that was found, the login and the folder of its logs, for one job after another. Each job is a
+    process of its own: AzCopy takes no second job."""
+
+    computes_md5 = False
+    sends_single_files = False
+
+    def __init__(
+        self,
+        config: UploadConfig,
+        identity: "Identity",
+        clock: Clock,
+        jobs: Path,
+        executable: str,
+        environment: Callable[[dict[str, str], Path], dict[str, str]],
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._clock = clock
+        self._jobs = jobs
+        self._executable = executable
+        self._environment = environment
+        self._is_closed = False
+        self._children: set[Child] = set()
+
+    def upload_file(
+        self,
+        source: "FileAt | int",
+        name: str,
+        replaces: str | None = None,
+        digests: Collection[str] = (),
+        read_back: bool = False,
+    ) -> Proof:
+        raise ToolUnavailable(
+            f"AzCopy cannot upload {name} as a single file: it reports no ETag and knows no condition",
+            "use the native uploader for it",
+        )
+
+    def close(self) -> None:
+        self._is_closed = True
+        for child in list(self._children):
+            child.end()
+
+    def _go_on(self) -> None:
+        if self._is_closed:
+            raise UploadFailed("stopped: the uploader's session is closed")
+
+    @contextlib.contextmanager
+    def _watched(self, child: Child) -> Iterator[Child]:
+        with child:
+            self._children.add(child)
+            try:
+                # Whoever closes sees the child, or we see that it did.
+                self._go_on()
+                yield child
+            finally:
+                self._children.discard(child)
+
+    def __enter__(self) -> "AzCopySession":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def can_carry(self, file: FileToSend) -> bool:
         """Exactly at the bound of a Put Blob AzCopy 10.32 panics, and with it the whole job ("chunk cannot be whole
         file where there is more than one chunk"). It knows no condition: names that the listing shows are not for it.
@@ -119,6 +204,7 @@ class AzCopyUploader:
         )
 
     def carry(self, job: Job, tick: Callable[[Tick], None]) -> Iterator[Sent]:
+        self._go_on()
         self._look_at_space(job)
         folder = azcopy_jobs.make(self._jobs, job.run, self._clock.now())
         succeeded = False
@@ -174,8 +260,9 @@ class AzCopyUploader:
         started = moved = self._clock.monotonic()
         told_end: float | None = None
         job.record.begin(nonce, *self._identity.azcopy_expiry(self._clock.now()))
-        with self._started(argv, login, folder, job, nonce) as child:
+        with self._watched(self._started(argv, login, folder, job, nonce)) as child:
             while not child.ended:
+                self._go_on()
                 line = child.line(0.2)
                 now = self._clock.monotonic()
                 if line is not None:
@@ -204,6 +291,7 @@ class AzCopyUploader:
                     return UploadFailed(
                         "the SAS expires before AzCopy is done; AzCopy was ended", is_try=False
                     )
+            self._go_on()
             # One that told its end and did not go is judged by what it told.
             code = child.exit_code() if child.ended else 0
         final = None
@@ -248,15 +336,6 @@ class AzCopyUploader:
                 raise StorageUnavailable(f"AzCopy finds no container {container}", "create it")
         said = f"; it said: {_shortened(telling[0])}" if telling else ""
         return UploadFailed(f"{'; '.join(found)}{said} (logs: {folder / 'logs'})")
-
-    def _environment(self, login: dict[str, str], folder: Path) -> dict[str, str]:
-        return azcopy_words.environment(
-            os.environ,
-            login,
-            str(folder / azcopy_jobs.PLANS),
-            str(folder / azcopy_jobs.LOGS),
-            self._files_at_once,
-        )
 
     def _write_list(self, list_file: Path, job: Job) -> "array.array[int]":
         """One path a line; the sizes are returned, 8 bytes a file."""

@@ -7,8 +7,8 @@ import os
 import queue
 import threading
 
-from sync_to_azure.core.errors import UploadFailed
 from sync_to_azure.uploaders import blocks
+from sync_to_azure.uploaders.under_way import UnderWay
 
 BUFFERS = 10
 """Buffers of one block each (80 MiB in all) for all files above the small ones; with fewer in flight than requests
@@ -19,11 +19,10 @@ Buffer = mmap.mmap | bytearray
 
 
 class Buffers:
-    """Shared by readers, who take and fill them, and senders, who give them back. Waiting ends with ``stop``
-    (UploadFailed). ``reading`` limits how many files are read at once."""
+    """Shared by readers, who take and fill them, and senders, who give them back. Waiting ends when that for which one
+    is taken has to stop (UploadFailed). ``reading`` limits how many files are read at once."""
 
-    def __init__(self, stop: threading.Event, reading: threading.Semaphore) -> None:
-        self._stop = stop
+    def __init__(self, reading: threading.Semaphore) -> None:
         self._reading = reading
         self._large = threading.Semaphore(2)
         # None: one that was not needed yet.
@@ -31,30 +30,31 @@ class Buffers:
         for _ in range(BUFFERS):
             self._free.put(None)
 
-    def take(self, block: int, wanted: int) -> Buffer:
+    def take(self, work: UnderWay, block: int, wanted: int) -> Buffer:
         """One for ``wanted`` bytes of a file that is cut into blocks of ``block`` bytes."""
-        return self._of_a_block() if block == blocks.BLOCK else self._larger(wanted)
+        return self._of_a_block(work) if block == blocks.BLOCK else self._larger(work, wanted)
 
-    def _of_a_block(self) -> Buffer:
-        while not self._stop.is_set():
+    def _of_a_block(self, work: UnderWay) -> Buffer:
+        while True:
+            work.go_on()
             try:
                 return self._free.get(timeout=0.2) or mmap.mmap(-1, blocks.BLOCK)
             except queue.Empty:
                 continue
-        raise UploadFailed("stopped")
 
-    def _larger(self, size: int) -> bytearray:
+    def _larger(self, work: UnderWay, size: int) -> bytearray:
         """Blocks above 8 MiB (files above 400 GB): two at a time, of their own size."""
-        while not self._stop.is_set():
+        while True:
+            work.go_on()
             if self._large.acquire(timeout=0.2):
                 return bytearray(max(size, blocks.BLOCK + 1))
-        raise UploadFailed("stopped")
 
-    def filled(self, handle: int, buffer: Buffer, wanted: int) -> memoryview:
-        """The next ``wanted`` bytes, fewer at the file's end. A buffer that cannot be filled goes back at once."""
+    def filled(self, handle: int, buffer: Buffer, offset: int, wanted: int) -> memoryview:
+        """The ``wanted`` bytes from ``offset`` on, fewer at the file's end. A buffer that cannot be filled goes back at
+        once."""
         try:
             with self._reading:
-                return memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted])]
+                return memoryview(buffer)[: _fill(handle, memoryview(buffer)[:wanted], offset)]
         except OSError:
             self.give_back(buffer)
             raise
@@ -76,9 +76,9 @@ def read_whole(handle: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _fill(handle: int, view: memoryview) -> int:
+def _fill(handle: int, view: memoryview, offset: int) -> int:
     """Read until the view is full or the file ends; the number of bytes read."""
     filled = 0
-    while filled < len(view) and (count := os.readv(handle, [view[filled:]])):
+    while filled < len(view) and (count := os.preadv(handle, [view[filled:]], offset + filled)):
         filled += count
     return filled

@@ -37,6 +37,7 @@ from sync_to_azure.core.errors import (
 from sync_to_azure.uploaders.blocks import encoded
 from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.http_lines import lines_to
+from sync_to_azure.uploaders.under_way import UnderWay
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ API_VERSION = "2023-11-03"
 
 _REPEATABLE = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_WAIT = 120.0
+_MOST_LINES = 256
+"""Through a proxy, which wants to know it: more than any limit on requests at once."""
 
 
 class Signer(Protocol):
@@ -74,17 +77,10 @@ class Pace:
 
 
 class HotCalls:
-    """Used by many threads at once. ``stop`` ends waits; a stopped call raises UploadFailed. ``moved`` is told bytes
-    of blobs that are through, and 0 as a sign of life."""
+    """Used by many threads at once, for the jobs and files of a session. Each call is for one that is under way: once
+    that has to stop, the call raises UploadFailed."""
 
-    def __init__(
-        self,
-        config: UploadConfig,
-        signer: Signer,
-        connections: int,
-        stop: threading.Event,
-        moved: Callable[[int], None],
-    ) -> None:
+    def __init__(self, config: UploadConfig, signer: Signer) -> None:
         self._endpoint = config.endpoint
         self._base = f"{urlsplit(config.endpoint).path}/{config.container}/"
         self._container = config.container
@@ -92,35 +88,39 @@ class HotCalls:
         self._tries = config.tries
         self._block_check = config.block_check
         self._signer = signer
-        self._stop = stop
-        self._moved = moved
         self._pace = Pace(config.cap_mbps)
         self._dated = (0, "")
-        self._lines = lines_to(config.endpoint, connections, config.timeout)
+        self._lines = lines_to(config.endpoint, max(_MOST_LINES, config.concurrency), config.timeout)
 
     def close(self) -> None:
-        """Call it when ``stop`` is set: what is on its way is cut off, so that nothing arrives after our end."""
+        """Call it when all that is under way has to stop: what is on its way is cut off, so that nothing arrives after
+        our end."""
         self._lines.close()
 
-    def put_blob(self, blob: str, body: "memoryview | bytes", md5: bytes, replaces: str | None) -> str:
+    def cut(self, work: UnderWay) -> None:
+        """The same for one, which has to stop by now."""
+        self._lines.cut(work)
+
+    def put_blob(
+        self, work: UnderWay, blob: str, body: "memoryview | bytes", md5: bytes, replaces: str | None
+    ) -> str:
         """Returns the new blob's ETag. ``replaces``: the ETag of the blob that stands there, None if none does. Raises
         BlobReplaced if another one does by now, which may be ours: of a call whose answer was lost."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-MD5": _base64(md5)} | self._of_new_blobs()
-        return self._call(blob, "", headers | _only_over(replaces), body)
+        return self._call(work, blob, "", headers | _only_over(replaces), body)
 
-    def put_block(self, blob: str, identity: bytes, body: "memoryview | bytes") -> None:
-        self._call(
-            blob, f"comp=block&blockid={quote(encoded(identity), safe='')}", self._check_of_block(body), body
-        )
+    def put_block(self, work: UnderWay, blob: str, identity: bytes, body: "memoryview | bytes") -> None:
+        query = f"comp=block&blockid={quote(encoded(identity), safe='')}"
+        self._call(work, blob, query, self._check_of_block(body), body)
 
-    def put_block_list(self, blob: str, body: bytes, md5: bytes, replaces: str | None) -> str:
+    def put_block_list(self, work: UnderWay, blob: str, body: bytes, md5: bytes, replaces: str | None) -> str:
         """As ``put_blob``."""
         checked = hashlib.md5(body, usedforsecurity=False).digest()
         headers = {
             "x-ms-blob-content-md5": _base64(md5),
             "Content-MD5": _base64(checked),
         } | self._of_new_blobs()
-        return self._call(blob, "comp=blocklist", headers | _only_over(replaces), body, counts=False)
+        return self._call(work, blob, "comp=blocklist", headers | _only_over(replaces), body, counts=False)
 
     def _check_of_block(self, body: "memoryview | bytes") -> dict[str, str]:
         """A CRC64 is sent in little-endian order (Microsoft, Put Block, ``x-ms-content-crc64``)."""
@@ -137,6 +137,7 @@ class HotCalls:
 
     def _call(
         self,
+        work: UnderWay,
         blob: str,
         query: str,
         headers: Mapping[str, str],
@@ -148,17 +149,16 @@ class HotCalls:
         attempt = 0
         while True:
             attempt += 1
-            self._pace.wait(len(body), self._stop)
-            if self._stop.is_set():
-                raise UploadFailed("stopped")
+            self._pace.wait(len(body), work.stop)
+            work.go_on()
             wait = 0.0
             try:
-                status, code, retry_after, etag = self._once(blob, query, headers, body)
+                status, code, retry_after, etag = self._once(work, blob, query, headers, body)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 problem = f"{type(error).__name__}: {_without_query(str(error))}"
             else:
                 if status == 201:
-                    self._moved(len(body) if counts else 0)
+                    work.moved(len(body) if counts else 0)
                     return etag
                 problem = f"{status} {code}"
                 if code in ("AuthenticationFailed", "InvalidAuthenticationInfo") and not renewed:
@@ -178,10 +178,15 @@ class HotCalls:
                 raise UploadFailed(f"{blob}: {problem}, after {attempt} tries")
             back_off = min(_LONGEST_WAIT, max(wait, min(30.0, 0.5 * 2.0**attempt) * random.uniform(0.5, 1.0)))
             _log.debug("%s: %s; again in %.1f s", blob, problem, back_off)
-            self._stop.wait(back_off)
+            work.stop.wait(back_off)
 
     def _once(
-        self, blob: str, query: str, headers: Mapping[str, str], body: "memoryview | bytes"
+        self,
+        work: UnderWay,
+        blob: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: "memoryview | bytes",
     ) -> tuple[int, str, float, str]:
         signature, signed = self._signer.signature()
         queries = "&".join(part for part in (query, signature) if part)
@@ -192,7 +197,12 @@ class HotCalls:
             "User-Agent": f"sync_to_azure/{__version__}",
             "Content-Type": "application/octet-stream",
         }
-        answer = self._lines.put(target, every | dict(headers) | dict(signed), body, self._alive)
+        status, began = 0, time.monotonic()
+        try:
+            answer = self._lines.put(target, every | dict(headers) | dict(signed), body, work.alive, work)
+            status = answer.status
+        finally:
+            work.gate.answered(len(body), time.monotonic() - began, status)
         code = answer.headers.get("x-ms-error-code", "")
         if not code and answer.status >= 400:
             found = re.search(rb"<Code>([A-Za-z0-9]+)</Code>", answer.body)
@@ -208,11 +218,6 @@ class HotCalls:
             text = email.utils.formatdate(now, usegmt=True)
             self._dated = (now, text)
         return text
-
-    def _alive(self) -> None:
-        if self._stop.is_set():
-            raise UploadFailed("stopped")
-        self._moved(0)
 
     def _final(self, blob: str, status: int, code: str) -> Exception:
         if status in (401, 403):

@@ -7,7 +7,7 @@ import os
 import random
 import threading
 
-from sync_to_azure.core.errors import SyncError, UploadFailed
+from sync_to_azure.core.errors import SyncError
 
 
 class Cores:
@@ -17,8 +17,12 @@ class Cores:
 
     def __init__(self) -> None:
         self._all = os.sched_getaffinity(0)
-        self._one = {random.choice(sorted(self._all))}
         self._here = threading.local()
+        self.choose()
+
+    def choose(self) -> None:
+        """Which one it is, for a new job: who else is busy has changed."""
+        self._one = {random.choice(sorted(self._all))}
 
     def together(self) -> None:
         """The calling thread, from now on."""
@@ -28,7 +32,7 @@ class Cores:
         self._use(self._all)
 
     def _use(self, cores: set[int]) -> None:
-        if getattr(self._here, "cores", self._all) is not cores:
+        if getattr(self._here, "cores", None) is not cores:
             self._here.cores = cores
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(0, cores)
@@ -52,9 +56,8 @@ class Parts:
             self.error = self.error or error
             self._changed.notify_all()
 
-    def wait(self, stop: threading.Event) -> None:
+    def wait(self) -> None:
+        """Until all have ended: they do so at once where they have to stop, and their calls were cut off."""
         with self._changed:
-            while self._open and not stop.is_set():
-                self._changed.wait(0.2)
-        if stop.is_set():
-            raise UploadFailed("stopped")
+            while self._open:
+                self._changed.wait()

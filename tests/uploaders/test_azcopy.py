@@ -24,7 +24,7 @@ from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import NONCE_KEY, Evidence, FileToSend, Sent
 from sync_to_azure.transfer.configs import login_config, upload_config
-from sync_to_azure.uploaders import Job, Tick, azcopy_jobs, azcopy_words
+from sync_to_azure.uploaders import Job, Tick, UploadSession, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.passes.scene import tree
 from tests.uploaders.wire import ODD_NAMES
@@ -45,6 +45,10 @@ class Settings:
     concurrency: int = 8
     block_check: str = "auto"
     source_readers: int = 3
+    auth: str = "account-key"
+    tenant_id: str | None = None
+    application_id: str | None = None
+    authority_host: str | None = None
     storage_account: str = Azurite.account
     secret: str = Azurite.key
 
@@ -89,11 +93,11 @@ def stand_in(tmp_path: pathlib.Path) -> collections.abc.Callable[[str], Settings
     return typing.cast("collections.abc.Callable[[str], Settings]", write)
 
 
-def uploader(settings: Settings, jobs: pathlib.Path, clock: Clock | None = None) -> AzCopyUploader:
+def uploader(settings: Settings, jobs: pathlib.Path, clock: Clock | None = None) -> UploadSession:
     anyway = typing.cast(typing.Any, settings)
     made = AzCopyUploader(upload_config(anyway), AccountKey(login_config(anyway)), clock or Clock(), jobs, 3)
     made.prepare()
-    return made
+    return made.open()
 
 
 def job_of(folder: pathlib.Path, contents: dict[str, bytes]) -> Job:
@@ -112,7 +116,7 @@ def two(tmp_path: pathlib.Path) -> Job:
     return job_of(tmp_path / "run", {"a": b"1", "b/c": b"2"})
 
 
-def carried(made: AzCopyUploader, job: Job) -> tuple[list[Sent], UploadFailed | None]:
+def carried(made: UploadSession, job: Job) -> tuple[list[Sent], UploadFailed | None]:
     sent: list[Sent] = []
     try:
         for each in made.carry(job, lambda tick: None):
@@ -122,7 +126,7 @@ def carried(made: AzCopyUploader, job: Job) -> tuple[list[Sent], UploadFailed | 
     return sent, None
 
 
-def failed(made: AzCopyUploader, job: Job) -> str:
+def failed(made: UploadSession, job: Job) -> str:
     sent, error = carried(made, job)
     # What it may have sent is told all the same: the listing decides.
     assert [each.blob for each in sent] == ["a", "b/c"]

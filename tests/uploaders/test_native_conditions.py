@@ -102,7 +102,7 @@ def test_a_late_request_comes_over_nothing_newer(
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        for _ in native(through).carry(job, tick):
+        for _ in native(through).open().carry(job, tick):
             pass
     job_of(run, new)
     sent, error = carried(native(through), job_for(run, new, container))

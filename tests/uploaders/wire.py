@@ -112,8 +112,9 @@ def carried(
     """What was sent, and the error with which it ended."""
     sent: dict[str, Sent] = {}
     try:
-        for each in uploader.carry(job, tick):
-            sent[each.blob] = each
+        with uploader.open() as session:
+            for each in session.carry(job, tick):
+                sent[each.blob] = each
     except SyncError as error:
         return sent, error
     return sent, None

@@ -129,7 +129,9 @@ class Destination:
             file = FileToSend(probe.file.encode(), probe.file, len(probe.content), os.stat(path).st_mtime_ns)
             source = Place(open_folder(os.fsencode(folder)), b"")
             job = Job("check", source, self._folder, [file], 1, len(probe.content))
-            if not list(self._uploader.carry(job, lambda tick: None)):
+            with self._uploader.open() as session:
+                sent = list(session.carry(job, lambda tick: None))
+            if not sent:
                 raise UploadFailed("the uploader did not send the probe")
         self._read(probe)
         return f"{probe.name} was carried by the uploader, too"

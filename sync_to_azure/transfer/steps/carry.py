@@ -27,7 +27,7 @@ from sync_to_azure.transfer.steps import (
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.core.few import Few
 from sync_to_azure.notify.terminal import human_size
-from sync_to_azure.uploaders import Job, Tick, Uploader
+from sync_to_azure.uploaders import Job, Tick, UploadSession
 from sync_to_azure.uploaders.azcopy_words import put_blob_mib
 
 _log = logging.getLogger(__name__)
@@ -218,7 +218,7 @@ def _sent_and_hashed(
     return problem
 
 
-def _uploader(rooms: Rooms, work: Work) -> Uploader:
+def _uploader(rooms: Rooms, work: Work) -> UploadSession:
     uploader = rooms.uploader()
     if not uploader.computes_md5 and azcopy_record.was_cut_off(rooms, work):
         _log.info(
@@ -231,7 +231,7 @@ def _uploader(rooms: Rooms, work: Work) -> Uploader:
 def _upload(
     rooms: Rooms,
     work: Work,
-    uploader: Uploader,
+    uploader: UploadSession,
     count: int,
     size: int,
     hasher: Hasher,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sync_to_azure.settings import Settings
     from sync_to_azure.transfer.steps.instruments import Known
     from sync_to_azure.transfer.steps.sheets import Sheet
-    from sync_to_azure.uploaders import Uploader
+    from sync_to_azure.uploaders import Uploader, UploadSession
 
 _log = logging.getLogger(__name__)
 
@@ -89,8 +89,8 @@ class Rooms:
         self._show = show
         self._identity: Identity | None = None
         self._lake: AzureStore | None = None
-        self._uploader: Uploader | None = None
-        self._native: Uploader | None = None
+        self._uploader: UploadSession | None = None
+        self._native: UploadSession | None = None
         self._last_beat = 0.0
         self._last_lock_check = 0.0
         self._last_moved: tuple[object, ...] = ()
@@ -113,24 +113,31 @@ class Rooms:
             self._identity = open_login(login_config(self.settings))
         return self._identity
 
-    def uploader(self) -> "Uploader":
+    def uploader(self) -> "UploadSession":
         if self._uploader is None:
             settings, folder = self.settings, self._state_folder
             uploader = uploader_for(
                 settings, self.clock, self.identity, self.lake, folder, self.uploader_readers
             )
             uploader.prepare()
-            self._uploader = uploader
+            self._uploader = uploader.open()
         return self._uploader
 
-    def native(self) -> "Uploader":
+    def native(self) -> "UploadSession":
         """The native uploader, also where another one is configured: for what that one cannot take."""
         if self.settings.uploader == "native":
             return self.uploader()
         if self._native is None:
-            self._native = _native(self.settings, self.identity(), self.lake())
-            self._native.prepare()
+            native = _native(self.settings, self.identity(), self.lake())
+            native.prepare()
+            self._native = native.open()
         return self._native
+
+    def close(self) -> None:
+        """End what uploads."""
+        for session in (self._uploader, self._native):
+            if session is not None:
+                session.close()
 
     @property
     def origin(self) -> Origin:
