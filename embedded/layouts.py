@@ -293,7 +293,9 @@ def sheet_v2(rows: Sequence[str] = ("1,S1,AT,GC", "1,S2,CC,TA")) -> bytes:
         "Index2Cycles,2,,",
         ",,,",
     ]
-    lines += ["[BCLConvert_Settings],,,", "SoftwareVersion,4.1.7,,", ",,,", "[BCLConvert_Data],,,"]
+    # Two letters are too few for indexes that differ in three.
+    lines += ["[BCLConvert_Settings],,,", "BarcodeMismatchesIndex1,0,,", "BarcodeMismatchesIndex2,0,,"]
+    lines += ["[BCLConvert_Data],,,"]
     return ("\r\n".join([*lines, "Lane,Sample_ID,index,index2", *rows]) + "\r\n").encode()
 
 

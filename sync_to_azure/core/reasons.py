@@ -140,6 +140,7 @@ _NEXT = {
     "accepted-not-quiet": "published anew from {from} on",
     "changed-meanwhile": "carried when nothing moves any more",
     "no-sheet-yet": "published when {sheet} is there",
+    "sheet-named-otherwise": "published when {sheet} is there",
     "sheet-not-quiet": "its sample sheet is published from {from} on",
     "no-run-yet": "carried when its folder comes",
     "empty": "carried when there is a file in it",
@@ -171,6 +172,7 @@ _ADVICE = {
     "changed-after-accept": "look at them, and accept what is there now, or release the run",
     "withdraw-refused": "give the role the right to delete blobs, or release the run",
     "snapshot-refused": "without snapshots the old bytes would be lost: allow them, or release the run",
+    "sheet-named-otherwise": "if that is its sample sheet, save it as CSV under the name that is waited for",
     "sheet-is-none": "put the published sheet back, if that was not meant",
     "sheets-at-once": "encrypting software changes files like that: look into some, and put the published sheets back"
     " if that was not meant",
@@ -235,6 +237,7 @@ _WORDS = {
     "not-quiet-additions": "published; new files are there, quiet since {since}, carried from {from} on",
     "changed-meanwhile": "waiting: files changed while they were carried; the quiet time starts over",
     "no-sheet-yet": "carried and verified; waiting for {sheet} in the sample sheet folder (or --sheet-optional)",
+    "sheet-named-otherwise": "carried and verified; waiting for {sheet} in the sample sheet folder, which has {near}",
     "sheet-not-quiet": "its sample sheet {sheet} was modified: quiet since {since}, published from {from} on",
     "sheet-ambiguous": "two sample sheets fit this run: {sheets}; keep one",
     "sheet-unreadable": "its sample sheet {sheet} cannot be read: {problem}",

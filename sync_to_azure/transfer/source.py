@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Container, Iterable
@@ -145,6 +147,28 @@ def _sheet(entry: "os.DirEntry[str]", folder: Path, opened: Folder) -> SheetFile
     # The stem becomes a run's key in the ledger, which holds UTF-8 only; the path opens the file as it is named.
     own = folder / entry.name
     return SheetFile(shown(os.fsencode(stem)), own, status.st_size, mtime_ns(status), opened)
+
+
+def nearly_sheets(folder: Path | None, run: str) -> tuple[str, ...]:
+    """Files of the sample sheet folder that may be meant as the run's sheet and are not named RUN.csv: as Excel saves
+    it (RUN.xlsx), as Windows names it where it hides endings (RUN.csv.txt), a copy. The first three by name; none
+    where the folder cannot be read."""
+    wanted = run.casefold()
+    try:
+        names = sorted(os.listdir(folder)) if folder is not None else []
+    except OSError:
+        return ()
+    fitting = (
+        name
+        for name in names
+        if name.casefold().startswith(wanted)
+        and _NEARLY.fullmatch(name[len(run) :].casefold())
+        and name.casefold() != f"{wanted}.csv"
+    )
+    return tuple(shown(os.fsencode(name)) for name in itertools.islice(fitting, 3))
+
+
+_NEARLY = re.compile(r"( - \w+| ?\(\d+\)|\s+)?(\.csv)?\s*(\.txt|\.csv|\.xlsx?|\.ods|\.numbers)\s*")
 
 
 def sheets_for(run: str, sheets: dict[str, list[SheetFile]], alike: Container[str]) -> list[SheetFile]:

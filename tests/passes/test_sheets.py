@@ -290,6 +290,21 @@ def test_a_sheet_belongs_to_the_run_of_exactly_its_name(scene: Scene) -> None:
     assert scene.state("run") == ("verified", "no-sheet-yet")
 
 
+def test_a_sheet_that_is_named_otherwise_is_named(scene: Scene) -> None:
+    """As Excel saves it, as Windows names it where it hides endings."""
+    sheets = scene.sheets()
+    for name in ("run.csv.txt", "RUN.xlsx", "run - Copy.csv", "run2.csv.txt", "run_b.xlsx", "~$run.xlsx"):
+        (sheets / name).write_text("x")
+    scene.make_run("run")
+    scene.run()
+    assert scene.state("run") == ("verified", "sheet-named-otherwise")
+    told = " ".join(scene.run("explain", "run").stdout.split())
+    assert "the folder has RUN.xlsx, run - Copy.csv, run.csv.txt: if that is it, save it as run.csv" in told
+    (sheets / "run.csv").write_text("[Data]\n")
+    scene.run()
+    assert scene.is_published("run")
+
+
 def pass_quiet_time(scene: Scene) -> None:
     """As if each sheet had been found as it is before."""
     scene.sql("UPDATE sheet SET since = since - 101")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import random
+import time
 import tracemalloc
 
 import pytest
@@ -16,17 +18,22 @@ from sync_to_azure.instruments.run_facts.text import Problem
 RUN = read_run_info(layouts.run_info("20230418_LH00130_0003_B223YTFLT3", tiles=layouts.tile_names(lanes=2)))
 
 
-def v1(*rows: str, columns: str = "Lane,Sample_ID,Sample_Project,index,index2", head: str = "") -> bytes:
+def v1(
+    *rows: str,
+    columns: str = "Lane,Sample_ID,Sample_Project,index,index2",
+    head: str = "",
+    mismatches: object = 0,
+) -> bytes:
     lines = [
         "[Header]",
         "IEMFileVersion,4",
         *([head] if head else []),
-        "",
         "[Reads]",
         "3",
         "3",
-        "",
         "[Settings]",
+        f"BarcodeMismatchesIndex1,{mismatches}",
+        f"BarcodeMismatchesIndex2,{mismatches}",
     ]
     return ("\r\n".join([*lines, "", "[Data]", columns, *rows]) + "\r\n").encode()
 
@@ -86,6 +93,52 @@ def test_another_flowcell_is_told_wherever_the_sheet_names_it() -> None:
     assert codes(read_sheet(v1("223ytflt3,1,S1,AT", columns=columns), RUN)) == {}
 
 
+@pytest.mark.parametrize(
+    ("rows", "mismatches", "expected"),
+    [
+        # Of 2 N letters that differ, N may be misread on either side.
+        (("1,S1,P,ACGTACGT,AAAAAAAA", "1,S2,P,ACGTACCC,AAAAAAAA"), 1, {"close-index": 2}),
+        (("1,S1,P,ACGTACGT,AAAAAAAA", "1,S2,P,ACGTACCC,AAAAAAAA"), 0, {}),
+        (("1,S1,P,ACGTACGT,AAAAAAAA", "1,S2,P,ACGTCCCC,AAAAAAAA"), 1, {}),
+        (("1,S1,P,ACGTACGT,AAAAAAAA", "1,S2,P,ACGTCCCC,AAAAAAAA"), 2, {"close-index": 2}),
+        # Nothing said, or nonsense: one is allowed, as with bcl2fastq and BCL Convert.
+        (("1,S1,P,ACGTACGT,", "1,S2,P,ACGTACGG,"), "", {"close-index": 2}),
+        (("1,S1,P,ACGTACGT,", "1,S2,P,ACGTACGG,"), "many", {"close-index": 2}),
+        # Either index tells them apart; other lanes do not meet.
+        (("1,S1,P,ACGTACGT,AAAAAAAA", "1,S2,P,ACGTACGT,AAAAACCC"), 1, {}),
+        (("1,S1,P,ACGTACGT,AAAAAAAA", "2,S2,P,ACGTACGG,AAAAAAAA"), 1, {}),
+        # N fits every letter.
+        (("1,S1,P,ACGTACGT,", "1,S2,P,ACGTANNN,"), 0, {"close-index": 2}),
+        (("1,S1,P,ACGTACGT,", "1,S2,P,TGCATG,"), 1, {"mixed-length": 1}),
+        (("1,S1,P,ACGTACGT,A", "1,S2,P,TGCATGCA,"), 1, {}),
+    ],
+)
+def test_indexes_that_one_read_fits(
+    rows: tuple[str, ...], mismatches: object, expected: dict[str, int]
+) -> None:
+    assert codes(read_sheet(v1(*rows, mismatches=mismatches))) == expected
+
+
+def test_a_plate_of_indexes_is_compared_quickly_and_more_are_not() -> None:
+    chance = random.Random(1)
+    letters = ["".join(chance.choices("ACGT", k=10)) for _ in range(3000)]
+    for count, most in ((1536, 20.0), (3000, 5.0)):
+        began = time.thread_time()
+        found = codes(
+            read_sheet(v1(*(f"1,S{n},P,{letters[n]},{letters[-n]}" for n in range(count)), mismatches=1))
+        )
+        assert time.thread_time() - began < most and found.keys() <= {"close-index", "duplicate-index"}
+
+
+def test_the_run_folders_name_tells_the_flowcell_where_there_is_no_run_info() -> None:
+    sheet = v1("1,S1,P,AT,GC", head="Flowcell,HH5VTCCXX")
+    assert codes(read_sheet(sheet, run="151005_ST-00295_0022_AHH5VTCCXX")) == {}
+    assert codes(read_sheet(sheet, run="151005_ST-00295_0023_BHH7VTCCXX")) == {"wrong-flowcell": 1}
+    assert codes(read_sheet(sheet, run="a folder of another name")) == {}
+    miseq = v1("1,S1,P,AT,GC", head="Flowcell,A2WDF")
+    assert codes(read_sheet(miseq, run="130417_M00146_0021_000000000-A2WDF")) == {}
+
+
 def test_findings_tell_lines_and_no_names() -> None:
     sheet = read_sheet(v1("1,Mustermann,P,AT,GC", "1,Musterfrau,P,AT,GC"), RUN)
     assert sheet.findings == (Finding("duplicate-index", 2, (12, 13)),)
@@ -121,6 +174,11 @@ def test_semicolons_are_told() -> None:
         text = sheet.replace(b",", b";").replace(b"[Header]\r", b"[Header];;\r")
         with pytest.raises(Problem, match="semicolons instead of commas"):
             read_sheet(text, RUN)
+        # Not padded to the width of the table.
+        with pytest.raises(Problem, match="semicolons instead of commas"):
+            read_sheet(sheet.replace(b",", b";"), RUN)
+        with pytest.raises(Problem, match="tabs instead of commas"):
+            read_sheet(sheet.replace(b",", b"\t"), RUN)
 
 
 def test_lanes_without_end_cost_nothing() -> None:

@@ -5,6 +5,9 @@ Version 1 has ``[Header] … [Data]``, version 2 ``FileFormatVersion,2`` and ``[
 begins with FCID. What breaks:
 - two samples of a lane with one index, or several with none, cannot be told apart: BCL Convert and bcl2fastq end with
   an error (support.illumina.com, BCL Convert, FASTQ Files Directory);
+- two whose both indexes differ in no more than twice the mismatches that are allowed (1 unless the sheet says
+  otherwise: BarcodeMismatchesIndex1 and -2) can come from one read: "barcode collision" of bcl2fastq and BCL Convert
+  (knowledge.illumina.com, article 2326); all indexes of a lane have one length;
 - an index longer than its read, or of other letters than A, C, G, T and N, fits nothing that was sequenced;
 - Sample_ID and Sample_Project become names of files and folders: letters, digits, - and _ are safe with every version
   of bcl2fastq and BCL Convert; a sheet is ASCII (help.connected.illumina.com, Sample Sheet);
@@ -17,29 +20,37 @@ import collections
 import csv
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from sync_to_azure.instruments.run_facts.run_info import RunInfo
 from sync_to_azure.instruments.run_facts.text import Problem, lines_of
 
 MOST_BYTES = 4 * 2**20
 _MOST_LINES = 50_000
+_RUN = re.compile(r"\d{6}(?:\d\d)?_[A-Za-z0-9-]+_\d{1,6}_(?P<flowcell>[A-Za-z0-9-]+)", re.ASCII)
 _LANE = re.compile(r"0?[1-9]|1[0-6]", re.ASCII)
 _TOLD = 10
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _INDEX = re.compile(r"[ACGTN]*", re.ASCII)
 _FLOWCELL_KEYS = ("flowcell", "flowcellid", "flowcellserial", "fcid")
 _DATA = ("bclconvert_data", "data")
+_SETTINGS = ("bclconvert_settings", "settings")
+_MOST_COMPARED = 2000
+"""Different indexes of a lane that are compared with each other, in less than a second; plates have 384, sets 1,536."""
+_MISMATCHES = 1
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 FINDINGS = {
     "no-samples": "it lists no samples",
     "duplicate-index": "samples with an index that another sample of their lane has",
+    "close-index": "samples with an index too similar to another of their lane for the mismatches that are allowed",
+    "mixed-length": "samples whose index is not as long as the others of their lane",
     "missing-index": "samples without an index, beside others in their lane",
     "bad-index": "samples whose index holds other letters than A, C, G, T and N",
     "index-too-long": "samples whose index is longer than its read",
     "bad-characters": "samples whose id or project holds other characters than letters, digits, - and _",
     "missing-id": "samples without an id",
-    "wrong-flowcell": "it names another flowcell than RunInfo.xml",
+    "wrong-flowcell": "it names another flowcell than RunInfo.xml, or than the run folder's name",
     "wrong-lane": "samples in a lane that the flowcell has not",
     "not-ascii": "lines with characters outside of ASCII",
 }
@@ -86,8 +97,9 @@ class _Row:
     indexes: tuple[str, str]
 
 
-def read_sheet(content: bytes, run_info: RunInfo | None = None) -> SheetFacts:
-    """Raises Problem for what is no sample sheet. Without ``run_info`` lanes, flowcell and lengths are not judged."""
+def read_sheet(content: bytes, run_info: RunInfo | None = None, run: str = "") -> SheetFacts:
+    """Raises Problem for what is no sample sheet. Without ``run_info`` lanes and lengths are not judged, and the
+    flowcell by the name of the run folder, ``run``, if that ends as Illumina's do."""
     if len(content) > MOST_BYTES:
         raise Problem(f"is larger than {MOST_BYTES // 2**20} MiB")
     lines = lines_of(content, _MOST_LINES)
@@ -103,7 +115,8 @@ def read_sheet(content: bytes, run_info: RunInfo | None = None) -> SheetFacts:
     table = next((sections[name] for name in ("casava", *_DATA) if name in sections), [])
     rows, flowcells = _rows(table)
     flowcells |= {settings[key] for key in _FLOWCELL_KEYS if settings.get(key)}
-    findings = [*_about_rows(rows, run_info), *_about_sheet(lines, flowcells, run_info)]
+    here = run_info.flowcell if run_info is not None and run_info.flowcell else _flowcell_of_name(run)
+    findings = [*_about_rows(rows, run_info, _mismatches(sections)), *_about_sheet(lines, flowcells, here)]
     names = tuple(dict.fromkeys(row.name for row in rows if row.name))
     lanes = sorted({row.lane for row in rows if row.lane})
     if not rows:
@@ -124,9 +137,10 @@ def _sections(lines: Sequence[str]) -> dict[str, list[tuple[int, list[str]]]]:
             elif not any(cell.strip() for cell in row):
                 continue
             elif here is None:
-                if first.startswith("[") and ";" in first:
-                    raise Problem("separates its cells by semicolons instead of commas")
+                if first.startswith("["):
+                    _must_have_commas(first)
                 if first.lower() != "fcid":
+                    _must_have_commas(first)
                     raise Problem("begins with no section")
                 here = sections.setdefault("casava", [])
                 here.append((reader.line_num, row))
@@ -141,6 +155,8 @@ def _rows(table: Sequence[tuple[int, list[str]]]) -> tuple[list[_Row], set[str]]
     """The samples, and the flowcells that a column names."""
     if not table:
         return [], set()
+    if len(table[0][1]) == 1:
+        _must_have_commas(table[0][1][0])
     header = ["".join(name.lower().split()).replace("_", "") for name in table[0][1]]
     rows, flowcells = [], set()
     for line, cells in table[1:]:
@@ -161,11 +177,33 @@ def _rows(table: Sequence[tuple[int, list[str]]]) -> tuple[list[_Row], set[str]]
     return rows, flowcells
 
 
+def _must_have_commas(line: str) -> None:
+    """As Excel writes CSV where a comma is the decimal mark. A whole line in one cell has another separator."""
+    for separator, name in _OTHER_SEPARATORS.items():
+        if separator in line:
+            raise Problem(f"separates its cells by {name} instead of commas")
+
+
+def _mismatches(sections: Mapping[str, list[tuple[int, list[str]]]]) -> tuple[int, int]:
+    """How many letters of each index may differ from what was sequenced, as the sheet says."""
+    found = {
+        "".join(row[0].lower().split()): row[1].strip()
+        for name in _SETTINGS
+        for _, row in sections.get(name, [])
+        if len(row) > 1
+    }
+    told = (found.get(f"barcodemismatchesindex{number}", "") for number in (1, 2))
+    first, second = (int(text) if text in ("0", "1", "2") else _MISMATCHES for text in told)
+    return first, second
+
+
 def _lane(text: str) -> int | None:
     return None if not text else int(text) if _LANE.fullmatch(text) else 0
 
 
-def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Finding]:
+def _about_rows(
+    rows: Sequence[_Row], run_info: RunInfo | None, mismatches: tuple[int, int]
+) -> Iterator[Finding]:
     lines: dict[str, list[int]] = collections.defaultdict(list)
     for together in _by_lane(rows).values():
         seen: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
@@ -175,6 +213,9 @@ def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Find
             lines["missing-index"] += seen.pop(("", ""), [])
         for same in seen.values():
             lines["duplicate-index"] += same if len(same) > 1 else []
+        for indexes in _close({each for each in seen if any(each)}, mismatches):
+            lines["close-index"] += seen[indexes]
+        lines["mixed-length"] += _of_another_length(seen)
     for row in rows:
         if not all(_INDEX.fullmatch(index) for index in row.indexes):
             lines["bad-index"].append(row.line)
@@ -190,6 +231,56 @@ def _about_rows(rows: Sequence[_Row], run_info: RunInfo | None) -> Iterator[Find
         numbers = sorted(set(lines.get(code, [])))
         if numbers:
             yield Finding(code, len(numbers), tuple(numbers[:_TOLD]))
+
+
+def _close(indexes: Set[tuple[str, str]], mismatches: tuple[int, int]) -> set[tuple[str, str]]:
+    """Those that another one is too similar to. Of more than can be compared nothing is said."""
+    if len(indexes) > _MOST_COMPARED:
+        return set()
+    coded = [(each, _coded(each[0]), _coded(each[1])) for each in sorted(indexes)]
+    close = set()
+    # Two bits a differing letter, and twice the mismatches: a read may lie in the middle between two indexes.
+    most_1, most_2 = (4 * each for each in mismatches)
+    for number, (one, (x1, m1), (x2, m2)) in enumerate(coded):
+        for other, (y1, n1), (y2, n2) in coded[number + 1 :]:
+            if (
+                ((x1 ^ y1) & m1 & n1).bit_count() <= most_1
+                and ((x2 ^ y2) & m2 & n2).bit_count() <= most_2
+                and (bool(m1 & n1) or bool(m2 & n2))
+            ):
+                close |= {one, other}
+    return close
+
+
+def _coded(index: str) -> tuple[int, int]:
+    """One bit of four a letter, and a mask without the letters that fit all (N) and those that the index has not."""
+    value = mask = 0
+    for place, letter in enumerate(index):
+        if letter in "ACGT":
+            value |= 1 << (4 * place + "ACGT".index(letter))
+            mask |= 0b1111 << (4 * place)
+    return value, mask
+
+
+def _of_another_length(seen: Mapping[tuple[str, str], list[int]]) -> list[int]:
+    """Lines whose index has not the length that most of their lane have; an index that is not there has none."""
+    found = []
+    for place in (0, 1):
+        lengths = collections.Counter(
+            {length: 0 for length in sorted({len(indexes[place]) for indexes in seen})}
+        )
+        for indexes, lines in seen.items():
+            lengths[len(indexes[place])] += len(lines)
+        lengths.pop(0, None)
+        if len(lengths) > 1:
+            usual = lengths.most_common(1)[0][0]
+            found += [
+                line
+                for indexes, lines in seen.items()
+                for line in lines
+                if len(indexes[place]) not in (0, usual)
+            ]
+    return found
 
 
 def _by_lane(rows: Sequence[_Row]) -> Mapping[int, list[_Row]]:
@@ -210,17 +301,23 @@ def _too_long(indexes: tuple[str, str], run_info: RunInfo) -> bool:
     return any(len(index) > cycles[place] for place, index in enumerate(indexes))
 
 
-def _about_sheet(lines: Sequence[str], flowcells: set[str], run_info: RunInfo | None) -> Iterator[Finding]:
+def _about_sheet(lines: Sequence[str], flowcells: set[str], here: str) -> Iterator[Finding]:
+    """``here``: the flowcell of the run, empty if nobody knows it."""
     foreign = [number for number, line in enumerate(lines, start=1) if not line.isascii()]
     if foreign:
         yield Finding("not-ascii", len(foreign), tuple(foreign[:_TOLD]))
-    if run_info is None or not run_info.flowcell:
-        return
-    here = _flowcell(run_info.flowcell)
-    if any(_flowcell(each) != here for each in flowcells):
+    # A folder's name has the flowcell's position, A or B, before it on some instruments.
+    fitting = {_flowcell(here), _flowcell(here[1:] if here[:1] in ("A", "B") else here)}
+    if here and any(_flowcell(each) not in fitting for each in flowcells):
         yield Finding("wrong-flowcell", 1)
 
 
 def _flowcell(name: str) -> str:
     """MiSeq's are written with and without their leading zeros (000000000-A2WDF)."""
     return name.strip().upper().removeprefix("000000000-")
+
+
+def _flowcell_of_name(run: str) -> str:
+    """The last part of YYMMDD_INSTRUMENT_NUMBER_FLOWCELL, empty for a folder that is named otherwise."""
+    named = _RUN.fullmatch(run)
+    return named["flowcell"] if named is not None else ""

@@ -30,6 +30,7 @@ from sync_to_azure.transfer.source import (
     RunFolder,
     find_runs,
     find_sheets,
+    nearly_sheets,
     names_alike,
     sheets_for,
     top_level_files,
@@ -185,7 +186,10 @@ def _sheet(settings: Settings, run: str) -> Iterator[str]:
     elif settings.sheet_optional:
         yield f"[yes] its sample sheet {plain(run)}.csv is missing, and sheet-optional: it is published without"
     else:
-        yield f"[no]  its sample sheet {plain(run)}.csv is missing: it is carried, and published when that is there"
+        near = ", ".join(map(plain, nearly_sheets(settings.samplesheet_folder, run)))
+        beside = f"; the folder has {near}: if that is it, save it as {plain(run)}.csv" if near else ""
+        missing = f"[no]  its sample sheet {plain(run)}.csv is missing"
+        yield f"{missing}: it is carried, and published when that is there{beside}"
 
 
 def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:

@@ -89,7 +89,7 @@ def sheet_facts(rooms: Rooms, work: Work) -> dict[str, Any]:
     try:
         if work.sheet is not None:
             run_info = illumina.run_info_of(here.view) if here is not None else None
-            return _allowed(rooms, _about(sample_sheet.read_sheet(work.sheet.content, run_info)))
+            return _allowed(rooms, _about(sample_sheet.read_sheet(work.sheet.content, run_info, work.key)))
         return _allowed(rooms, _of_its_own(here)) if here is not None else {}
     except Problem as problem:
         return {"problem": str(problem)}
@@ -102,7 +102,7 @@ def _of_its_own(here: Known) -> dict[str, Any]:
     if found is None:
         return {}
     if pattern == illumina.SHEET:
-        return _about(sample_sheet.read_sheet(found[1], illumina.run_info_of(here.view)))
+        return _about(sample_sheet.read_sheet(found[1], illumina.run_info_of(here.view), here.view.name))
     return {"samples": nanopore.count_samples(found[1])}
 
 

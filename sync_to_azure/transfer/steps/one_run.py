@@ -305,7 +305,7 @@ def _verify_and_publish(
         work.republish = True
     if files.unpublished(run) or work.republish or healed:
         if sheets.is_awaited(rooms, work, sheet):
-            reason = work.sheet_waits or sheet_problem or Reason("no-sheet-yet", {"sheet": f"{work.key}.csv"})
+            reason = work.sheet_waits or sheet_problem or sheets.missing(rooms, work)
             rooms.set_state(work, State.VERIFIED, reason, folder_mtime_ns=rest.at_rest(rooms, work))
             rest.tell_missing_sheet(rooms, work)
             return
@@ -323,7 +323,7 @@ def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
     run, folder = work.run, work.folder
     assert folder is not None
     waits = run.reason is not None and run.reason.code in (
-        "no-sheet-yet",
+        *sheets.NOT_THERE,
         "sheet-ambiguous",
         "sheet-unreadable",
         sheets.NOT_QUIET,

@@ -9,6 +9,7 @@ from sync_to_azure.transfer.ledger.audits import Audits
 from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.source import nearly_sheets
 from sync_to_azure.transfer.steps import adopt, continuous, early, frozen, instruments, look, words
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
@@ -162,7 +163,11 @@ def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
     if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
         tell_sheet_problem(rooms, work, reason)
     elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
-        text = f"{work.key} has been without its sample sheet for 48 h; without it, it is not published"
+        near = ", ".join(nearly_sheets(rooms.settings.samplesheet_folder, work.key))
+        beside = f" (the sample sheet folder has {near}: save it as {work.key}.csv)" if near else ""
+        text = (
+            f"{work.key} has been without its sample sheet for 48 h; without it, it is not published{beside}"
+        )
         rooms.trouble(f"{work.key}:no-sheet", text, once=True)
 
 

@@ -16,9 +16,11 @@ from sync_to_azure.transfer.ledger.sheets import Sheets
 from sync_to_azure.core.model import Evidence, FileToSend
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.source import nearly_sheets
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 OWN_PATH = SHEET_BLOB.encode()
+NOT_THERE = ("no-sheet-yet", "sheet-named-otherwise")
 NOT_QUIET = "sheet-not-quiet"
 LARGEST = 64 * 1024 * 1024
 _A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
@@ -175,6 +177,15 @@ def is_awaited(rooms: Rooms, work: Work, sheet: Sheet | None) -> bool:
         return False
     carried = rooms.files.get(work.run, SHEET_BLOB)
     return carried is None or carried.origin != "sheet" and work.run.sheet_size is None
+
+
+def missing(rooms: Rooms, work: Work) -> Reason:
+    """What a run without its sheet waits for, and the file that may be meant as it."""
+    about: dict[str, object] = {"sheet": f"{work.key}.csv"}
+    near = nearly_sheets(rooms.settings.samplesheet_folder, work.key)
+    if near:
+        return Reason("sheet-named-otherwise", about | {"near": ", ".join(near)})
+    return Reason("no-sheet-yet", about)
 
 
 def md5_of(content: bytes) -> bytes:
