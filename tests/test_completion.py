@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies
 
 from sync_to_azure.core import clock
-from sync_to_azure.instruments.completion import Remembered, decide, missing_flags, without_flags
+from sync_to_azure.instruments.completion import Remembered, decide, missing_flags, named_flags, without_flags
 from sync_to_azure.core.reasons import Reason
 
 SECONDS = strategies.floats(0, 4e9)
@@ -20,6 +20,14 @@ def test_flags_are_compared_without_case_and_all_must_be_there() -> None:
     assert missing_flags(["a", "B"], ["A"]) == ("B",)
     assert missing_flags([], []) == ()
     assert missing_flags(["a"], ["a.txt", "xa"]) == ("a",)
+
+
+def test_the_flags_of_its_family_count_instead_of_those_of_all_runs() -> None:
+    of_families = {"mgi": ("done.txt", "sums.txt"), "miseq": ()}
+    assert named_flags("mgi", ("all.txt",), of_families) == ("done.txt", "sums.txt")
+    for family in ("novaseq-x", "miseq", None):
+        assert named_flags(family, ("all.txt",), of_families) == ("all.txt",)
+    assert named_flags(None, (), of_families) == ()
 
 
 def test_a_missing_flag_is_named() -> None:

@@ -29,6 +29,7 @@ def show_settings(settings: Settings, as_json: bool) -> int:
             "schema": SCHEMA,
             "section": PASS.section,
             "settings": [_for_programs(settings, option) for option in shown],
+            "families": {name: list(flags) for name, flags in sorted(settings.family_flags.items())},
             "warnings": [notice.text for notice in settings.notices],
         }
         write(sys.stdout, json.dumps(document, indent=2))
@@ -36,6 +37,9 @@ def show_settings(settings: Settings, as_json: bool) -> int:
     for option in shown:
         text, origin = plain(_for_people(settings, option)), plain(settings.origin[option.key])
         write(sys.stdout, f"{option.key:20} {text:40} {origin}")
+    for name, flags in sorted(settings.family_flags.items()):
+        where = f"[family {name}]"
+        write(sys.stdout, f"{'completion-flag':20} {plain(', '.join(flags)):40} {where}")
     for notice in settings.notices:
         say(f"warning: {notice.text}")
     return 0

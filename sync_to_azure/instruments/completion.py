@@ -7,7 +7,7 @@ themselves; the quiet time is measured between our looks, which the ledger remem
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sync_to_azure.core.reasons import Reason
 
@@ -25,6 +25,13 @@ class Decision:
     ready: bool
     reason: Reason | None
     remember: Remembered | None
+
+
+def named_flags(
+    family: str | None, of_all: tuple[str, ...], of_families: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The flags that a person named for a run of this family: its own, else those of all runs; none: empty."""
+    return of_families.get(family or "") or of_all
 
 
 def missing_flags(wanted: Sequence[str], top_level_files: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.settings.options import BY_KEY, OPTIONS
 from sync_to_azure.settings.around import SECRET_VARIABLES, not_for_children, secrets_around
 from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_continuous, check_destination, check_source
+from sync_to_azure.settings.families import flags_of_families
 from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice, Settings
@@ -30,6 +31,7 @@ def load(
     merge = Merge(command_line, environ, cwd)
     merge.take_config_file()
     merge.take_all()
+    family_flags = flags_of_families(merge)
     check_source(merge, needs_source)
     check_continuous(merge)
     check_destination(merge)
@@ -41,7 +43,13 @@ def load(
     names = {field.name for field in dataclasses.fields(Settings)}
     values = {option.name: merge.values[option.key] for option in OPTIONS if option.name in names}
     around = secrets_around(environ)
-    return Settings(**values, secrets_around=around, notices=tuple(merge.notices), origin=merge.origin)
+    return Settings(
+        **values,
+        family_flags=family_flags,
+        secrets_around=around,
+        notices=tuple(merge.notices),
+        origin=merge.origin,
+    )
 
 
 def check_telling(merge: Merge) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from sync_to_azure.settings.option import Option
-from sync_to_azure.settings.options import OPTIONS
+from sync_to_azure.settings.options import BY_KEY, OPTIONS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ COMPONENTS: tuple[Component, ...] = (
     Component("catalogue", "SYNC_TO_AZURE_CATALOGUE_"),
     Component("stream", "SYNC_TO_AZURE_STREAM_"),
     Component("ingest", "SYNC_TO_AZURE_INGEST_"),
-    Component("family", None, named=True),
+    Component("family", None, (BY_KEY["completion-flag"],), named=True),
 )
 
 

@@ -6,6 +6,7 @@ import re
 import urllib.parse
 
 from sync_to_azure.core.names import OURS_PREFIX, is_ours
+from sync_to_azure.settings.families import is_a_files_name
 from sync_to_azure.settings.options import BY_KEY, CONTINUOUS
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice
@@ -20,7 +21,7 @@ def check_source(merge: Merge, is_needed: bool) -> None:
     elif merge.values["main-folder"] is None:
         merge.missing("main-folder", "main-folder is not given: the folder that holds the runs")
     for name in merge.values["completion-flag"]:
-        if "/" in name or name in (".", ".."):
+        if not is_a_files_name(name):
             merge.problem(
                 "completion-flag", f"{name!r} is not the name of a file in the run folder: leave the path out"
             )

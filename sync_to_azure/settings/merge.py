@@ -36,6 +36,9 @@ class Merge:
         self.cwd = cwd
         self.entries: dict[str, Entry] = {}
         """Of the component's section of the config file."""
+        self.sections: Mapping[str, configfile.Section] = {}
+        """All of the config file, which is called ``file_name`` in messages."""
+        self.file_name = ""
         self.file_is_readable = True
         self.values: dict[str, Any] = {}
         self.origin: dict[str, str] = {}
@@ -75,6 +78,7 @@ class Merge:
             self.file_is_readable = False
 
     def _take_file(self, file: configfile.ConfigFile, name: str) -> None:
+        self.sections, self.file_name = file.sections, name
         self.entries = file.section(self.component.section).entries
         self.problems += placement.file_problems(file, name, self.component)
         self.notices += placement.file_notices(file, name, self.component)

@@ -77,7 +77,7 @@ def _unknown_section(title: str, section: Section) -> str:
     kind, _, rest = title.partition(" ")
     named = [each for each in components.COMPONENTS if each.named]
     if not rest and any(each.section == kind for each in named):
-        return f"section {section.shown} needs a name, such as [{kind} nextseq]"
+        return f"section {section.shown} needs a name, such as [{kind} nextseq-500]"
     headers = {each.section: each.header for each in components.COMPONENTS}
     near = difflib.get_close_matches(title if title in headers else kind, headers, 1)
     hint = f"did you mean {headers[near[0]]}?" if near else f"sections are {', '.join(headers.values())}"

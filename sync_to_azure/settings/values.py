@@ -28,6 +28,8 @@ class Settings:
     main_folder: Path
     samplesheet_folder: Path | None
     completion_flag: tuple[str, ...]
+    family_flags: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Completion flags of one family of instruments each, by its profile's name: ``[family NAME]``."""
     profile: str
     failed_runs: str
     stale_after: float

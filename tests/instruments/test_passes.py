@@ -118,6 +118,29 @@ def test_a_flag_that_a_person_names_is_the_last_word(scene: Scene) -> None:
     assert instrument(scene, "other")["profile"] == "unknown"
 
 
+def test_each_family_has_a_completion_flag_of_its_own(scene: Scene) -> None:
+    """One main folder serves several: what a person says of one family counts for its runs alone."""
+    novaseq = layouts.write_layout(scene.main, NOVASEQ, layouts.novaseq_x())
+    layouts.write_layout(scene.main, PACBIO, layouts.pacbio())
+    scene.config["[family novaseq-x]\ncompletion-flag"] = "demultiplexed.txt"
+    scene.run()
+    assert scene.state(NOVASEQ) == ("waiting", "flag-missing") and scene.is_published(PACBIO)
+    assert "[no]  demultiplexed.txt is missing" in scene.run("explain", NOVASEQ).stdout
+    told = " ".join(scene.run("check").stdout.split())
+    assert "no run of novaseq-x holds demultiplexed.txt ([family novaseq-x])" in told
+    (novaseq / "Demultiplexed.txt").touch()
+    (novaseq / "CopyComplete.txt").unlink()
+    scene.run()
+    assert scene.is_published(NOVASEQ) and instrument(scene, NOVASEQ)["profile"] == "novaseq-x"
+    assert "1 of 1 runs of novaseq-x hold demultiplexed.txt" in " ".join(scene.run("check").stdout.split())
+    assert scene.run("settings").stdout.splitlines()[-1].split() == [
+        "completion-flag",
+        "demultiplexed.txt",
+        "[family",
+        "novaseq-x]",
+    ]
+
+
 def test_a_failed_run_is_published_with_its_outcome_told_once_and_never_removed(scene: Scene) -> None:
     run = failed_novaseq(scene)
     scene.config["remove-source"] = "true"

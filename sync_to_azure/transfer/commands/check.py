@@ -20,7 +20,7 @@ from sync_to_azure.settings import evidence_key
 from sync_to_azure.transfer.configs import mail_config
 from sync_to_azure.core.clock import Clock, local_time
 from sync_to_azure.transfer.commands import check_removal
-from sync_to_azure.transfer.commands.families import MOST, families
+from sync_to_azure.transfer.commands.families import MOST, families, of_families
 from sync_to_azure.core.errors import RunError, SyncError
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.place import is_damaged
@@ -169,6 +169,8 @@ def _main_folder(settings: "Settings") -> Found:
             yield NOTE, f"no run holds {' and '.join(wanted)} (completion-flag)", advice
         else:
             yield OK, f"{finished} of {len(found.runs)} runs hold {' and '.join(wanted)}", ""
+    for text, advice in of_families(found.runs, settings.profile, settings.family_flags):
+        yield NOTE if advice else OK, text, advice
     if not wanted and settings.profile == AUTO:
         counted, others = families(found.runs)
         looked_at = "" if len(found.runs) <= MOST else f"of the newest {MOST} folders: "

@@ -193,17 +193,18 @@ def _sheet(settings: Settings, run: str) -> Iterator[str]:
 
 
 def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
-    if not settings.completion_flag:
-        yield from _by_its_family(settings, folder)
-        return
     try:
+        wanted = _named_flags(settings, folder)
+        if not wanted:
+            yield from _by_its_family(settings, folder)
+            return
         names = top_level_files(folder)
     except SyncError as error:
         yield f"[?]   {error}"
         return
-    missing = completion.missing_flags(settings.completion_flag, names)
+    missing = completion.missing_flags(wanted, names)
     there = {name.casefold(): name for name in names}
-    for flag in settings.completion_flag:
+    for flag in wanted:
         if flag in missing:
             yield f"[no]  {flag} is missing"
             continue
@@ -213,6 +214,13 @@ def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
             yield f"[yes] {flag} is there, of {zoned(mtime_ns(at) / 1e9)}"
         except OSError:
             yield f"[yes] {flag} is there"
+
+
+def _named_flags(settings: Settings, folder: RunFolder) -> tuple[str, ...]:
+    """Those that a person named for this run."""
+    profile = look_at(folder.place, settings.profile)[1].profile if settings.family_flags else None
+    family = profile.name if profile is not None else None
+    return completion.named_flags(family, settings.completion_flag, settings.family_flags)
 
 
 def _by_its_family(settings: Settings, folder: RunFolder) -> Iterator[str]:

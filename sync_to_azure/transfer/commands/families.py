@@ -4,9 +4,9 @@ judge because they are of none."""
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from sync_to_azure.instruments import profiles
+from sync_to_azure.instruments import completion, profiles
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.instruments.profiles.profile import Profile
@@ -32,6 +32,32 @@ def families(runs: Sequence[RunFolder]) -> tuple[list[str], list[tuple[str, str]
             others.setdefault(reason.text, (reason, []))[1].append(run.key)
     counted = [f"{count} {title}" for title, count in sorted(known.items())]
     return counted, [_words(reason, sorted(names)) for reason, names in others.values()]
+
+
+def of_families(
+    runs: Sequence[RunFolder], chosen: str, flags: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, str]]:
+    """For each family with a completion flag of its own how many of its runs hold it, and what to do if none does."""
+    holding: collections.Counter[str] = collections.Counter()
+    counted: collections.Counter[str] = collections.Counter()
+    newest = sorted(runs, key=lambda run: run.mtime_ns, reverse=True)[:MOST] if flags else []
+    for run in newest:
+        try:
+            view, found = look_at(run.place, chosen)
+        except SyncError:
+            continue
+        if found.profile is not None and found.profile.name in flags:
+            family = found.profile.name
+            counted[family] += 1
+            holding[family] += not completion.missing_flags(flags[family], view.files)
+    for family, wanted in sorted(flags.items()):
+        names = " and ".join(wanted)
+        if counted[family] and not holding[family]:
+            yield f"no run of {family} holds {names} ([family {family}])", f"is {wanted[0]} what it writes last?"
+        elif counted[family]:
+            yield f"{holding[family]} of {counted[family]} runs of {family} hold {names}", ""
+        else:
+            yield f"no run of {family} is there yet ([family {family}])", ""
 
 
 def _looked_at(

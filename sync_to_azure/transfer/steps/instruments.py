@@ -69,6 +69,14 @@ def known(rooms: Rooms, work: Work) -> Known:
     return work.known
 
 
+def flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
+    """The completion flags that a person named for this run; its family is asked only where that matters."""
+    settings = rooms.settings
+    profile = known(rooms, work).profile if settings.family_flags else None
+    family = profile.name if profile is not None else None
+    return completion.named_flags(family, settings.completion_flag, settings.family_flags)
+
+
 def unfinished(rooms: Rooms, work: Work) -> Reason | None:
     """What its family waits for; for a folder of no family, that nobody can say when it is finished (told once)."""
     here, now = known(rooms, work), rooms.clock.now()
@@ -112,7 +120,7 @@ def nobodys(place: Place, problem: str) -> Reason:
 def goes_on(rooms: Rooms, work: Work) -> str:
     """Why a published run may still be written, in words: its family waits for something again, as for another SMRT
     cell. Empty where a flag that a person named says that it is finished."""
-    profile = None if rooms.settings.completion_flag else known(rooms, work).profile
+    profile = None if flags(rooms, work) else known(rooms, work).profile
     missing = profile.waits_for(known(rooms, work).view) if profile is not None else ()
     return (
         f"its instrument may go on with it: {', '.join(missing)} is missing at the source" if missing else ""
@@ -123,7 +131,7 @@ def quiet_for(rooms: Rooms, work: Work) -> float:
     """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
     without one, a family that has no flags asks for more than ``completion-delay``."""
     delay = rooms.settings.completion_delay
-    if rooms.settings.completion_flag or words.accepts(work, UNFINISHED):
+    if flags(rooms, work) or words.accepts(work, UNFINISHED):
         return delay
     profile = known(rooms, work).profile
     return delay if profile is None else max(delay, profile.quiet)

@@ -160,7 +160,7 @@ def unfinished(rooms: Rooms, work: Work) -> Reason | None:
     instruments says it."""
     if work.folder is None or work.continuous is not None or words.accepts(work, "unfinished"):
         return None
-    wanted = rooms.settings.completion_flag
+    wanted = instruments.flags(rooms, work)
     if not wanted:
         return instruments.unfinished(rooms, work)
     missing = completion.missing_flags(wanted, top_level_files(work.folder))
