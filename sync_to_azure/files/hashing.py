@@ -1,17 +1,17 @@
-"""MD5s of many files by a few readers, while something else goes on."""
+"""Digests of files, each read once; MD5s of many by a few readers, while something else goes on."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import queue
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 
 from sync_to_azure.core.clock import ctime_ns, mtime_ns
+from sync_to_azure.files.digests import Digests
 from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.core.model import FileToSend
 from sync_to_azure.files.walk import SHARE_GONE
@@ -25,27 +25,34 @@ small files, fewer would leave the readers idle in between."""
 @dataclasses.dataclass(frozen=True, slots=True)
 class Hashed:
     """One file's MD5, or why there is none: ``changed`` (not as the walk saw it), ``unreadable``, ``share`` (gone).
-    ``ctime_ns``: the file's, just before the first byte was read."""
+    ``ctime_ns``: the file's, just before the first byte was read. ``digests``: the others that were asked for.
+    """
 
     file: FileToSend
     md5: bytes | None
     problem: str = ""
     detail: str = ""
     ctime_ns: int | None = None
+    digests: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
-def hash_file(root: Place, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
+def hash_file(
+    root: Place, file: FileToSend, stop: threading.Event | None = None, others: Sequence[str] = ()
+) -> Hashed:
     """Read one file below ``root``, as ``hash_below`` does."""
     try:
         with root.open() as folder:
-            return hash_below(folder, file, stop)
+            return hash_below(folder, file, stop, others)
     except OSError as error:
         return _refused(file, error)
 
 
-def hash_below(folder: Folder, file: FileToSend, stop: threading.Event | None = None) -> Hashed:
+def hash_below(
+    folder: Folder, file: FileToSend, stop: threading.Event | None = None, others: Sequence[str] = ()
+) -> Hashed:
     """Read one file; the size and mtime must be as given, before and after. A link in its place, or on the way to it,
-    is not followed."""
+    is not followed. ``others``: digests of files.digests that are wanted beside the MD5, from the same read.
+    """
     try:
         handle, status = folder.file(file.path)
     except OSError as error:
@@ -53,12 +60,12 @@ def hash_below(folder: Folder, file: FileToSend, stop: threading.Event | None = 
     try:
         if not as_seen(status, file):
             return Hashed(file, None, "changed")
-        digest = hashlib.md5(usedforsecurity=False)
+        digests = Digests(("md5", *others))
         left = file.size
         while left >= 0 and (block := os.read(handle, _BLOCK)):
             # One that grows as fast as it is read would never end.
             left -= len(block)
-            digest.update(block)
+            digests.update(block)
             if stop is not None and stop.is_set():
                 return Hashed(file, None, "stopped")
         if not as_seen(os.fstat(handle), file):
@@ -67,7 +74,8 @@ def hash_below(folder: Folder, file: FileToSend, stop: threading.Event | None = 
         return _refused(file, error)
     finally:
         os.close(handle)
-    return Hashed(file, digest.digest(), ctime_ns=ctime_ns(status))
+    found = digests.results()
+    return Hashed(file, found.pop("md5"), ctime_ns=ctime_ns(status), digests=found)
 
 
 def as_seen(status: os.stat_result, file: FileToSend) -> bool:

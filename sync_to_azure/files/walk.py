@@ -1,4 +1,4 @@
-"""Walking one run's tree: a stream of entries, every one accounted for, and the fingerprint of the whole."""
+"""Walking a tree: a stream of entries, every one accounted for, and the fingerprint of the whole."""
 
 from __future__ import annotations
 
@@ -39,9 +39,20 @@ _SPECIAL = {
 }
 
 
+def scan_folder(root: Place, freshly: bool = False) -> Iterator[Entry]:
+    """Yield every entry under ``root`` but folders that hold something, as it is, in no agreed order: FILE with size,
+    mtime and ctime, EMPTY_FOLDER, SYMLINK and SYMLINK_OUTSIDE (where its target is; neither is followed), SPECIAL, and
+    UNREADABLE with the reason. No name is judged: what a run would leave out comes as what it is.
+
+    Folders are opened below a handle of the root, through no link. Memory: the paths of folders that were seen and not
+    read yet. Vanished entries, ``freshly`` and errors as of ``walk``.
+    """
+    return walk(root, None, freshly=freshly)
+
+
 def walk(
     root: Place,
-    rules: ExcludeRules,
+    rules: ExcludeRules | None,
     prefix: str = "",
     folders: Sequence[bytes] = (b"",),
     enters: Callable[[bytes], bool] = lambda folder: True,
@@ -50,12 +61,12 @@ def walk(
 ) -> Iterator[Entry]:
     """Yield every entry under ``root`` but folders that hold something, in no agreed order. Symlinks are not followed.
 
-    ``prefix`` is DEST/RUN/, for the limits of blob names. Of ``folders`` below the root, those that ``enters`` lets
-    in; one that it does not is one entry (LEFT), whatever is in it. Entries that vanish meanwhile, or become a link
-    before they are opened, are left out (the fingerprint of the next look differs). ``saw_folder`` gets each folder
-    below the root with its mtime in ns, as it was before it was read: what comes into it later changes that.
-    ``freshly``: folders are read past the cache of the share's client, where the kernel can. Raises RunChanged if the
-    root is gone, SourceUnavailable if the share is.
+    ``rules``: None judges no name, see ``scan_folder``. ``prefix`` is DEST/RUN/, for the limits of blob names. Of
+    ``folders`` below the root, those that ``enters`` lets in; one that it does not is one entry (LEFT), whatever is in
+    it. Entries that vanish meanwhile, or become a link before they are opened, are left out (the fingerprint of the
+    next look differs). ``saw_folder`` gets each folder below the root with its mtime in ns, as it was before it was
+    read: what comes into it later changes that. ``freshly``: folders are read past the cache of the share's client,
+    where the kernel can. Raises RunChanged if the root is gone, SourceUnavailable if the share is.
     """
     try:
         top = root.open()
@@ -111,7 +122,7 @@ def _items(found: "os._ScandirIterator[str]", folder: bytes) -> Iterator["os.Dir
         raise SourceUnavailable(f"reading {shown(folder)} failed: {error.strerror}") from error
 
 
-def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRules) -> Entry | None:
+def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRules | None) -> Entry | None:
     if error.errno in SHARE_GONE:
         raise SourceUnavailable(
             f"{shown(os.path.join(root, folder))} cannot be read: {error.strerror}"
@@ -125,18 +136,18 @@ def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRu
     return _excluded(folder, rules) or Entry(folder, Kind.UNREADABLE, detail=f"folder: {error.strerror}")
 
 
-def _excluded(path: bytes, rules: ExcludeRules, size: int = 0, mtime_ns: int = 0) -> Entry | None:
+def _excluded(path: bytes, rules: ExcludeRules | None, size: int = 0, mtime_ns: int = 0) -> Entry | None:
     """Asked before anything else: whoever excludes what cannot be read, or named, is not held up by it."""
-    rule = rules.rule_for(os.fsdecode(path))
+    rule = rules.rule_for(os.fsdecode(path)) if rules is not None else None
     # A rule from the command line may hold bytes that are not UTF-8, which the ledger cannot keep.
     return None if rule is None else Entry(path, Kind.EXCLUDED, size, mtime_ns, shown(os.fsencode(rule)))
 
 
-def _empty_folder(folder: bytes, rules: ExcludeRules) -> Entry:
+def _empty_folder(folder: bytes, rules: ExcludeRules | None) -> Entry:
     return _excluded(folder, rules) or Entry(folder, Kind.EMPTY_FOLDER)
 
 
-def _refused(error: OSError, folder: bytes, path: bytes, rules: ExcludeRules) -> Entry:
+def _refused(error: OSError, folder: bytes, path: bytes, rules: ExcludeRules | None) -> Entry:
     if error.errno in SHARE_GONE:
         what = os.path.join(folder, os.path.basename(path))
         raise SourceUnavailable(f"{shown(what)} cannot be read: {error.strerror}") from error
@@ -149,23 +160,24 @@ def _entry(
     path: bytes,
     status: os.stat_result,
     real_roots: Sequence[bytes],
-    rules: ExcludeRules,
+    rules: ExcludeRules | None,
     prefix: str,
 ) -> Entry:
     size, mtime_ns = status.st_size, mtime_of(status)
     excluded = _excluded(path, rules, size, mtime_ns)
     if excluded is not None:
         return excluded
-    if is_junk(os.fsdecode(name)):
+    if rules is not None and is_junk(os.fsdecode(name)):
         return Entry(path, Kind.JUNK, size, mtime_ns)
     mode = status.st_mode
     if stat.S_ISLNK(mode):
         return _symlink(here, name, path, real_roots, mtime_ns)
     if not stat.S_ISREG(mode):
         return Entry(path, Kind.SPECIAL, 0, mtime_ns, _SPECIAL.get(stat.S_IFMT(mode), "unknown kind"))
-    blob, reason = blob_name(path, prefix)
-    if blob is None:
-        return Entry(path, Kind.BAD_NAME, size, mtime_ns, reason)
+    if rules is not None:
+        blob, reason = blob_name(path, prefix)
+        if blob is None:
+            return Entry(path, Kind.BAD_NAME, size, mtime_ns, reason)
     if not mode & stat.S_IROTH and not os.access(name, os.R_OK, dir_fd=here.handle):
         return Entry(path, Kind.UNREADABLE, size, mtime_ns, "permission denied")
     return Entry(path, Kind.FILE, size, mtime_ns, ctime_ns=ctime_ns(status))
