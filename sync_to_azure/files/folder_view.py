@@ -20,6 +20,8 @@ from sync_to_azure.files.walk import SHARE_GONE
 
 _MOST_FOLDERS = 500
 """Folders that are looked into for wanted files: each is a question to the instrument's computer."""
+_MOST_DEEPER = 50
+"""The same where any folder may hold them, as in one of no known family, which is asked in every pass."""
 
 
 def look_at(place: Place, chosen: str) -> tuple[View, profiles.Recognised]:
@@ -29,12 +31,12 @@ def look_at(place: Place, chosen: str) -> tuple[View, profiles.Recognised]:
     view = take_view(place, profiles.WANTED)
     found = profiles.recognise(view, chosen)
     if (found.profile is None or found.profile.deeper) and view.folders:
-        view = take_view(place, profiles.DEEPER)
+        view = take_view(place, profiles.DEEPER, _MOST_DEEPER)
         found = profiles.recognise(view, chosen)
     return view, found
 
 
-def take_view(place: Place, wanted: Iterable[Wanted]) -> View:
+def take_view(place: Place, wanted: Iterable[Wanted], most_folders: int = _MOST_FOLDERS) -> View:
     """Symbolic links are left alone. A folder that is gone, or a link by now, gives an empty view.
 
     Raises SourceUnavailable where the share is, RunError where the folder itself cannot be read; a file that cannot be
@@ -49,7 +51,7 @@ def take_view(place: Place, wanted: Iterable[Wanted]) -> View:
             raise _unreadable(place.path, error) from error
         return View(name, (), (), {}, True)
     with top:
-        return _view(name, top, search)
+        return _view(name, top, search, most_folders)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,13 +95,13 @@ def _one_of(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(fnmatch.translate, sorted(patterns))))
 
 
-def _view(name: str, top: Folder, search: _Search) -> View:
+def _view(name: str, top: Folder, search: _Search, most_folders: int) -> View:
     files, folders = _list(top, "")
     small: dict[str, Small] = {}
     counts: dict[Wanted, int] = {}
     places: list[tuple[str, list[str]]] = [("", files)]
     ways = [folder for folder in folders if search.leads_into(folder)]
-    for folder in ways[:_MOST_FOLDERS]:
+    for folder in ways[:most_folders]:
         places += _below(top, folder, search)
     for place, names in places:
         for each in sorted(names):
@@ -111,7 +113,7 @@ def _view(name: str, top: Folder, search: _Search) -> View:
             taken = _take(top, below, fitting, counts[fitting] <= fitting.most_files)
             if taken is not None:
                 small[below] = taken
-    return View(name, tuple(files), tuple(folders), small, len(ways) <= _MOST_FOLDERS)
+    return View(name, tuple(files), tuple(folders), small, len(ways) <= most_folders)
 
 
 _MOST_INTO, _MOST_NAMES = 5, 200

@@ -208,6 +208,10 @@ def test_a_known_run_is_not_looked_into_deeper(
     monkeypatch.setattr(folder_view, "_list", lambda top, path: listed.append(path) or one(top, path))
     look_at(place_of(os.fsencode(folder)), profiles.AUTO)
     assert listed == [""]
+    listed.clear()
+    nobodys = layouts.write_layout(tmp_path, "nobody's", {f"{number}/a": b"" for number in range(60)})
+    view, found = look_at(place_of(os.fsencode(nobodys)), profiles.AUTO)
+    assert found.profile is None and not view.whole and len(listed) == 2 + 50
 
 
 def test_a_raw_file_of_another_maker_is_none_of_thermos(tmp_path: pathlib.Path) -> None:
