@@ -336,6 +336,31 @@ def test_a_genome_analyzer_waits_for_its_last_read(
     assert profile.name == "gaiix" and profile.waits_for(view) == waits
 
 
+def test_a_novaseq_x_must_have_what_its_manifest_lists(tmp_path: pathlib.Path) -> None:
+    """Clinical-Genomics/cg 2403: flags were there before the files. Thumbnails may be left out of a transfer."""
+    files = layouts.novaseq_x()
+    listed = [path for path in files if path.startswith(("Data/", "InterOp/"))]
+    rows = [f"{path}\t00000ThisIsNotARealChecksum00000" for path in [*listed, "Thumbnail_Images/L001/a.png"]]
+    for manifest, lost, complete, expected in (
+        (rows, "", True, 41),
+        (rows, "InterOp/TileMetricsOut.bin", False, 41),
+        (rows, listed[0], False, 40),
+        # Cut, hostile or empty: the base calls alone are counted.
+        ([*rows, "Data/Intens"], "InterOp/TileMetricsOut.bin", True, 40),
+        (["Data/../../x\t0"], "", True, 40),
+        ([], "", True, 40),
+    ):
+        here = files | {"Manifest.tsv": "\n".join(manifest).encode()}
+        view, profile = recognised(layouts.write_layout(tmp_path, "20230418_LH00130_0003_B223YTFLT3", here))
+        expectation = profile.expect(view)
+        assert expectation is not None
+        for path in here:
+            if path != lost:
+                expectation.see(path, 1)
+        found = expectation.result()
+        assert (found.complete, found.expected) == (complete, expected), found
+
+
 def test_the_fallback_is_weaker_than_a_name(tmp_path: pathlib.Path) -> None:
     files = other_layouts.next_illumina()
     assert recognised(layouts.write_layout(tmp_path, "renamed", files))[1].name == "other-illumina"

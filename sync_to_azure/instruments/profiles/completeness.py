@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 _TOLD = 10
@@ -95,6 +95,21 @@ class Paths:
         missing = [*self._also, *sorted(self._waiting)]
         found = self._expected - len(self._waiting)
         return Completeness(not missing, self._rule, self._expected, found, tuple(missing[:_TOLD]))
+
+
+class Every:
+    """All of several; reported is the first that is not complete, else the last, which knows most."""
+
+    def __init__(self, parts: Sequence[Expectation]) -> None:
+        self._parts = parts
+
+    def see(self, path: str, size: int) -> None:
+        for part in self._parts:
+            part.see(path, size)
+
+    def result(self) -> Completeness:
+        results = [part.result() for part in self._parts]
+        return next((result for result in results if not result.complete), results[-1])
 
 
 class Endings:
