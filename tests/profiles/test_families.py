@@ -298,6 +298,15 @@ def test_a_run_that_is_still_written_is_recognised_and_waits(tmp_path: pathlib.P
     assert profile.name == "miseq" and profile.waits_for(view) == ("RTAComplete.txt",)
 
 
+def test_every_real_run_is_recognised(shared_runs: pathlib.Path) -> None:
+    found = {
+        folder.name: look(folder)[1].profile
+        for kind in ("runs", "proteomics")
+        for folder in sorted((shared_runs / kind).iterdir())
+    }
+    assert found and [name for name, profile in found.items() if profile is None] == []
+
+
 def test_the_real_miseq_waits_for_its_flag(shared_runs: pathlib.Path) -> None:
     view, recognised = look(shared_runs / "runs" / "130417_M00146_0021_000000000-A2WDF")
     assert recognised.profile is not None and recognised.profile.name == "miseq"
