@@ -23,7 +23,7 @@ from sync_to_azure.core.names import is_ours, md5_line
 from sync_to_azure.manifest import documents
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.azure import AzureStore
+    from sync_to_azure.stores.store import Store
 
 _BATCH = 2000
 _MARKER = ".sync"
@@ -75,7 +75,7 @@ class Difference:
 class Publication:
     """``read`` first, then ``take_listing``; closed when it is left. sqlite3.Error comes out as StateUnavailable."""
 
-    def __init__(self, lake: "AzureStore", base: str, folder: Path) -> None:
+    def __init__(self, lake: "Store", base: str, folder: Path) -> None:
         self._lake = lake
         self.base = base
         self.run = base.rpartition("/")[2]
@@ -302,7 +302,7 @@ def _file(row: tuple[Any, ...]) -> PublishedFile:
     )
 
 
-def runs_in(lake: "AzureStore", destination: str) -> set[str]:
+def runs_in(lake: "Store", destination: str) -> set[str]:
     """Names of the runs that have a marker, or receipt and manifest without one, at the destination."""
     prefix = f"{destination}/" if destination else ""
     names = {name.removeprefix(prefix) for name in lake.list_level(prefix)}

@@ -7,9 +7,10 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """``endpoint``: https://ACCOUNT.blob.core.windows.net, or file:///FOLDER for a store in a folder; ``container``: at
-    that account, or below that folder. ``timeout``: seconds within which each answer is there in full; ``tries``: how
-    often a request is repeated that met a bad line. ``authority``: who gives tokens, for messages."""
+    """``endpoint``: https://ACCOUNT.blob.core.windows.net, or file:///FOLDER for a store in a folder;
+    ``container``: at that account, or below that folder. ``timeout``: seconds within which each answer is there in
+    full; ``tries``: how often a request is repeated that met a bad line. ``authority``: who gives tokens, for
+    messages."""
 
     endpoint: str
     container: str
@@ -20,8 +21,8 @@ class StoreConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LoginConfig:
-    """``auth``: service-principal, default, sas or account-key. ``secret``: a client secret, a SAS or an account's key.
-    ``container``: for which a SAS is made of an account's key."""
+    """``auth``: service-principal, default, sas or account-key. ``secret``: a client secret, a SAS or an account's
+    key. ``container``: for which a SAS is made of an account's key."""
 
     auth: str
     endpoint: str

@@ -187,7 +187,7 @@ class LocalStore(Reading):
             before, blocks = self._kept(name, etag, kept)
             new = [(secrets.token_bytes(16), size)] if size else []
             whole = sum(each for _, each in blocks) + size
-            facts = Facts(new_etag(), whole, 0, md5, content_type, blocks=[*blocks, *new])
+            facts = Facts(new_etag(), whole, 0, md5, content_type, blocks=(*blocks, *new))
             if before is not None:
                 facts = dataclasses.replace(facts, content_type=before.content_type, metadata=before.metadata)
             with self._written(Checked(name, tail, size, None), name, before, blocks) as temporary:
@@ -198,13 +198,13 @@ class LocalStore(Reading):
                     self._publish(name, temporary, facts, now)
             return Appended(facts.etag, facts.blocks)
 
-    def committed_blocks(self, name: str) -> tuple[str, Sequence[Block]]:
+    def committed_blocks(self, name: str) -> tuple[str, tuple[Block, ...]]:
         with self._errors(f"looking for blocks of {name}"):
             handle, facts = self._opened(name)
             os.close(handle)
             return facts.etag, facts.blocks
 
-    def uncommitted_blocks(self, name: str) -> Sequence[Block]:
+    def uncommitted_blocks(self, name: str) -> tuple[Block, ...]:
         return ()
 
     def snapshot(self, name: str, etag: str | None = None) -> str:
@@ -237,7 +237,7 @@ class LocalStore(Reading):
         data: Checked,
         name: str = "",
         before: Facts | None = None,
-        kept: Sequence[Block] = (),
+        kept: tuple[Block, ...] = (),
     ) -> Iterator[bytes]:
         """A temporary file with the blocks that are kept and ``data`` after them, on the disk; gone afterwards."""
         temporary, target = self._facts.new_file()
@@ -256,7 +256,7 @@ class LocalStore(Reading):
 
     def _kept(
         self, name: str, etag: str | None, kept: Sequence[bytes]
-    ) -> tuple[Facts | None, Sequence[Block]]:
+    ) -> tuple[Facts | None, tuple[Block, ...]]:
         now = self._now(name)
         if now is None and etag is not None:
             raise BlobMissing(f"{name} is not there")
@@ -265,9 +265,9 @@ class LocalStore(Reading):
         sizes = dict(now.blocks) if now is not None else {}
         if any(block not in sizes for block in kept):
             raise BlobRefused(f"{name} has no such block to keep", "write it as a whole")
-        return now, [(block, sizes[block]) for block in kept]
+        return now, tuple((block, sizes[block]) for block in kept)
 
-    def _copy_kept(self, name: str, before: Facts, kept: Sequence[Block], target: int) -> None:
+    def _copy_kept(self, name: str, before: Facts, kept: tuple[Block, ...], target: int) -> None:
         handle, facts = self._opened(name)
         try:
             if facts.etag != before.etag:

@@ -41,7 +41,7 @@ class Facts:
     md5: bytes | None = None
     content_type: str | None = None
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    blocks: Sequence[tuple[bytes, int]] = ()
+    blocks: tuple[tuple[bytes, int], ...] = ()
 
     def are_of(self, status: os.stat_result) -> bool:
         return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
@@ -192,5 +192,5 @@ def _version(values: Any) -> Facts:
         bytes.fromhex(values["md5"]) if values["md5"] is not None else None,
         values["content_type"],
         {str(key): str(value) for key, value in values["metadata"].items()},
-        [(base64.b64decode(block), int(size)) for block, size in values["blocks"]],
+        tuple((base64.b64decode(block), int(size)) for block, size in values["blocks"]),
     )

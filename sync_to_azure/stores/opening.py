@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.config import LoginConfig, StoreConfig
     from sync_to_azure.stores.login import Identity
-    from sync_to_azure.stores.azure import AzureStore
+    from sync_to_azure.stores.store import DeletingStore, Store
 
 
 def open_login(config: "LoginConfig") -> "Identity":
@@ -17,9 +19,34 @@ def open_login(config: "LoginConfig") -> "Identity":
     return identity_for(config)
 
 
-def open_store(config: "StoreConfig", identity: "Identity") -> "AzureStore":
-    """The container, not asked yet: ``check`` does that. Raises AccessRefused, StorageUnavailable,
-    ConfigurationError."""
+def open_store(config: "StoreConfig", identity: "Identity | None" = None) -> "Store":
+    """The container, not asked yet: ``check`` does that. ``identity``: a store in a folder needs none. What it gives
+    has no way to delete. Raises AccessRefused, StorageUnavailable, ConfigurationError."""
+    if folder := _folder(config):
+        from sync_to_azure.stores.local import LocalStore
+
+        return LocalStore(folder)
     from sync_to_azure.stores.azure import AzureStore
 
-    return AzureStore(config, identity)
+    return AzureStore(config, _needed(identity))
+
+
+def open_deleting_store(config: "StoreConfig", identity: "Identity | None" = None) -> "DeletingStore":
+    """As ``open_store``, for the few that delete: each says why, where it calls this."""
+    if folder := _folder(config):
+        from sync_to_azure.stores.local import DeletingLocalStore
+
+        return DeletingLocalStore(folder)
+    from sync_to_azure.stores.azure import DeletingAzureStore
+
+    return DeletingAzureStore(config, _needed(identity))
+
+
+def _folder(config: "StoreConfig") -> Path | None:
+    address = urlsplit(config.endpoint)
+    return Path(unquote(address.path), config.container) if address.scheme == "file" else None
+
+
+def _needed(identity: "Identity | None") -> "Identity":
+    assert identity is not None, "a store in Azure needs a login"
+    return identity

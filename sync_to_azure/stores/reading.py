@@ -92,7 +92,8 @@ def lower(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
 class Checked:
     """Reads what is to be written and compares it on the way: the last bytes are given out only when size, and MD5
-    where one was announced, are right. Else ContentDiffers is raised. It reads no more than was announced."""
+    where one was announced, are right. Else ContentDiffers is raised. It reads no more than was announced, and
+    gives as many bytes as are asked for."""
 
     def __init__(self, name: str, data: "bytes | IO[bytes]", size: int, md5: bytes | None) -> None:
         self._name = name
@@ -115,17 +116,26 @@ class Checked:
             size = self._left
         if not size:
             return b""
-        if self._data is not None:
-            data = self._data.read(size)
-        else:
-            data, self._bytes = bytes(self._bytes[:size]), self._bytes[size:]
-        if not data:
-            raise ContentDiffers(self._name)
+        data = self._next(size)
         self._left -= len(data)
         self._digest.update(data)
         if not self._left:
             self._check()
         return data
+
+    def _next(self, size: int) -> bytes:
+        """Exactly so many bytes: a raw stream may give fewer at a time. Raises ContentDiffers at its end."""
+        if self._data is None:
+            data, self._bytes = bytes(self._bytes[:size]), self._bytes[size:]
+            return data
+        parts = []
+        while size:
+            part = self._data.read(size)
+            if not part:
+                raise ContentDiffers(self._name)
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
 
     def _check(self) -> None:
         if self._md5 is not None and self._digest.digest() != self._md5:

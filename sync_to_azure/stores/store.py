@@ -14,8 +14,8 @@ asked again with the same arguments, they find out and return the ETag. Every ca
 
 **Conditions.** There is no unconditional write or deletion: a writer says what it may replace (an ETag, or None for
 "nothing may be there"), and of two writers that expect the same, one gets BlobReplaced; but where both write the same
-bytes, both succeed, with one ETag: a lost answer looks just so. Who counts or takes turns by the store writes something
-of its own into the bytes. The store compares and writes in one step, also between processes and machines.
+bytes, both succeed, with one ETag: a lost answer looks just so. Who counts or takes turns by the store writes
+something of its own into the bytes. The store compares and writes in one step, also between processes and machines.
 
 **Errors** (core.errors): ConfigurationError (credentials, endpoint or folder malformed), StorageUnavailable (does
 not answer, answers with what cannot be read, container or folder missing, disk full), Redirected, TokenRefused
@@ -71,7 +71,7 @@ class Appended:
     """``blocks``: of the whole object, in their order: what the next append may keep."""
 
     etag: str
-    blocks: Sequence[Block]
+    blocks: tuple[Block, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -186,10 +186,10 @@ class Store(Protocol):
         BlobReplaced, ContentDiffers; BlobRefused where a block is not there or the store takes no more of them.
         """
 
-    def committed_blocks(self, name: str) -> tuple[str, Sequence[Block]]:
+    def committed_blocks(self, name: str) -> tuple[str, tuple[Block, ...]]:
         """(ETag, its blocks in their order). Raises BlobMissing."""
 
-    def uncommitted_blocks(self, name: str) -> Sequence[Block]:
+    def uncommitted_blocks(self, name: str) -> tuple[Block, ...]:
         """Blocks that an upload left behind, none if nothing of that name is there or the store knows no such
         thing."""
 

@@ -4,6 +4,7 @@ believed. Two servers on loopback: one that redirects, and one that would answer
 from __future__ import annotations
 
 import collections.abc
+import hashlib
 import http.server
 import json
 import pathlib
@@ -17,7 +18,7 @@ from azure.storage.blob import ContainerClient
 from embedded.azurite import Azurite
 from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.stores.login import identity_for
-from sync_to_azure.stores.azure import AzureStore
+from sync_to_azure.stores.azure import DeletingAzureStore
 from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.settings import load
 from tests.bad_input.faults import told, write_run
@@ -63,11 +64,11 @@ def elsewhere(azurite: Azurite) -> collections.abc.Iterator[Line]:
         yield line
 
 
-CALLS: tuple[collections.abc.Callable[[AzureStore], object], ...] = (
+CALLS: tuple[collections.abc.Callable[[DeletingAzureStore], object], ...] = (
     lambda lake: lake.check(""),
     lambda lake: list(lake.list("")),
     lambda lake: list(lake.list_level("")),
-    lambda lake: lake.put("new", b"x", 1, bytes(16), "text/plain", replaces=None),
+    lambda lake: lake.put("new", b"x", 1, hashlib.md5(b"x").digest(), "text/plain", replaces=None),
     lambda lake: lake.stat("there"),
     lambda lake: lake.exists("there"),
     lambda lake: lake.modified("there"),
@@ -75,8 +76,8 @@ CALLS: tuple[collections.abc.Callable[[AzureStore], object], ...] = (
     lambda lake: lake.md5_of("there", "0x1"),
     lambda lake: lake.uncommitted_blocks("there"),
     lambda lake: lake.snapshot("there"),
-    lambda lake: lake.may_withdraw("there"),
-    lambda lake: lake.withdraw("there"),
+    lambda lake: lake.may_delete("there"),
+    lambda lake: lake.delete("there", "0x1"),
 )
 
 
@@ -98,7 +99,7 @@ def test_no_call_of_the_lake_follows(
     redirect(storage, elsewhere, status, lambda request: True)
     config = everyday | {"blob-endpoint": storage.endpoint, "auth": login, "retry-times": 1}
     settings = load({key: str(value) for key, value in config.items()}, {}, tmp_path)
-    lake = AzureStore(store_config(settings), identity_for(login_config(settings)))
+    lake = DeletingAzureStore(store_config(settings), identity_for(login_config(settings)))
     for call in CALLS:
         with pytest.raises(StorageUnavailable, match=f"redirects .{status}."):
             call(lake)

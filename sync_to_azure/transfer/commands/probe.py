@@ -10,20 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sync_to_azure.core.clock import Clock
-from sync_to_azure.core.errors import StorageUnavailable, UploadFailed
+from sync_to_azure.core.errors import (
+    AccessRefused,
+    BlobRefused,
+    BlobReplaced,
+    StorageUnavailable,
+    UploadFailed,
+)
 from sync_to_azure.files.folder import Place, open_folder
-from sync_to_azure.stores.azure import AzureStore, probe_folder
-from sync_to_azure.stores.opening import open_login
+from sync_to_azure.stores.opening import open_deleting_store, open_login, open_store
 from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.core.model import FileToSend
+from sync_to_azure.core.names import OURS_PREFIX
 from sync_to_azure.transfer.steps.rooms import uploader_for
 from sync_to_azure.uploaders import Job
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.login import Identity
+    from sync_to_azure.stores.store import DeletingStore, Store
     from sync_to_azure.settings import Settings
     from sync_to_azure.uploaders import Uploader
 
+PROBE_FOLDER = f"{OURS_PREFIX}-check"
+"""Where ``check`` writes its probes at the destination. No run has this name."""
 CONTENT = "Written by `sync_to_azure check` as {name}. It belongs to no run and may be deleted.\n"
 
 
@@ -46,7 +55,7 @@ class Destination:
         self._clock = clock
         self._state_folder = state_folder
         self._made_identity: Identity | None = None
-        self._made_lake: AzureStore | None = None
+        self._made_lake: Store | None = None
         self._uploader: Uploader | None = None
         self.is_signed_in = False
         self.answers = False
@@ -67,9 +76,9 @@ class Destination:
             self._made_identity = open_login(login_config(self._settings))
         return self._made_identity
 
-    def _lake(self) -> AzureStore:
+    def _lake(self) -> Store:
         if self._made_lake is None:
-            self._made_lake = AzureStore(store_config(self._settings), self._identity())
+            self._made_lake = open_store(store_config(self._settings), self._identity())
         return self._made_lake
 
     def prepare_uploader(self) -> str:
@@ -138,5 +147,22 @@ class Destination:
 
     def remove_probes(self) -> bool:
         """Those that hold what we wrote, and nothing else. False where deleting one is refused, which is fine."""
-        lake = self._lake()
-        return all([lake.remove_probe(name, etag) for name, etag in self._written])
+        if not self._written:
+            return True
+        store = open_deleting_store(store_config(self._settings), self._identity())
+        return all([_is_removed(store, name, etag) for name, etag in self._written])
+
+
+def probe_folder(destination: str) -> str:
+    return f"{destination}/{PROBE_FOLDER}" if destination else PROBE_FOLDER
+
+
+def _is_removed(store: "DeletingStore", name: str, etag: str) -> bool:
+    """False where the service refuses (a right that nothing else needs), or it is another one by now."""
+    if f"{PROBE_FOLDER}/" not in name:
+        raise ValueError(f"{name} is no probe")
+    try:
+        store.delete(name, etag)
+    except (AccessRefused, BlobReplaced, BlobRefused):
+        return False
+    return True

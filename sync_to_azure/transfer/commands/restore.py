@@ -31,7 +31,7 @@ from sync_to_azure.notify.terminal import how_many, human_size
 from sync_to_azure.core.workers import in_order
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.azure import AzureStore
+    from sync_to_azure.stores.store import Store
     from sync_to_azure.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Outcome:
 class _Restoring:
     """One run on its way back. ``bring`` is called by several threads."""
 
-    def __init__(self, lake: "AzureStore", publication: Publication, target: Target, overwrite: bool) -> None:
+    def __init__(self, lake: "Store", publication: Publication, target: Target, overwrite: bool) -> None:
         self._lake = lake
         self._publication = publication
         self._target = target
@@ -139,7 +139,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
             return 1 if doubtful else code
 
 
-def _read(publication: Publication, lake: "AzureStore", destination: str) -> None:
+def _read(publication: Publication, lake: "Store", destination: str) -> None:
     """Raises NoManifest with the name that was meant, if one is near."""
     try:
         publication.read()
@@ -191,7 +191,7 @@ class _Wanted:
 
 def _bring_all(
     around: Surroundings,
-    lake: "AzureStore",
+    lake: "Store",
     publication: Publication,
     target: Target,
     wanted: _Wanted,

@@ -139,7 +139,7 @@ def _may_withdraw(rooms: Rooms, work: Work) -> None:
     if work.continuous is not None:
         return
     try:
-        rooms.lake().may_withdraw(work.base + ".sync")
+        rooms.deleting_lake().may_delete(work.base + ".sync")
     except BlobMissing:
         _log.info("%s: its marker is not there any more", work.key)
     except (AccessRefused, BlobRefused) as error:
@@ -153,7 +153,10 @@ def _withdraw(rooms: Rooms, work: Work) -> None:
         # It has no marker.
         return
     try:
-        rooms.lake().withdraw(work.base + ".sync")
+        marker = work.base + ".sync"
+        found = rooms.lake().stat(marker)
+        if found is not None:
+            rooms.deleting_lake().delete(marker, found.etag)
     except (AccessRefused, BlobReplaced, BlobRefused) as error:
         raise NotReplaced(work.key, Reason("withdraw-refused", {"problem": error.message})) from error
     _log.warning("%s: its marker is withdrawn", work.key)

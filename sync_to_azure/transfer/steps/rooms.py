@@ -14,7 +14,7 @@ from sync_to_azure.events.run_events import Event
 from sync_to_azure.instruments import profiles
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
-from sync_to_azure.stores.opening import open_login, open_store
+from sync_to_azure.stores.opening import open_deleting_store, open_login, open_store
 from sync_to_azure.transfer.configs import login_config, store_config, upload_config
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
 from sync_to_azure.transfer.ledger.changes import Replaced
@@ -30,7 +30,7 @@ from sync_to_azure.notify.redact import Redactor
 
 if TYPE_CHECKING:
     from sync_to_azure.stores.login import Identity
-    from sync_to_azure.stores.azure import AzureStore
+    from sync_to_azure.stores.store import DeletingStore, Store
     from sync_to_azure.instruments.profiles.continuous import Continuous
     from sync_to_azure.settings import Settings
     from sync_to_azure.transfer.steps.instruments import Known
@@ -88,7 +88,7 @@ class Rooms:
         self._state_folder = state_folder
         self._show = show
         self._identity: Identity | None = None
-        self._lake: AzureStore | None = None
+        self._lake: Store | None = None
         self._uploader: UploadSession | None = None
         self._native: UploadSession | None = None
         self._last_beat = 0.0
@@ -100,13 +100,17 @@ class Rooms:
         assert self.main_folder is not None
         return self.main_folder
 
-    def lake(self) -> "AzureStore":
+    def lake(self) -> "Store":
         """The container, checked once a pass: with something to carry, that comes before anything else."""
         if self._lake is None:
             lake = open_store(store_config(self.settings), self.identity())
             lake.check(self.settings.destination)
             self._lake = lake
         return self._lake
+
+    def deleting_lake(self) -> "DeletingStore":
+        """The container with the right to delete: for ``accept`` alone, which takes a marker away."""
+        return open_deleting_store(store_config(self.settings), self.identity())
 
     def identity(self) -> "Identity":
         if self._identity is None:
@@ -222,7 +226,7 @@ def uploader_for(
     settings: "Settings",
     clock: Clock,
     identity: "Callable[[], Identity]",
-    lake: "Callable[[], AzureStore]",
+    lake: "Callable[[], Store]",
     state_folder: Path,
     readers: int,
 ) -> "Uploader":
@@ -235,7 +239,7 @@ def uploader_for(
     return AzCopyUploader(upload_config(settings), identity(), clock, jobs, readers)
 
 
-def _native(settings: "Settings", identity: "Identity", lake: "AzureStore") -> "Uploader":
+def _native(settings: "Settings", identity: "Identity", lake: "Store") -> "Uploader":
     from sync_to_azure.stores.login import Signer
     from sync_to_azure.uploaders.native import NativeUploader
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import hashlib
 import pathlib
 import typing
 
-from sync_to_azure.stores.local import DeletingLocalStore, LocalStore
+from azure.storage.blob import ContainerClient
+
+from embedded.azurite import Azurite
+from sync_to_azure.stores.config import LoginConfig, StoreConfig
+from sync_to_azure.stores.opening import open_deleting_store, open_login, open_store
 from sync_to_azure.stores.store import DeletingStore, Store
 
 MEBIBYTE = 1024 * 1024
@@ -52,16 +57,42 @@ class LocalBench(Bench):
         self.folder = folder
         super().__init__()
 
-    def open(self) -> LocalStore:
-        return LocalStore(self.folder)
+    def open(self) -> Store:
+        return open_store(StoreConfig(self.folder.parent.as_uri(), self.folder.name))
 
-    def open_deleting(self) -> DeletingLocalStore:
-        return DeletingLocalStore(self.folder)
+    def open_deleting(self) -> DeletingStore:
+        return open_deleting_store(StoreConfig(self.folder.parent.as_uri(), self.folder.name))
 
     def write_outside(self, name: str, content: bytes) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+class AzureBench(Bench):
+    kind = "azure"
+
+    def __init__(self, azurite: Azurite, container: ContainerClient) -> None:
+        self.azurite = azurite
+        self.container = container
+        self.config = StoreConfig(azurite.endpoint, str(container.container_name), timeout=60.0, tries=1)
+        super().__init__()
+
+    @property
+    def login(self) -> LoginConfig:
+        config, azurite = self.config, self.azurite
+        return LoginConfig(
+            "account-key", config.endpoint, config.container, azurite.account, secret=azurite.key
+        )
+
+    def open(self, **changes: typing.Any) -> Store:
+        return open_store(dataclasses.replace(self.config, **changes), open_login(self.login))
+
+    def open_deleting(self, **changes: typing.Any) -> DeletingStore:
+        return open_deleting_store(dataclasses.replace(self.config, **changes), open_login(self.login))
+
+    def write_outside(self, name: str, content: bytes) -> None:
+        self.container.upload_blob(name, content)
 
 
 def put(store: Store, name: str, content: bytes, replaces: str | None = None, **options: typing.Any) -> str:

@@ -6,16 +6,21 @@ import collections.abc
 import pathlib
 
 import pytest
+from azure.storage.blob import ContainerClient
 
-from tests.contract.stores.bench import Bench, LocalBench
+from embedded.azurite import Azurite
+from tests.contract.stores.bench import AzureBench, Bench, LocalBench
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", "azure"])
 def bench(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> collections.abc.Iterator[Bench]:
     """An empty store."""
-    folder = tmp_path / "store"
-    folder.mkdir()
-    yield LocalBench(folder)
+    if request.param == "local":
+        folder = tmp_path / "store"
+        folder.mkdir()
+        yield LocalBench(folder)
+    else:
+        yield AzureBench(request.getfixturevalue("azurite"), request.getfixturevalue("container"))
 
 
 @pytest.fixture
@@ -24,3 +29,9 @@ def local(tmp_path: pathlib.Path) -> LocalBench:
     folder = tmp_path / "store"
     folder.mkdir()
     return LocalBench(folder)
+
+
+@pytest.fixture
+def azure(azurite: Azurite, container: ContainerClient) -> AzureBench:
+    """For what only a service can do."""
+    return AzureBench(azurite, container)

@@ -10,7 +10,6 @@ import pytest
 from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 
 from embedded.azurite import Azurite
-from sync_to_azure.stores import azure as lake_module
 from sync_to_azure.core.errors import BlobRefused, BlobReplaced, StorageUnavailable
 from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.stores.config import StoreConfig
@@ -27,7 +26,7 @@ def _lake(azurite: Azurite, container: str, endpoint: str = "") -> AzureStore:
 
 
 def test_a_listing_is_what_the_library_says_page_by_page(
-    azurite: Azurite, container: ContainerClient, monkeypatch: pytest.MonkeyPatch
+    azurite: Azurite, container: ContainerClient
 ) -> None:
     for number, name in enumerate(NAMES * 3):
         content = name.encode() * number
@@ -46,8 +45,8 @@ def test_a_listing_is_what_the_library_says_page_by_page(
         )
         for blob in container.list_blobs(name_starts_with="run/", include=["metadata"])
     }
-    monkeypatch.setattr(lake_module, "_PAGE", 7)
-    listed = list(_lake(azurite, container.container_name).list("run/"))
+    pages = _lake(azurite, container.container_name).pages("run/", page_size=7)
+    listed = [blob for page in pages for blob in page.blobs]
     assert len(listed) == len(expected) == 30
     assert {
         each.name: (each.size, each.md5, each.etag, each.tier, each.folder_stub) for each in listed
