@@ -1,7 +1,7 @@
 # Everything a person types here; `make help` tells what there is. Paths are relative: the tree may stand anywhere.
 
 .DEFAULT_GOAL := build
-.PHONY: help build push sbom release bootstrap system demo test faults soak bench bench-uploaders lint format lock clean
+.PHONY: help build push sbom release bootstrap system demo test faults soak bench bench-uploaders bench-latency lint format lock clean
 
 PYTHON ?=
 KEEP ?=
@@ -32,6 +32,7 @@ help:
 	@echo 'make soak            300 passes while an instrument writes runs, and what they used and left (SEED=1 PASSES=20)'
 	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
 	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
+	@echo 'make bench-latency   the same with a round trip of 0, 5 and 20 ms; takes half an hour'
 	@echo 'make lint            formatting, style, types, imports only'
 	@echo 'make format          format the sources'
 	@echo 'make lock            what the image installs anew, by version and hash (container/requirements.lock)'
@@ -93,6 +94,11 @@ bench: bootstrap
 bench-uploaders: bootstrap
 	@bash embedded/bootstrap bench
 	@.venv/bin/python -u -m benchmarks.uploaders $(if $(FOLDER),--folder $(FOLDER)) $(PARTS)
+
+# ARGUMENTS="--quick", "--minutes 20"; goes on where it was stopped.
+bench-latency: bootstrap
+	@bash embedded/bootstrap bench
+	@.venv/bin/python -u -m benchmarks.latency $(if $(FOLDER),--folder $(FOLDER)) $(ARGUMENTS)
 
 lint: $(VENV)
 	@.venv/bin/python -m tox run -e lint

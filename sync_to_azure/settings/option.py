@@ -26,7 +26,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Option:
-    """One option. ``default`` is text, so that it takes the same way as what a person gives; None is unset."""
+    """One option. ``default`` is text, so that it takes the same way as what a person gives; None is unset. ``word``:
+    what an INTEGER or NUMBER accepts instead of a number, and then is its value."""
 
     key: str
     type: Type
@@ -40,6 +41,7 @@ class Option:
     least: float | None = None
     above: float | None = None
     most: float | None = None
+    word: str = ""
     repeatable: bool = False
     commas: bool = False
     secret: bool = False
@@ -67,6 +69,8 @@ class Option:
         match self.type:
             case Type.FLAG:
                 return self._flag(text)
+            case Type.INTEGER | Type.NUMBER if self.word and text.strip().lower() == self.word:
+                return self.word
             case Type.INTEGER | Type.NUMBER:
                 return self._number(text)
             case Type.CHOICE:
@@ -115,7 +119,8 @@ class Option:
         """In words, what a value may be."""
         if self.choices:
             return ", ".join(self.choices[:-1]) + " or " + self.choices[-1]
-        words = "a whole number" if self.type is Type.INTEGER else "a number"
+        words = f"{self.word} or " if self.word else ""
+        words += "a whole number" if self.type is Type.INTEGER else "a number"
         if self.above is not None:
             words += f" above {self.above:g}" + (f", at most {self.most:,}" if self.most is not None else "")
         if self.least is not None:

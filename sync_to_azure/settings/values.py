@@ -7,6 +7,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 _LEAST = 8
 """Letters of a part of an address that is hidden by itself; "ping" would be hidden in every other message."""
@@ -63,7 +64,7 @@ class Settings:
     uploader: str
     verify: str
     access_tier: str | None
-    concurrency: int
+    concurrency: int | Literal["auto"]
     block_check: str
     azcopy: str | None
     azcopy_logs: Path | None

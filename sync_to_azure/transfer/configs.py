@@ -18,7 +18,7 @@ def upload_config(settings: "Settings") -> UploadConfig:
         container=settings.container_name,
         timeout=settings.timeout,
         tries=settings.retry_times,
-        concurrency=settings.concurrency,
+        concurrency=settings.concurrency if isinstance(settings.concurrency, int) else None,
         source_readers=settings.source_readers,
         cap_mbps=settings.cap_mbps,
         block_check=settings.block_check,

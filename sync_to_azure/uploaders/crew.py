@@ -20,9 +20,9 @@ nothing any more."""
 
 
 class Crew:
-    """Threads are started as there is work for them, and stay. Used by several jobs and files at once, between ``join``
-    and ``leave``. One that hangs makes it *retired*: a session takes another crew from then on, and this one ends when
-    its last user has left it."""
+    """Threads are started as there is work for them, and stay while the gate's limit allows so many. Used by several
+    jobs and files at once, between ``join`` and ``leave``. One that hangs makes it *retired*: a session takes another
+    crew from then on, and this one ends when its last user has left it."""
 
     def __init__(self, gate: Gate, readers: int) -> None:
         self.gate = gate
@@ -58,9 +58,7 @@ class Crew:
             if is_open:
                 tasks.put(task)
                 if len(threads) < most and not tasks.empty():
-                    thread = threading.Thread(target=work, daemon=True)
-                    threads.append(thread)
-                    thread.start()
+                    _start(work, threads)
         if not is_open:
             # Somebody may wait for its end, which comes at once.
             task()
@@ -74,12 +72,26 @@ class Crew:
     def _send(self) -> None:
         self.cores.apart()
         while (task := self._to_send.get()) is not None:
-            has_place = self.gate.enter(self._stop)
+            self.gate.enter()
             try:
                 task()
             finally:
-                if has_place:
-                    self.gate.leave()
+                self.gate.leave()
+            if len(self._senders) != self.gate.limit and self._is_one_too_many():
+                return
+
+    def _is_one_too_many(self) -> bool:
+        """If the limit has shrunk, the calling thread is. If it has grown, another one starts where work waits."""
+        with self._lock:
+            if self._stop.is_set():
+                return False
+            count, limit = len(self._senders), self.gate.limit
+            if count > limit:
+                self._senders.remove(threading.current_thread())
+                return True
+            if count < limit and not self._to_send.empty():
+                _start(self._send, self._senders)
+            return False
 
     def join(self) -> None:
         with self._lock:
@@ -112,3 +124,9 @@ class Crew:
         deadline = time.monotonic() + linger
         for thread in threads:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
+
+
+def _start(work: Callable[[], None], threads: list[threading.Thread]) -> None:
+    thread = threading.Thread(target=work, daemon=True)
+    threads.append(thread)
+    thread.start()

@@ -90,7 +90,7 @@ class HotCalls:
         self._signer = signer
         self._pace = Pace(config.cap_mbps)
         self._dated = (0, "")
-        self._lines = lines_to(config.endpoint, max(_MOST_LINES, config.concurrency), config.timeout)
+        self._lines = lines_to(config.endpoint, max(_MOST_LINES, config.concurrency or 0), config.timeout)
 
     def close(self) -> None:
         """Call it when all that is under way has to stop: what is on its way is cut off, so that nothing arrives after

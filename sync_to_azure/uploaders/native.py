@@ -19,7 +19,7 @@ from sync_to_azure.files import digests as digests_of
 from sync_to_azure.uploaders import FileAt, Job, Proof, Tick
 from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.crew import Crew
-from sync_to_azure.uploaders.gate import FixedGate, Gate
+from sync_to_azure.uploaders.gate import Gate, Gates
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for
 from sync_to_azure.uploaders.native_job import NativeJob
 from sync_to_azure.uploaders.sending import FileSender, Storage
@@ -30,12 +30,8 @@ _LINGER = 2.0
 """Seconds that threads are waited for which work for what has to stop."""
 
 
-MakeGate = Callable[[UploadConfig], Gate]
-"""Asked once for each crew of threads."""
-
-
-def fixed_gate(config: UploadConfig) -> Gate:
-    return FixedGate(config.concurrency)
+MakeGate = Callable[[], Gate]
+"""One a crew, of which a session can need several."""
 
 
 class NativeUploader:
@@ -47,12 +43,12 @@ class NativeUploader:
         config: UploadConfig,
         signer: Signer,
         storage: Storage,
-        gate: MakeGate = fixed_gate,
+        gates: MakeGate | None = None,
     ) -> None:
         self._config = config
         self._signer = signer
         self._storage = storage
-        self._gate = gate
+        self._gates = gates or Gates(config.concurrency)
 
     def prepare(self) -> None:
         """Nothing to install, but what ``block-check`` asks for has to be there."""
@@ -61,10 +57,11 @@ class NativeUploader:
 
     @property
     def described(self) -> str:
-        return f"our own, {self._config.concurrency} requests at once"
+        number = self._config.concurrency
+        return "our own" if number is None else f"our own, {number} requests at once"
 
     def open(self) -> "NativeSession":
-        return NativeSession(self._config, self._signer, self._storage, self._gate)
+        return NativeSession(self._config, self._signer, self._storage, self._gates)
 
 
 class NativeSession:
@@ -74,10 +71,10 @@ class NativeSession:
     computes_md5 = True
     sends_single_files = True
 
-    def __init__(self, config: UploadConfig, signer: Signer, storage: Storage, gate: MakeGate) -> None:
+    def __init__(self, config: UploadConfig, signer: Signer, storage: Storage, gates: MakeGate) -> None:
         self._config = config
         self._storage = storage
-        self._gate = gate
+        self._gates = gates
         self._calls = HotCalls(config, signer)
         self._lock = threading.Lock()
         self._crew: Crew | None = None
@@ -126,7 +123,7 @@ class NativeSession:
             if self._is_closed:
                 raise UploadFailed("the uploader's session is closed")
             if self._crew is None:
-                self._crew = Crew(self._gate(self._config), self._config.source_readers)
+                self._crew = Crew(self._gates(), self._config.source_readers)
             crew = self._crew
             crew.join()
             work = UnderWay(crew.gate)
@@ -150,7 +147,7 @@ class NativeSession:
                 self._retire(crew)
 
     def _retire(self, crew: Crew) -> None:
-        """A thread of it hangs, with its place at the gate and maybe a buffer: the next user gets another one."""
+        """A thread of it hangs, maybe with a buffer: the next user gets another one."""
         with self._lock:
             crew.retire()
             if self._crew is crew:

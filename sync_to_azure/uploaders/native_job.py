@@ -73,6 +73,7 @@ class NativeJob:
         self._last_tick = time.monotonic()
         self._failed = 0
         crew.cores.choose()
+        crew.gate.begin_job()
 
     # The caller's side
 

@@ -262,28 +262,22 @@ def test_a_storage_that_is_busy_for_a_while(
 
 
 class _Gate(FixedGate):
-    """Two places, and what is reported to it."""
+    """What is reported to it."""
 
     def __init__(self) -> None:
-        super().__init__(8)
-        self.places = threading.Semaphore(2)
+        super().__init__(2)
         self.in_flight = self.most = 0
         self.lock = threading.Lock()
         self.answers: list[tuple[int, int]] = []
 
-    def enter(self, stop: threading.Event) -> bool:
-        while not self.places.acquire(timeout=0.05):
-            if stop.is_set():
-                return False
+    def enter(self) -> None:
         with self.lock:
             self.in_flight += 1
             self.most = max(self.most, self.in_flight)
-        return True
 
     def leave(self) -> None:
         with self.lock:
             self.in_flight -= 1
-        self.places.release()
 
     def answered(self, size: int, seconds: float, status: int) -> None:
         with self.lock:
@@ -298,7 +292,7 @@ def test_a_gate_says_how_many_are_in_flight_and_hears_of_each_answer(
     wire.act = first("PUT blob", lambda request: Answer(503, "ServerBusy"))
     gate = _Gate()
     plain: typing.Any = native(through)
-    uploader = NativeUploader(plain._config, plain._signer, plain._storage, lambda config: gate)
+    uploader = NativeUploader(plain._config, plain._signer, plain._storage, lambda: gate)
     with uploader.open() as session:
         assert sent(session, job_for(run, contents)) == set(contents)
     assert gate.most == 2 and gate.in_flight == 0
