@@ -122,5 +122,5 @@ def test_help_shows_each_option_under_its_heading() -> None:
 
 def test_every_option_is_a_field_of_settings() -> None:
     fields = set(Settings.__dataclass_fields__)
-    others = {"family_flags", "notices", "origin", "secrets_around"}
+    others = {"family_flags", "notices", "notify_key_text", "origin", "secrets_around"}
     assert fields == {option.name for option in OPTIONS if not option.obsolete} | others

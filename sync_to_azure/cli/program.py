@@ -32,7 +32,7 @@ EXIT_CODES = (
 MODULES = {
     "sync_to_azure.cli.show_settings": ("settings",),
     "sync_to_azure.cli.transfer": (
-        *("check", "audit", "restore", "status", "explain", "report"),
+        *("check", "audit", "restore", "status", "events", "explain", "report"),
         *("hold", "ignore", "retry", "accept", "release"),
     ),
 }

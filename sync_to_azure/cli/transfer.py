@@ -136,6 +136,29 @@ def status(
     return work.run(settings, runs, states, problems, since, as_json)
 
 
+@settings_command("events", honours=FLOW)
+@click.option("--follow", is_flag=True, help="Go on, as tail -f does.")
+@click.option("--json", "as_json", is_flag=True, help="One CloudEvent a line; docs/events.md describes them.")
+@click.option("--since", metavar="TIME", help="Only what happened since then: 24h, 7d, 2026-11-22T18:00.")
+@click.option("--consumer", metavar="NAME", help="What NAME has not had yet; keeps how far it is.")
+@click.option("--forget", metavar="NAME", help="Keep nothing for this consumer any more.")
+def events(
+    settings: Settings,
+    follow: bool,
+    as_json: bool,
+    since: str | None,
+    consumer: str | None,
+    forget: str | None,
+) -> int:
+    """Show what happened: runs that were published, changed or removed, or that need a person.
+
+    Events are kept only while somebody waits for them: keep-events, notify-url, --follow or a --consumer.
+    """
+    from sync_to_azure.transfer.commands import show_events as work
+
+    return work.run(settings, follow, as_json, since, consumer, forget)
+
+
 @settings_command(
     "explain",
     honours=(

@@ -19,6 +19,7 @@ from sync_to_azure.settings.families import flags_of_families
 from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice, Settings
+from sync_to_azure.settings.webhook import check_events
 
 __all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load", "not_for_children"]
 
@@ -37,6 +38,7 @@ def load(
     check_destination(merge)
     check_identity(merge)
     check_telling(merge)
+    webhook_key = check_events(merge)
     check_who_reads(merge)
     if merge.problems:
         raise ConfigurationError(merge.problems, merge.advice)
@@ -47,6 +49,7 @@ def load(
         **values,
         family_flags=family_flags,
         secrets_around=around,
+        notify_key_text=webhook_key,
         notices=tuple(merge.notices),
         origin=merge.origin,
     )
@@ -65,7 +68,7 @@ def check_telling(merge: Merge) -> None:
         merge.problem("smtp-host", "is no host: give its name alone, without scheme, user or path")
     if values["ping"] is not None:
         check_ping(merge, values["ping"])
-    for key in ("smtp-password", "ping"):
+    for key in ("smtp-password", "ping", "notify-url"):
         if values[key] and merge.origin[key] == "command line":
             text = f"{key} is given on the command line, where process lists show it: put it into the config file"
             text += f" or into {merge.variable(BY_KEY[key])}"

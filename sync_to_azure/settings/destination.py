@@ -162,6 +162,10 @@ def _endpoint(text: str, plain_http: bool) -> tuple[str, str]:
     return f"{parts.scheme}://{standing}" + (f"/{path}" if path else ""), account
 
 
+def is_loopback(host: str) -> bool:
+    return _address(host)[1]
+
+
 def _address(host: str) -> tuple[bool, bool]:
     """(needs the account in the path, is loopback)."""
     import ipaddress

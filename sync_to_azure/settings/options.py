@@ -18,6 +18,7 @@ GROUPS = {
     "log": "Log",
     "mail": "Mail",
     "monitoring": "Monitoring",
+    "events": "Events and webhook",
     "general": "General",
     "obsolete": "Obsolete",
 }
@@ -432,6 +433,41 @@ OPTIONS: tuple[Option, ...] = (
         " otherwise. A secret; process lists show it if it is given on the command line.",
         placeholder="URL",
         secret=True,
+    ),
+    Option(
+        "notify-url",
+        Type.TEXT,
+        "events",
+        "Send each event there by a signed POST, in order, until it is taken (docs/events.md). Needs notify-key. A"
+        " secret; process lists show it if it is given on the command line.",
+        placeholder="URL",
+        secret=True,
+    ),
+    _path(
+        "notify-key",
+        "events",
+        "File with the key that signs what is sent to notify-url; the receiver has it too.",
+    ),
+    Option(
+        "notify-events",
+        Type.TEXT,
+        "events",
+        "Send only these: run.published, run.changed, run.removed, run.needs_attention; repeatable. Without it, all.",
+        placeholder="EVENT",
+        repeatable=True,
+        commas=True,
+    ),
+    Option(
+        "keep-events",
+        Type.NUMBER,
+        "events",
+        "Keep events for so many days, so that the command events shows them; 0: only until all who wait for them have"
+        " had them.",
+        "0",
+        "DAYS",
+        unit="days",
+        least=0,
+        most=36_500,
     ),
     Option(
         "config-file",

@@ -87,22 +87,30 @@ class Settings:
     smtp_security: str
     metrics_file: Path | None
     ping: str | None = dataclasses.field(repr=False)
+    notify_url: str | None = dataclasses.field(repr=False)
+    notify_key: Path | None
+    notify_events: tuple[str, ...]
+    keep_events: float
     config_file: Path | None
     secrets_around: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """Secrets that are not ours but stand in our environment: a proxy's password, another tool's login."""
+    notify_key_text: str | None = dataclasses.field(default=None, repr=False)
+    """What notify-key holds; None where it may not be read by whoever only looks."""
     notices: tuple[Notice, ...]
     origin: Mapping[str, str]
     """Key -> where its value came from: 'command line', 'environment X', 'nextseq.cfg line 4', 'default', 'from …'."""
 
     def secret_values(self) -> tuple[str, ...]:
         """Every text that no log, mail or message may hold; of a SAS also the signature alone, in both spellings."""
-        found = [self.secret, self.smtp_password, self.ping, *self.secrets_around]
+        found = [self.secret, self.smtp_password, self.ping, self.notify_url, *self.secrets_around]
+        if self.notify_key_text:
+            found += [self.notify_key_text, self.notify_key_text.removeprefix("whsec_")]
         if self.auth == "sas" and self.secret:
             for signature in re.findall(r"(?:^|&)sig=([^&]+)", self.secret):
                 found += [signature, urllib.parse.unquote(signature)]
-        if self.ping:
+        for url in filter(None, (self.ping, self.notify_url)):
             # What stands behind the host is the secret: messages may name it without the rest.
-            parts = urllib.parse.urlsplit(self.ping)
+            parts = urllib.parse.urlsplit(url)
             behind = (parts.path.strip("/"), parts.query)
             found += [
                 text for each in behind for text in (each, urllib.parse.unquote(each)) if len(text) >= _LEAST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sync_to_azure.events.webhook import WebhookConfig, key_of
 from sync_to_azure.notify.config import MailConfig
 from sync_to_azure.stores.config import LoginConfig, StoreConfig
 from sync_to_azure.uploaders.config import UploadConfig
@@ -64,3 +65,10 @@ def mail_config(settings: "Settings") -> MailConfig | None:
         recipients=settings.log_recipient,
         whole=settings.timeout,
     )
+
+
+def webhook_config(settings: "Settings") -> WebhookConfig | None:
+    """None where no address is given, or the key may not be read."""
+    if settings.notify_url is None or settings.notify_key_text is None:
+        return None
+    return WebhookConfig(settings.notify_url, key_of(settings.notify_key_text), settings.notify_events)

@@ -19,6 +19,7 @@ from pathlib import Path
 from sync_to_azure import __version__
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.audits import all_audited
+from sync_to_azure.transfer.ledger.backlogs import Undelivered, undelivered
 from sync_to_azure.transfer.ledger.words import all_current
 from sync_to_azure.core.model import State, Summary
 from sync_to_azure.core.reasons import Standing, standing
@@ -39,6 +40,7 @@ class Standings:
     published_runs: int
     published_bytes: int
     waiting_since: float | None
+    undelivered: tuple[Undelivered, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def standings_of(ledger: Ledger) -> Standings:
             published_bytes += run.bytes
         if how is Standing.WAITS and run.state is not State.EXPECTED:
             waiting_since = min(waiting_since or run.since, run.since)
-    return Standings(states, stand, published_runs, published_bytes, waiting_since)
+    waiting = tuple(undelivered(ledger.outbox))
+    return Standings(states, stand, published_runs, published_bytes, waiting_since, waiting)
 
 
 def pass_of(summary: Summary, ended: float, seconds: float, exit_code: int) -> Pass:
@@ -127,6 +130,20 @@ def text(flow: str, last: Pass, last_success: float | None, runs: Standings | No
             "oldest_waiting_since_timestamp_seconds",
             "Since when the run that waits longest is in its state; without a value if none waits.",
             runs.waiting_since,
+        )
+        add(
+            "undelivered_events",
+            "Events that a consumer had not had yet when the pass had done its work, before it delivered.",
+            [({"consumer": each.consumer}, each.count) for each in runs.undelivered],
+        )
+        add(
+            "oldest_undelivered_event_timestamp_seconds",
+            "When the oldest event happened that a consumer had not had yet; without a value if there is none.",
+            [
+                ({"consumer": each.consumer}, each.oldest)
+                for each in runs.undelivered
+                if each.oldest is not None
+            ],
         )
     return "\n".join(families) + "\n"
 

@@ -81,6 +81,7 @@ def _own(settings: "Settings", report: Path | None) -> Iterator[_Own]:
     if settings.origin["evidence-key"] != evidence_key.DERIVED:
         # Otherwise it stands beside the credentials.
         yield from named("evidence-key", settings.evidence_key)
+    yield from named("notify-key", settings.notify_key)
     yield from named("samplesheet-folder", settings.samplesheet_folder, may_be_main=True)
     if settings.state_file is None:
         # Work database, lock and the copy of a dry run stand beside the state file.

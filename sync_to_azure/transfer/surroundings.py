@@ -23,7 +23,7 @@ from sync_to_azure.transfer.steps.rooms import Rooms
 from sync_to_azure.transfer.configs import mail_config
 from sync_to_azure.notify.config import MailConfig
 from sync_to_azure.notify import log as tell_log
-from sync_to_azure.transfer import metrics
+from sync_to_azure.transfer import delivery, metrics
 from sync_to_azure.notify import ping
 from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import Redactor
@@ -188,6 +188,7 @@ class Surroundings:
     def _with_open_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
         opened = Ledger.open_copy if self.settings.dry_run else Ledger.open
         ledger = self._ledger = opened(self._path, self.flow)
+        ledger.names_allowed = self.settings.sample_names
         files = Files(ledger)
         lock = self._lock
         must_hold = ledger.may_write = lock.must_hold if lock is not None else ledger.may_write
@@ -196,6 +197,7 @@ class Surroundings:
         )
         try:
             self._tell_notices(ledger)
+            delivery.prepare(ledger, self.settings, self.clock.now())
             try:
                 work(rooms)
             finally:
@@ -276,6 +278,8 @@ class Surroundings:
             how_many(len(summary.troubles), "trouble"),
         )
         self._pings.end(code, ping.body(summary, code))
+        if self._ledger is not None and not self.settings.dry_run:
+            summary.troubles += delivery.deliver(self._ledger, self.settings, self.clock, self._redact)
         self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
         return code
 

@@ -157,6 +157,7 @@ def test_json_is_as_documented(run_command: typing.Any, config: dict[str, object
     fill(ledger)
     audits(ledger)
     run = ledger.runs()["D_waits"]
+    ledger.outbox.register("webhook", NOW)
     ledger.beat(NOW, run, Progress("D_waits", "uploading", 1, 2, 3, 4))
     config["main-folder"] = str(config["main-folder"])
     from sync_to_azure.transfer.ledger import Lock

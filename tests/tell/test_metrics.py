@@ -15,12 +15,14 @@ from embedded.tools import PROJECT
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Standing
 from sync_to_azure.transfer import metrics
+from sync_to_azure.transfer.ledger.backlogs import Undelivered
 from tests.passes.scene import FLAG, Scene
 
 ENDED = metrics.Pass(
     ended=1_790_000_000.25, seconds=12.5, exit_code=0, troubles=0, sent_files=3, sent_bytes=10**13
 )
-RUNS = metrics.Standings({State.PUBLISHED: 2}, {Standing.SAFE: 2}, 2, 7 * 10**15, 1_789_000_000.0)
+WAITING = (Undelivered("webhook", 2, 1_789_000_000.0, None), Undelivered("lims", 0, None, None))
+RUNS = metrics.Standings({State.PUBLISHED: 2}, {Standing.SAFE: 2}, 2, 7 * 10**15, 1_789_000_000.0, WAITING)
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -19,7 +19,7 @@ from sync_to_azure.instruments import completion
 from sync_to_azure.settings import evidence_key
 from sync_to_azure.transfer.configs import mail_config
 from sync_to_azure.core.clock import Clock, local_time
-from sync_to_azure.transfer.commands import check_removal
+from sync_to_azure.transfer.commands import check_removal, check_webhook
 from sync_to_azure.transfer.commands.families import MOST, families, of_families
 from sync_to_azure.core.errors import RunError, SyncError
 from sync_to_azure.transfer.ledger import Ledger
@@ -119,6 +119,7 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     )
     yield from _tried("probe", lambda: _probe(destination))
     yield from _tried("mail", lambda: _mail(settings, send_mail))
+    yield from _tried("webhook", lambda: _webhook(settings))
 
 
 def _tried(subject: str, look: Callable[[], Found], is_misplaced: bool = False) -> Iterator[Line]:
@@ -437,6 +438,11 @@ def _mail(settings: "Settings", send_mail: bool) -> Found:
         yield WRONG, f"{where} took the mail, but not for {'; '.join(refused)}", "mend log-recipient"
     else:
         yield OK, f"{where} took a mail to {to}: has it arrived?", ""
+
+
+def _webhook(settings: "Settings") -> Found:
+    for is_well, text, advice in check_webhook.answers(settings):
+        yield OK if is_well else WRONG, text, advice
 
 
 def _me() -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -14,7 +12,16 @@ from typing import Any
 
 from sync_to_azure.core.clock import iso
 from sync_to_azure.transfer.views.audit_words import advice, brief
-from sync_to_azure.transfer.views.sentences import at_work, not_uploaded, progress, scanned, sentence, zoned
+from sync_to_azure.transfer.views.since import time_since
+from sync_to_azure.transfer.views.sentences import (
+    at_work,
+    not_uploaded,
+    progress,
+    scanned,
+    sentence,
+    undelivered,
+    zoned,
+)
 from sync_to_azure.transfer.views.records import Pass, Record, Records, matching, records
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
@@ -27,7 +34,6 @@ from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import folded, grid, human_size, terminal_width
 
 SCHEMA = 1
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _PROBLEMS = (Standing.PERSON, Standing.AGAIN)
 _COLOURS = {
     Standing.SAFE: "32",
@@ -49,7 +55,7 @@ def run(
     as_json: bool,
 ) -> int:
     now = time.time()
-    after = _time(since, now) if since else None
+    after = time_since(since, now) if since else None
     for state in states:
         if state not in choices():
             raise ConfigurationError(f"--state {plain(state)}: no state", f"one of {', '.join(choices())}")
@@ -83,19 +89,6 @@ def _one_word(standing: Standing) -> str:
     return str(standing).replace(" ", "-")
 
 
-def _time(text: str, now: float) -> float:
-    """``24h``, ``7d``; or a date, with a time if wanted, on this machine's clock unless it names its zone."""
-    ago = re.fullmatch(r"([0-9]{1,6})([mhdw])", text.strip())
-    if ago:
-        return now - int(ago[1]) * _UNITS[ago[2]]
-    try:
-        return datetime.datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise ConfigurationError(
-            f"--since {plain(text)}: not a time", "give 30m, 24h, 7d, 2w, or a date such as 2026-11-22T18:00"
-        ) from None
-
-
 # For people
 
 
@@ -113,6 +106,7 @@ def text(
         for each in found.elsewhere
         if not filtered
     ]
+    lines += [undelivered(each, now) for each in found.undelivered if each.count and not filtered]
     texts = [plain(line) for line in lines if line is not None]
     if width is not None:
         texts = [part for text in texts for part in folded(text, max(width, 20))]
@@ -194,6 +188,15 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
         "counts": {_one_word(standing): counts[standing] for standing in Standing},
         "runs": [_run(record, now) for record in chosen],
         "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
+        "undelivered_events": [
+            {
+                "consumer": each.consumer,
+                "events": each.count,
+                "oldest": _iso(each.oldest),
+                "problem": each.problem,
+            }
+            for each in found.undelivered
+        ],
         "words_for_runs_to_come": [{"run": word.key, **_word(word)} for word in found.expected],
     }
 

@@ -17,6 +17,9 @@ from typing import Any
 from urllib.parse import quote
 
 from sync_to_azure.core.errors import StateUnavailable
+from sync_to_azure.events.outbox import Outbox
+from sync_to_azure.transfer.ledger.announcing import source_of
+from sync_to_azure.transfer.ledger.backlogs import Undelivered, undelivered
 from sync_to_azure.transfer.ledger.audits import Audited, Finding, all_audited, findings_of
 from sync_to_azure.transfer.ledger.changes import Offer, offer_of
 from sync_to_azure.transfer.ledger.migrations import MIGRATIONS
@@ -104,6 +107,13 @@ class Reading:
     def audited(self) -> dict[str, Audited]:
         """What audits found, by run; some may be of runs that only the lake knows."""
         return all_audited(self.connection, self.flow_id)
+
+    def undelivered(self, flow: Flow) -> list[Undelivered]:
+        """Events that a consumer has not had yet, by consumer."""
+        try:
+            return undelivered(Outbox(self.connection, source_of(flow)))
+        except sqlite3.Error as error:
+            raise unreadable(self.path, error) from error
 
     def live(self) -> Live | None:
         rows = self._rows(

@@ -11,6 +11,7 @@ from pathlib import Path
 from sync_to_azure.transfer.views import audit_words
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
+from sync_to_azure.transfer.ledger.backlogs import Undelivered
 from sync_to_azure.transfer.ledger.lock import is_held
 from sync_to_azure.transfer.ledger.place import ledger_path, lock_path, state_folder
 from sync_to_azure.transfer.ledger.reading import Live, Reading, open_reading
@@ -115,6 +116,7 @@ class Records:
     at_work: Pass
     elsewhere: tuple[Audited, ...] = ()
     left: tuple[int, int] = (0, 0)
+    undelivered: tuple[Undelivered, ...] = ()
 
     @property
     def of_no_family(self) -> int:
@@ -149,6 +151,7 @@ def records(settings: Settings) -> Records:
         words = ledger.words()
         audited = ledger.audited()
         left = ledger.left()
+        waiting = ledger.undelivered(flow)
         found = [
             Record(
                 run,
@@ -161,7 +164,7 @@ def records(settings: Settings) -> Records:
     # A run whose folder and sheet both went, without anything of it carried, is no run any more.
     kept = [record for record in found if record.run.state is not State.GONE or record.run.reason is not None]
     elsewhere = sorted((each for each in audited.values() if each.is_wrong), key=lambda each: each.run)
-    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere), left)
+    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere), left, tuple(waiting))
 
 
 def matching(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:

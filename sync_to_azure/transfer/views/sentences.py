@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sync_to_azure.core.reasons import Standing
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size, human_time
+from sync_to_azure.transfer.ledger.backlogs import Undelivered
 from sync_to_azure.transfer.views.audit_words import brief
 from sync_to_azure.transfer.views.records import Record, Records
 
@@ -103,6 +104,13 @@ def not_uploaded(found: Records) -> list[str]:
             f"{' and '.join(parts)} in the main folder itself {verb} not uploaded: only folders are."
         )
     return lines
+
+
+def undelivered(left: Undelivered, now: float) -> str:
+    """Events that a consumer has not had yet."""
+    age = f", the oldest {human_time(now - left.oldest)} old" if left.oldest is not None else ""
+    problem = f": {left.problem}" if left.problem else ""
+    return f"{left.consumer}: {how_many(left.count, 'event')} not delivered yet{age}{problem}"
 
 
 def progress(record: Record) -> str:
