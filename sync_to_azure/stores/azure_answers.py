@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.core.model import NONCE_KEY, Blob
 from sync_to_azure.stores.store import Block
 
@@ -44,7 +43,7 @@ def _tree(answer: Any) -> ElementTree.Element:
 def _blob(element: ElementTree.Element) -> Blob:
     name, properties = element.find("Name"), element.find("Properties")
     if name is None or properties is None:
-        raise StorageUnavailable("an entry of the listing has no name or no properties")
+        raise ValueError("an entry of the listing has no name or no properties")
     facts = {fact.tag: fact.text for fact in properties}
     found = element.find("Metadata")
     metadata = {} if found is None else {each.tag.lower(): each.text or "" for each in found}
