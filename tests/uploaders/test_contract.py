@@ -18,12 +18,21 @@ from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from sync_to_azure.core.clock import Clock
-from sync_to_azure.core.errors import AccessRefused, StorageUnavailable, SyncError, UploadFailed
+from sync_to_azure.core.errors import (
+    AccessRefused,
+    Interrupted,
+    StorageUnavailable,
+    SyncError,
+    ToolUnavailable,
+    UploadFailed,
+)
 from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.core.model import Evidence
 from sync_to_azure.transfer.configs import login_config, upload_config
-from sync_to_azure.uploaders import Job, Tick, Uploader
+from sync_to_azure.files.folder import place_of
+from sync_to_azure.uploaders import FileAt, Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
+from tests.passes.scene import eventually
 from tests.uploaders.wire import (
     MEBIBYTE,
     ODD_NAMES,
@@ -151,16 +160,81 @@ def test_what_changed_before_it_is_read_never_stands_with_bytes_that_its_md5_den
 def test_called_again_with_what_is_missing(make: Make, container: ContainerClient, run: pathlib.Path) -> None:
     contents = {name: name.encode() for name in ("a", "b", "c")}
     job_of(run, contents)
-    uploader = make()
-    for names in (["a"], ["b", "c"], []):
-        sent, error = carried(uploader, job_for(run, names))
-        assert error is None and sorted(sent) == names
+    with make().open() as session:
+        for names in (["a"], ["b", "c"], []):
+            assert sorted(each.blob for each in session.carry(job_for(run, names), _go_on)) == names
     assert stored(container) == right(contents)
+
+
+def test_trouble_in_one_job_leaves_the_session_as_it_was(
+    make: Make, container: ContainerClient, run: pathlib.Path
+) -> None:
+    contents = {str(number): os.urandom(300_000) for number in range(20)}
+    job_of(run, contents)
+    with make().open() as session:
+        for trouble in (_stop, _interrupt):
+            with pytest.raises((ZeroDivisionError, Interrupted)):
+                list(session.carry(job_for(run, contents), trouble))
+            with contextlib.suppress(StopIteration):
+                next(session.carry(job_for(run, contents, container), _go_on))
+        (run / "0").unlink()
+        (run / "0").symlink_to("/etc/hostname")
+        with contextlib.suppress(SyncError):
+            list(session.carry(job_for(run, ["0"]), _go_on))
+        (run / "0").unlink()
+        job_of(run, {"0": contents["0"], "new": b"1"})
+        assert [each.blob for each in session.carry(job_for(run, ["new"]), _go_on)] == ["new"]
+    assert stored(container)["new"][0] == b"1"
+
+
+def test_closed_while_a_job_is_under_way_in_another_thread(make: Make, run: pathlib.Path) -> None:
+    contents = {str(number): bytes(3_000_000) for number in range(60)}
+    job_of(run, contents)
+    errors: list[SyncError] = []
+    began = threading.Event()
+    session = make().open()
+
+    def carry() -> None:
+        try:
+            for _ in session.carry(job_for(run, contents), lambda tick: began.set()):
+                pass
+        except SyncError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=carry)
+    thread.start()
+    assert began.wait(60)
+    session.close()
+    thread.join(60)
+    assert not thread.is_alive() and [type(error) for error in errors] == [UploadFailed]
+    assert _open()[1] == 0, "no AzCopy"
+    with pytest.raises(UploadFailed, match="closed"):
+        list(session.carry(job_for(run, contents), _go_on))
+    session.close()
+
+
+def test_a_single_file_comes_with_a_proof_or_is_refused(
+    make: Make, container: ContainerClient, run: pathlib.Path
+) -> None:
+    job_of(run, {"a": b"12345"})
+    source = FileAt(place_of(os.fsencode(run)), b"a")
+    with make().open() as session:
+        if not session.sends_single_files:
+            with pytest.raises(ToolUnavailable, match="native"):
+                session.upload_file(source, "single")
+            assert not container.get_blob_client("single").exists()
+            return
+        proof = session.upload_file(source, "single", digests=["sha256"])
+    found = container.get_blob_client("single").get_blob_properties()
+    assert (proof.etag, proof.size, proof.evidence) == (str(found.etag).strip('"'), 5, Evidence.VALIDATED)
+    assert proof.digests["sha256"] == hashlib.sha256(b"12345").digest()
 
 
 def test_nothing_is_left_when_it_ends_or_is_left(kind: str, make: Make, run: pathlib.Path) -> None:
     contents = {f"{number}": bytes(300_000) for number in range(40)}
     job_of(run, contents)
+    gc.collect()
+    before = _open()
     session = make().open()
     list(session.carry(job_for(run, contents), _go_on))
     gc.collect()
@@ -174,15 +248,14 @@ def test_nothing_is_left_when_it_ends_or_is_left(kind: str, make: Make, run: pat
         except ZeroDivisionError:
             pass
         iterator.close()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not _is_settled(settled):
-        gc.collect()
-        time.sleep(0.05)
-    assert _is_settled(settled), (_open(), settled)
+    assert eventually(lambda: _is_settled(settled)), (_open(), settled)
+    session.close()
+    assert eventually(lambda: _is_settled(before)), (_open(), before)
 
 
 def _is_settled(before: tuple[int, int, int]) -> bool:
     """The lake's own lines are few and stay open; one a repeat would be fifty."""
+    gc.collect()
     threads, children, descriptors = _open()
     return threads <= before[0] and children <= before[1] and descriptors <= before[2] + 5
 
@@ -193,6 +266,10 @@ def _go_on(tick: Tick) -> None:
 
 def _stop(tick: Tick) -> None:
     raise ZeroDivisionError
+
+
+def _interrupt(tick: Tick) -> None:
+    raise Interrupted(15)
 
 
 def _open() -> tuple[int, int, int]:
