@@ -205,7 +205,7 @@ class Proxied:
         of: object = None,
     ) -> Answer:
         alive()
-        self._here.request = alive, of
+        self._here.request, self._here.line = (alive, of), None
         now = time.monotonic()
         if now - self._used > _IDLE:
             self._pool.clear()
@@ -220,7 +220,7 @@ class Proxied:
                 redirect=False,
             )
         finally:
-            self._in_use.pop(getattr(self._here, "line", None), None)
+            self._in_use.pop(self._here.line, None)
         found = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status, answer.reason or "", found, answer.data)
 

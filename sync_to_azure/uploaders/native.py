@@ -9,6 +9,7 @@ commit is conditional on what the plan's listing showed.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
@@ -23,7 +24,7 @@ from sync_to_azure.uploaders.gate import Gate, Gates
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for
 from sync_to_azure.uploaders.native_job import NativeJob
 from sync_to_azure.uploaders.sending import FileSender, Storage
-from sync_to_azure.uploaders.single_file import SingleFile, Upload
+from sync_to_azure.uploaders.single_file import SingleFile, Upload, check_name
 from sync_to_azure.uploaders.under_way import UnderWay
 
 _LINGER = 2.0
@@ -80,6 +81,7 @@ class NativeSession:
         self._crew: Crew | None = None
         self._under_way: set[UnderWay] = set()
         self._is_closed = False
+        self._process = os.getpid()
 
     def can_carry(self, file: FileToSend) -> bool:
         return True
@@ -110,6 +112,7 @@ class NativeSession:
         read_back: bool = False,
     ) -> Proof:
         digests_of.check(digests)
+        check_name(name)
         upload = Upload(source, name, replaces, tuple(digests), read_back)
         with self._user() as (crew, work):
             sender = FileSender(self._calls, self._storage, crew, work)
@@ -119,6 +122,11 @@ class NativeSession:
 
     @contextlib.contextmanager
     def _user(self) -> Iterator[tuple[Crew, UnderWay]]:
+        if self._process != os.getpid():
+            # Threads do not come along, and lines would be shared.
+            raise UploadFailed(
+                "the uploader's session was opened by another process", "open one in each process"
+            )
         with self._lock:
             if self._is_closed:
                 raise UploadFailed("the uploader's session is closed")

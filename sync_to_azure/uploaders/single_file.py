@@ -15,14 +15,16 @@ from sync_to_azure.core.errors import (
     BlobMissing,
     BlobRefused,
     BlobReplaced,
+    Overtaken,
     RunChanged,
+    RunError,
     SyncError,
     UploadFailed,
 )
 from sync_to_azure.core.model import Evidence
-from sync_to_azure.core.names import shown
+from sync_to_azure.core.names import blob_name, shown
 from sync_to_azure.files.digests import Digests
-from sync_to_azure.files.folder import NotRegular
+from sync_to_azure.files.folder import NotRegular, is_gone_or_replaced
 from sync_to_azure.uploaders import FileAt, Proof
 from sync_to_azure.uploaders.crew import Crew
 from sync_to_azure.uploaders.sending import FileSender, Opened, Outcome, Storage, Target, as_ours
@@ -41,6 +43,18 @@ class Upload:
     replaces: str | None
     digests: Sequence[str]
     read_back: bool
+
+
+def check_name(name: str) -> None:
+    """Raises BlobRefused for a name under which the service, or a listing, would show another one or none."""
+    try:
+        reason = blob_name(name.encode("utf-8"))[1]
+    except UnicodeEncodeError:
+        reason = "the name is not UTF-8"
+    if not name or name[0] == "/" or name[-1] == "/":
+        reason = "the name is empty, or begins or ends with a slash"
+    if reason:
+        raise BlobRefused(f"{name[:100]!r} cannot be the name of a blob: {reason}", "give it another name")
 
 
 class SingleFile:
@@ -74,6 +88,8 @@ class SingleFile:
                 f"{self._shown()} changed while it was read; nothing was written to {self._upload.name}",
                 "upload it again when nobody writes to it",
             )
+        if isinstance(outcome, Overtaken):
+            raise Overtaken(outcome.message, "look what is there, and decide whether it may be replaced")
         if isinstance(outcome, SyncError):
             raise outcome
         assert self._before is not None
@@ -117,7 +133,10 @@ class SingleFile:
                 same = functools.partial(_is_same, status)
                 self._sender.send(Opened(target, handle, self._names, same), self._back)
         except OSError as error:
-            self._back(as_ours(self._shown(), error))
+            if is_gone_or_replaced(error):
+                self._back(RunError(f"{self._shown()} cannot be read: {error.strerror}"))
+            else:
+                self._back(as_ours(self._shown(), error))
         except Exception as error:
             self._back(as_ours(self._upload.name, error))
 

@@ -309,3 +309,20 @@ def test_tasks_of_a_crew_that_ends_come_to_their_end() -> None:
     crew.read(done.release)
     for _ in range(22):
         assert done.acquire(timeout=10)
+
+
+def test_a_process_that_came_of_ours_cannot_use_it(through: Settings, run: pathlib.Path) -> None:
+    """It has none of our threads, and would write between the requests of ours."""
+    job = job_of(run, {"a": b"1"})
+    with native(through).open() as session:
+        sent(session, job)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                session.upload_file(FileAt(place_of(os.fsencode(run)), b"a"), "x")
+            except UploadFailed:
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0

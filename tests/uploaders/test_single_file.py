@@ -6,6 +6,7 @@ import collections.abc
 import hashlib
 import os
 import pathlib
+import socket
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from azure.storage.blob import ContainerClient
 
 from sync_to_azure.core.errors import (
     AccessRefused,
+    BlobRefused,
     ConfigurationError,
     Overtaken,
     RunChanged,
@@ -92,10 +94,23 @@ def test_the_proof_says_what_is_there(
     assert holds(container, again) == content and again.evidence is Evidence.READ_BACK
 
 
-@pytest.mark.parametrize("name", ODD_NAMES + ["line\nbreak", "{", "x" * 1024])
+@pytest.mark.parametrize(
+    "name", [name for name in ODD_NAMES if name != "dot."] + ["line\nbreak", "{", "x" * 1024]
+)
 def test_odd_names(name: str, session: NativeSession, container: ContainerClient, path: pathlib.Path) -> None:
     proof = session.upload_file(at(path, b"12345"), name)
     assert holds(container, proof) == b"12345"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/a", "a/", "dot.", "../other/a", "a/../b", "back\\slash", "x" * 1025, "\udcff", "\x01"]
+)
+def test_names_that_would_be_another_blob_or_none_are_refused(
+    name: str, wire: Wire, session: NativeSession, path: pathlib.Path
+) -> None:
+    with pytest.raises(BlobRefused, match="cannot be the name of a blob"):
+        session.upload_file(at(path, b"1"), name)
+    assert not wire.seen
 
 
 def test_by_a_handle_which_stays_open_where_it_stood(
@@ -188,7 +203,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error_and_nothing_is_written
     assert not container.get_blob_client("a/b").exists()
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "link", "link on the way", "fifo"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "link", "link on the way", "fifo", "socket"])
 def test_what_is_no_plain_file_is_never_read(
     kind: str, session: NativeSession, container: ContainerClient, path: pathlib.Path
 ) -> None:
@@ -203,6 +218,9 @@ def test_what_is_no_plain_file_is_never_read(
         source = FileAt(source.place, b"to etc/hostname")
     elif kind == "fifo":
         os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
     with pytest.raises(RunError, match="cannot be read"):
         session.upload_file(source, "x")
     assert not container.get_blob_client("x").exists()
