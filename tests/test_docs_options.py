@@ -76,7 +76,7 @@ def test_the_example_is_accepted_as_a_whole(tmp_path: Path) -> None:
         "only-of:blank-glob",
         "only-of:min-file-age",
     }
-    assert settings.exclude == ("Thumbnail_Images", "*.tmp")
+    assert settings.source.exclude == ("Thumbnail_Images", "*.tmp")
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)

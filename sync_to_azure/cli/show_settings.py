@@ -29,7 +29,7 @@ def show_settings(settings: Settings, as_json: bool) -> int:
             "schema": SCHEMA,
             "section": PASS.section,
             "settings": [_for_programs(settings, option) for option in shown],
-            "families": {name: list(flags) for name, flags in sorted(settings.family_flags.items())},
+            "families": {name: list(flags) for name, flags in sorted(settings.completion.family_flags.items())},
             "warnings": [notice.text for notice in settings.notices],
         }
         write(sys.stdout, json.dumps(document, indent=2))
@@ -37,7 +37,7 @@ def show_settings(settings: Settings, as_json: bool) -> int:
     for option in shown:
         text, origin = plain(_for_people(settings, option)), plain(settings.origin[option.key])
         write(sys.stdout, f"{option.key:20} {text:40} {origin}")
-    for name, flags in sorted(settings.family_flags.items()):
+    for name, flags in sorted(settings.completion.family_flags.items()):
         where = f"[family {name}]"
         write(sys.stdout, f"{'completion-flag':20} {plain(', '.join(flags)):40} {where}")
     for notice in settings.notices:
@@ -50,7 +50,7 @@ def _is_set(value: object) -> bool:
 
 
 def _for_people(settings: Settings, option: Option) -> str:
-    value = getattr(settings, option.name)
+    value = settings.value(option)
     if not _is_set(value):
         return "(unset)"
     if option.secret:
@@ -64,7 +64,7 @@ def _for_people(settings: Settings, option: Option) -> str:
 
 
 def _for_programs(settings: Settings, option: Option) -> dict[str, Any]:
-    value = getattr(settings, option.name)
+    value = settings.value(option)
     is_set = _is_set(value)
     plain_value = list(value) if isinstance(value, tuple) else value
     return {

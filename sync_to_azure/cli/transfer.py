@@ -195,7 +195,7 @@ def report(settings: Settings, output: str, days: int) -> int:
     """
     from sync_to_azure.transfer.report import command as work
 
-    return work.run(settings, output, days, settings.sample_names)
+    return work.run(settings, output, days, settings.source.sample_names)
 
 
 @settings_command("hold", honours=(*FLOW, *UNIT), instead=_AT_ONCE, acts=True)

@@ -5,7 +5,6 @@ The only place that knows the order of the sources. What needs a network or the 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_continuous, c
 from sync_to_azure.settings.families import flags_of_families
 from sync_to_azure.settings.login import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
-from sync_to_azure.settings.values import Notice, Settings
+from sync_to_azure.settings.values import GROUP_TYPES, Notice, Settings
 from sync_to_azure.settings.webhook import check_events
 
 __all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load", "not_for_children"]
@@ -42,12 +41,20 @@ def load(
     check_who_reads(merge)
     if merge.problems:
         raise ConfigurationError(merge.problems, merge.advice)
-    names = {field.name for field in dataclasses.fields(Settings)}
-    values = {option.name: merge.values[option.key] for option in OPTIONS if option.name in names}
+    parts = {
+        group: kind(
+            **{
+                option.name: merge.values[option.key]
+                for option in OPTIONS
+                if option.group == group and not option.obsolete
+            }
+        )
+        for group, kind in GROUP_TYPES.items()
+    }
+    parts["completion"] = parts["completion"]._replace(family_flags=family_flags)
     around = secrets_around(environ)
     return Settings(
-        **values,
-        family_flags=family_flags,
+        **parts,
         secrets_around=around,
         notify_key_text=webhook_key,
         notices=tuple(merge.notices),

@@ -14,7 +14,8 @@ GROUPS = {
     "destination": "Destination",
     "identity": "Identity",
     "upload": "Upload",
-    "pass": "The pass",
+    "mode": "The pass",
+    "state": "State",
     "log": "Log",
     "mail": "Mail",
     "monitoring": "Monitoring",
@@ -367,14 +368,14 @@ OPTIONS: tuple[Option, ...] = (
         least=1,
         most=256,
     ),
-    _flag("dry-run", "pass", "Say what would be done, and do nothing."),
+    _flag("dry-run", "mode", "Say what would be done, and do nothing."),
     _flag(
-        "thorough", "pass", "Walk and list every published run again, and find what changed at either end."
+        "thorough", "mode", "Walk and list every published run again, and find what changed at either end."
     ),
     Option(
         "reverify-after",
         Type.NUMBER,
-        "pass",
+        "mode",
         "Look thoroughly, in each pass, at a few published runs that nobody has looked at for so many days; 0: at"
         " none.",
         "0",
@@ -384,7 +385,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _path(
         "state-file",
-        "pass",
+        "state",
         "The ledger of what was seen and done; otherwise it is kept in the user's state folder.",
     ),
     _path("log-file", "log", "Log into this file too; it is rotated."),

@@ -15,60 +15,60 @@ if TYPE_CHECKING:
 
 def upload_config(settings: "Settings") -> UploadConfig:
     return UploadConfig(
-        endpoint=settings.blob_endpoint,
-        container=settings.container_name,
-        timeout=settings.timeout,
-        tries=settings.retry_times,
-        concurrency=settings.concurrency if isinstance(settings.concurrency, int) else None,
-        source_readers=settings.source_readers,
-        cap_mbps=settings.cap_mbps,
-        block_check=settings.block_check,
-        access_tier=settings.access_tier,
-        azcopy=settings.azcopy,
-        azcopy_log_level=settings.azcopy_log_level,
+        endpoint=settings.destination.blob_endpoint,
+        container=settings.destination.container_name,
+        timeout=settings.upload.timeout,
+        tries=settings.upload.retry_times,
+        concurrency=settings.upload.concurrency if isinstance(settings.upload.concurrency, int) else None,
+        source_readers=settings.upload.source_readers,
+        cap_mbps=settings.upload.cap_mbps,
+        block_check=settings.upload.block_check,
+        access_tier=settings.upload.access_tier,
+        azcopy=settings.upload.azcopy,
+        azcopy_log_level=settings.upload.azcopy_log_level,
     )
 
 
 def store_config(settings: "Settings") -> StoreConfig:
     return StoreConfig(
-        endpoint=settings.blob_endpoint,
-        container=settings.container_name,
-        timeout=settings.timeout,
-        tries=settings.retry_times,
-        authority=settings.authority_host or "the login service",
+        endpoint=settings.destination.blob_endpoint,
+        container=settings.destination.container_name,
+        timeout=settings.upload.timeout,
+        tries=settings.upload.retry_times,
+        authority=settings.identity.authority_host or "the login service",
     )
 
 
 def login_config(settings: "Settings") -> LoginConfig:
     return LoginConfig(
-        auth=settings.auth,
-        endpoint=settings.blob_endpoint,
-        container=settings.container_name,
-        account=settings.storage_account,
-        tenant_id=settings.tenant_id,
-        application_id=settings.application_id,
-        secret=settings.secret or "",
-        authority_host=settings.authority_host,
+        auth=settings.identity.auth,
+        endpoint=settings.destination.blob_endpoint,
+        container=settings.destination.container_name,
+        account=settings.destination.storage_account,
+        tenant_id=settings.identity.tenant_id,
+        application_id=settings.identity.application_id,
+        secret=settings.identity.secret or "",
+        authority_host=settings.identity.authority_host,
     )
 
 
 def mail_config(settings: "Settings") -> MailConfig | None:
     """None where nobody is to be mailed."""
-    if not settings.log_recipient or settings.smtp_host is None:
+    if not settings.mail.log_recipient or settings.mail.smtp_host is None:
         return None
     return MailConfig(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        user=settings.smtp_user or "",
-        password=settings.smtp_password or "",
-        security=settings.smtp_security,
-        recipients=settings.log_recipient,
-        whole=settings.timeout,
+        host=settings.mail.smtp_host,
+        port=settings.mail.smtp_port,
+        user=settings.mail.smtp_user or "",
+        password=settings.mail.smtp_password or "",
+        security=settings.mail.smtp_security,
+        recipients=settings.mail.log_recipient,
+        whole=settings.upload.timeout,
     )
 
 
 def webhook_config(settings: "Settings") -> WebhookConfig | None:
     """None where no address is given, or the key may not be read."""
-    if settings.notify_url is None or settings.notify_key_text is None:
+    if settings.events.notify_url is None or settings.notify_key_text is None:
         return None
-    return WebhookConfig(settings.notify_url, key_of(settings.notify_key_text), settings.notify_events)
+    return WebhookConfig(settings.events.notify_url, key_of(settings.notify_key_text), settings.events.notify_events)

@@ -37,14 +37,14 @@ def prepare(ledger: Ledger, settings: Settings, now: float) -> None:
     outbox, given_up = ledger.outbox, 0
     with ledger.transaction():
         outbox.forget_expired(now)
-        if settings.notify_url is not None:
-            outbox.register(webhook.CONSUMER, now, settings.notify_events)
+        if settings.events.notify_url is not None:
+            outbox.register(webhook.CONSUMER, now, settings.events.notify_events)
         elif known := outbox.consumer(webhook.CONSUMER):
             given_up = outbox.backlog(known).count
             outbox.forget(webhook.CONSUMER)
-        if settings.keep_events:
+        if settings.events.keep_events:
             outbox.register(PEOPLE, now)
-            outbox.let_go(PEOPLE, now - settings.keep_events * _DAY)
+            outbox.let_go(PEOPLE, now - settings.events.keep_events * _DAY)
         else:
             outbox.forget(PEOPLE)
     if given_up:
@@ -56,11 +56,11 @@ def prepare(ledger: Ledger, settings: Settings, now: float) -> None:
 def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[str], str]) -> list[Trouble]:
     """What the webhook has not had yet; what a person should hear of that. Another pass may be at it already: then
     that one goes on."""
-    if settings.notify_url is None:
+    if settings.events.notify_url is None:
         return []
     config = webhook_config(settings)
     if config is None:
-        _log.warning("webhook: notify-key %s cannot be read; nothing is sent", settings.notify_key)
+        _log.warning("webhook: notify-key %s cannot be read; nothing is sent", settings.events.notify_key)
         return []
     lock = Lock(ledger.path.with_name(f"{ledger.path.name}.{ledger.flow.key}.webhook.lock"))
     try:

@@ -56,7 +56,7 @@ def run(settings: Settings, clock: Clock | None = None) -> int:
         try:
             if around.another_pass_runs():
                 _not_hung(around.ledger(), around.clock)
-                _log.warning("another pass over %s is running; nothing done", settings.main_folder)
+                _log.warning("another pass over %s is running; nothing done", settings.source.main_folder)
                 return 0
             around.pass_begins()
             around.with_ledger(lambda rooms: over_all_runs(rooms, summary), summary)
@@ -110,14 +110,14 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
 
 
 def _due(rooms: Rooms) -> frozenset[str]:
-    days, now = rooms.settings.reverify_after, rooms.clock.now()
+    days, now = rooms.settings.mode.reverify_after, rooms.clock.now()
     if not days:
         return frozenset()
     # What an audit found wrong still wants its look.
     audited = {
         key: each.listed_at or 0.0 for key, each in Audits(rooms.ledger).all().items() if not each.is_wrong
     }
-    keys = reverify.due(list(rooms.ledger.runs().values()), audited, now, days, rooms.settings.only_run)
+    keys = reverify.due(list(rooms.ledger.runs().values()), audited, now, days, rooms.settings.source.only_run)
     for key in sorted(keys):
         _log.info("%s: nobody has looked at it for %g days; it is looked at again", key, days)
     return keys

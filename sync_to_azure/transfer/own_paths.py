@@ -59,14 +59,14 @@ def overlaps(settings: "Settings", report: Path | None = None) -> list[Overlap]:
     """Empty where the main folder is not given: the current folder only stands for it then."""
     if settings.origin["main-folder"] == "not given":
         return []
-    main = _places(settings.main_folder)
+    main = _places(settings.source.main_folder)
     found = [
-        overlap for own in _own(settings, report) if (overlap := _overlap(own, main, settings.main_folder))
+        overlap for own in _own(settings, report) if (overlap := _overlap(own, main, settings.source.main_folder))
     ]
-    if settings.azcopy_logs is None and "state-file" not in {each.key for each in found}:
+    if settings.upload.azcopy_logs is None and "state-file" not in {each.key for each in found}:
         # By default beside the state file, whose folder may well be the one above the main folder.
-        jobs = azcopy_folder(None, state_folder(settings.state_file))
-        overlap = _overlap(_Own("azcopy-logs", jobs, "default", whole=True), main, settings.main_folder)
+        jobs = azcopy_folder(None, state_folder(settings.state.state_file))
+        overlap = _overlap(_Own("azcopy-logs", jobs, "default", whole=True), main, settings.source.main_folder)
         found += [overlap] if overlap else []
     return found
 
@@ -76,21 +76,21 @@ def _own(settings: "Settings", report: Path | None) -> Iterator[_Own]:
         if path is not None:
             yield _Own(key, path, settings.origin[key], **more)
 
-    yield from named("config-file", settings.config_file)
-    yield from named("credentials", settings.credentials)
+    yield from named("config-file", settings.general.config_file)
+    yield from named("credentials", settings.identity.credentials)
     if settings.origin["evidence-key"] != evidence_key.DERIVED:
         # Otherwise it stands beside the credentials.
-        yield from named("evidence-key", settings.evidence_key)
-    yield from named("notify-key", settings.notify_key)
-    yield from named("samplesheet-folder", settings.samplesheet_folder, may_be_main=True)
-    if settings.state_file is None:
+        yield from named("evidence-key", settings.identity.evidence_key)
+    yield from named("notify-key", settings.events.notify_key)
+    yield from named("samplesheet-folder", settings.source.samplesheet_folder, may_be_main=True)
+    if settings.state.state_file is None:
         # Work database, lock and the copy of a dry run stand beside the state file.
         yield _Own("state-file", state_folder(None), "default", whole=True)
     else:
-        yield from named("state-file", settings.state_file)
-    yield from named("log-file", settings.log_file)
-    yield from named("azcopy-logs", settings.azcopy_logs, whole=True)
-    yield from named("metrics-file", settings.metrics_file)
+        yield from named("state-file", settings.state.state_file)
+    yield from named("log-file", settings.log.log_file)
+    yield from named("azcopy-logs", settings.upload.azcopy_logs, whole=True)
+    yield from named("metrics-file", settings.monitoring.metrics_file)
     if report is not None:
         yield _Own("--output", report, "command line", whole=True)
 

@@ -57,7 +57,7 @@ class Surroundings:
         self._after_stop = after_stop
         self._redact = Redactor(settings.secret_values())
         self.flow = Flow(
-            str(settings.main_folder), settings.blob_endpoint, settings.container_name, settings.destination
+            str(settings.source.main_folder), settings.destination.blob_endpoint, settings.destination.container_name, settings.destination.destination
         )
         self._ledger: Ledger | None = None
         self._lock: Lock | None = None
@@ -65,12 +65,12 @@ class Surroundings:
         self._handlers: dict[int, Any] = {}
         self._began = clock.monotonic()
         # What only tries, or looks at some runs only, must not look like the pass that somebody waits for.
-        self._is_whole = not settings.dry_run and not settings.only_run
-        self._pings = ping.Pings(settings.ping if self._is_whole else None)
+        self._is_whole = not settings.mode.dry_run and not settings.source.only_run
+        self._pings = ping.Pings(settings.monitoring.ping if self._is_whole else None)
 
     def __enter__(self) -> "Surroundings":
         settings = self.settings
-        self._logs = tell_log.set_up(settings.log_level, settings.log_file, self._redact)
+        self._logs = tell_log.set_up(settings.log.log_level, settings.log.log_file, self._redact)
         self._live = ProgressLine(sys.stderr, self.clock)
         self._logs.attach(self._live)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -108,17 +108,17 @@ class Surroundings:
 
     @property
     def state_folder(self) -> Path:
-        return state_folder(self.settings.state_file)
+        return state_folder(self.settings.state.state_file)
 
     def state_path(self) -> Path:
         """Where the ledger lies, or will lie."""
-        self._path, self._word = ledger_path(self.settings.state_file, self.flow, self.state_folder)
+        self._path, self._word = ledger_path(self.settings.state.state_file, self.flow, self.state_folder)
         self._mail_lock = self._path.with_name(f"{self._path.name}.{self.flow.key}.mail.lock")
         return self._path
 
     def another_pass_runs(self) -> bool:
         """Take the lock of this flow; True if another pass holds it. A dry run stands in nobody's way."""
-        if self.settings.dry_run:
+        if self.settings.mode.dry_run:
             self.state_path()
             return False
         return self._another_runs("")
@@ -151,7 +151,7 @@ class Surroundings:
                 return
             except sqlite3.Error as error:
                 damaged = is_damaged(error)
-                if not damaged or attempt == 2 or self.settings.dry_run:
+                if not damaged or attempt == 2 or self.settings.mode.dry_run:
                     anew = "; the next pass, if it is no dry run, builds it anew" if damaged else ""
                     raise StateUnavailable(
                         f"state file {self._path} cannot be used: {error}",
@@ -186,9 +186,9 @@ class Surroundings:
             ) from error
 
     def _with_open_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
-        opened = Ledger.open_copy if self.settings.dry_run else Ledger.open
+        opened = Ledger.open_copy if self.settings.mode.dry_run else Ledger.open
         ledger = self._ledger = opened(self._path, self.flow)
-        ledger.names_allowed = self.settings.sample_names
+        ledger.names_allowed = self.settings.source.sample_names
         files = Files(ledger)
         lock = self._lock
         must_hold = ledger.may_write = lock.must_hold if lock is not None else ledger.may_write
@@ -271,16 +271,16 @@ class Surroundings:
         self.print_runs(summary)
         _log.info(
             "%s ended: %d published, %d waiting, %d with nothing to do, %s",
-            "dry run" if self.settings.dry_run else "pass",
+            "dry run" if self.settings.mode.dry_run else "pass",
             summary.published,
             summary.waiting,
             summary.idle,
             how_many(len(summary.troubles), "trouble"),
         )
         self._pings.end(code, ping.body(summary, code))
-        if self._ledger is not None and not self.settings.dry_run:
+        if self._ledger is not None and not self.settings.mode.dry_run:
             summary.troubles += delivery.deliver(self._ledger, self.settings, self.clock, self._redact)
-        self.mail(summary, self._ledger, partial=bool(self.settings.only_run))
+        self.mail(summary, self._ledger, partial=bool(self.settings.source.only_run))
         return code
 
     def let_go(self) -> None:
@@ -292,7 +292,7 @@ class Surroundings:
             self._ledger.may_write = lambda: None
 
     def _write_metrics(self, summary: Summary, code: int) -> None:
-        path = self.settings.metrics_file
+        path = self.settings.monitoring.metrics_file
         if path is None or not self._is_whole:
             return
         runs = None
@@ -309,8 +309,8 @@ class Surroundings:
     @property
     def _name(self) -> str:
         """What a person calls this flow."""
-        config = self.settings.config_file
-        return config.stem if config is not None else self.settings.main_folder.name
+        config = self.settings.general.config_file
+        return config.stem if config is not None else self.settings.source.main_folder.name
 
     def print_runs(self, summary: Summary) -> None:
         self._live.clear()
@@ -330,7 +330,7 @@ class Surroundings:
     def mail(self, summary: Summary, memory: MailMemory | None, partial: bool) -> None:
         """The mail that is due, if one is. ``partial``: only some of the runs were looked at."""
         config = mail_config(self.settings)
-        if config is None or self.settings.dry_run:
+        if config is None or self.settings.mode.dry_run:
             return
         if not summary.troubles and (partial or not self._is_open(memory)):
             # A pass over a part of the runs cannot say that all is well.
@@ -353,7 +353,7 @@ class Surroundings:
         if self._mail_lock is None:
             return
         lock = Lock(self._mail_lock)
-        until = self.clock.monotonic() + self.settings.timeout + _MAIL_MARGIN
+        until = self.clock.monotonic() + self.settings.upload.timeout + _MAIL_MARGIN
         try:
             while not lock.take():
                 if self.clock.monotonic() > until:

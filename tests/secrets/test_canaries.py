@@ -398,7 +398,7 @@ from sync_to_azure.transfer.steps import look
 
 def fault(rooms):
     settings = rooms.settings
-    raise RuntimeError(f"a fault of ours with {{settings.secret}} and {{settings.smtp_password}} in {{vars(settings)}}")
+    raise RuntimeError(f"a fault of ours with {{settings.identity.secret}} and {{settings.mail.smtp_password}} in {{vars(settings)}}")
 
 {where} = fault
 sys.exit(cli.main())

@@ -62,14 +62,14 @@ def with_kiosk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("header", ["catalogue", "stream", "Ingest"])
 def test_a_reserved_section_ends_no_pass(tmp_path: Path, header: str) -> None:
     settings = a_pass(tmp_path, f"{REQUIRED}[{header}]\nnobody-knows = x\nno key at all\nx = 1\nx = 2\n")
-    assert str(settings.main_folder) == "/data/runs"
+    assert str(settings.source.main_folder) == "/data/runs"
     [notice] = settings.notices
     assert f"line 4: section [{header}] is reserved" in notice.text and notice.once
 
 
 def test_a_key_of_a_pass_that_slipped_into_a_reserved_section_is_named(tmp_path: Path) -> None:
     settings = a_pass(tmp_path, f"{REQUIRED}[catalogue]\nverify = read-back\nexclude = x\n")
-    assert settings.verify == "validated"
+    assert settings.upload.verify == "validated"
     assert (
         "nor exclude, verify there: what a pass shall read belongs in [sync_to_azure]"
         in settings.notices[0].text
@@ -78,7 +78,7 @@ def test_a_key_of_a_pass_that_slipped_into_a_reserved_section_is_named(tmp_path:
 
 def test_back_in_our_section(tmp_path: Path) -> None:
     settings = a_pass(tmp_path, f"{REQUIRED}[catalogue]\nx = 1\n[Sync-To-Azure]\nverify = read-back\n")
-    assert settings.verify == "read-back"
+    assert settings.upload.verify == "read-back"
     assert settings.origin["verify"] == "azsync.cfg line 7"
 
 
@@ -152,7 +152,7 @@ def test_a_new_component_is_one_entry(tmp_path: Path, with_kiosk: None) -> None:
     file = f"{REQUIRED}log-file = /var/log/pass.log\n[kiosk]\nurl = https://kiosk\nlog-file = /var/log/kiosk.log\n"
     environ = {"SYNC_TO_AZURE_KIOSK_TOKEN": "t", "SYNC_TO_AZURE_TIMEOUT": "5"}
     settings = a_pass(tmp_path, file, environ)
-    assert settings.notices == () and str(settings.log_file) == "/var/log/pass.log"
+    assert settings.notices == () and str(settings.log.log_file) == "/var/log/pass.log"
     kiosk = a_kiosk(tmp_path, file, environ)
     assert kiosk.problems == []
     assert {key: str(value) for key, value in kiosk.values.items()} == {

@@ -56,7 +56,7 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
         memory: Audits | None = None
         try:
             if around.another_audit_runs():
-                _log.warning("another audit of %s is running; nothing done", settings.container_name)
+                _log.warning("another audit of %s is running; nothing done", settings.destination.container_name)
                 return 0
             ledger = around.open_ledger()
             memory = Audits(ledger)
@@ -73,7 +73,7 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
         around.print_runs(summary)
         if summary.counted:
             around.print(summary.counted)
-        around.mail(summary, memory, partial=glob is not None or settings.only_run is not None)
+        around.mail(summary, memory, partial=glob is not None or settings.source.only_run is not None)
         return max((trouble.exit_code for trouble in summary.troubles), default=0)
 
 
@@ -101,13 +101,13 @@ class _Audit:
             summary.counted = self._counts.text(self._reads)
 
     def _in_order(self, glob: str | None) -> list[str]:
-        self._lake.check(self._settings.destination)
+        self._lake.check(self._settings.destination.destination)
         known = self._audits.all()
         rows = self._ledger.connection.execute(
             "SELECT key FROM run WHERE flow_id = ? AND generation > 0", (self._ledger.flow_id,)
         )
-        keys = {str(key) for (key,) in rows} | runs_in(self._lake, self._settings.destination)
-        for pattern in filter(None, (glob, self._settings.only_run)):
+        keys = {str(key) for (key,) in rows} | runs_in(self._lake, self._settings.destination.destination)
+        for pattern in filter(None, (glob, self._settings.source.only_run)):
             keys = {key for key in keys if fnmatch.fnmatchcase(key, pattern)}
         if not keys and glob is not None:
             raise ConfigurationError(f"no published run matches --run {glob!r}")
@@ -206,7 +206,7 @@ class _Audit:
         if row is None or row[0] is None or receipt is None or row[0] == publication.receipt_sha256:
             return []
         is_later = int(receipt.get("generation") or 1) > int(row[1])
-        if is_later and not vouching.doubt(self._settings, publication.run, receipt):
+        if is_later and not vouching.doubt(self._settings.identity, self._settings.destination, publication.run, receipt):
             return []
         return [Finding(f"{publication.run}.json", "documents", "is not the receipt that was published")]
 
@@ -325,7 +325,7 @@ class _Audit:
         return Finding(file.blob, "bytes", what, file.listed_etag)
 
     def _base(self, run: str) -> str:
-        destination = self._settings.destination
+        destination = self._settings.destination.destination
         return f"{destination}/{run}" if destination else run
 
 

@@ -98,7 +98,8 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     from sync_to_azure.transfer.commands.probe import Destination
 
     # A person waits: what does not answer is not asked for minutes.
-    quick = dataclasses.replace(settings, retry_times=1, timeout=min(settings.timeout, 20.0))
+    upload = settings.upload._replace(retry_times=1, timeout=min(settings.upload.timeout, 20.0))
+    quick = dataclasses.replace(settings, upload=upload)
     around = Surroundings(quick, Clock())
     misplaced = frozenset(each.key for each in overlaps(settings))
     yield from _tried("settings", lambda: _settings(settings))
@@ -138,7 +139,7 @@ def _tried(subject: str, look: Callable[[], Found], is_misplaced: bool = False) 
 
 
 def _settings(settings: "Settings") -> Found:
-    file = str(settings.config_file) if settings.config_file else "no config file"
+    file = str(settings.general.config_file) if settings.general.config_file else "no config file"
     yield OK, f"{file}; `sync_to_azure settings` shows each value and where it comes from", ""
     for notice in settings.notices:
         yield NOTE, notice.text, ""
@@ -147,12 +148,12 @@ def _settings(settings: "Settings") -> Found:
 
 
 def _main_folder(settings: "Settings") -> Found:
-    found = find_runs(settings.main_folder)
+    found = find_runs(settings.source.main_folder)
     mount = f"{found.mount.source} ({found.mount.kind})"
     if found.strays:
         yield NOTE, *_left(found)
     if not found.runs:
-        yield NOTE, f"{settings.main_folder} on {mount} holds no runs", "is the share mounted?"
+        yield NOTE, f"{settings.source.main_folder} on {mount} holds no runs", "is the share mounted?"
         return
     unreadable = [name for name in map(_unreadable, found.runs) if name]
     if unreadable:
@@ -161,8 +162,8 @@ def _main_folder(settings: "Settings") -> Found:
             f"let {_me()} read them: files r, folders r and x"
         )
     else:
-        yield OK, f"{settings.main_folder} on {mount}: {how_many(len(found.runs), 'run')}", ""
-    wanted = settings.completion_flag
+        yield OK, f"{settings.source.main_folder} on {mount}: {how_many(len(found.runs), 'run')}", ""
+    wanted = settings.completion.completion_flag
     if wanted and not unreadable:
         finished = sum(not completion.missing_flags(wanted, top_level_files(run)) for run in found.runs)
         if not finished:
@@ -170,9 +171,9 @@ def _main_folder(settings: "Settings") -> Found:
             yield NOTE, f"no run holds {' and '.join(wanted)} (completion-flag)", advice
         else:
             yield OK, f"{finished} of {len(found.runs)} runs hold {' and '.join(wanted)}", ""
-    for text, advice in of_families(found.runs, settings.profile, settings.family_flags):
+    for text, advice in of_families(found.runs, settings.completion.profile, settings.completion.family_flags):
         yield NOTE if advice else OK, text, advice
-    if not wanted and settings.profile == AUTO:
+    if not wanted and settings.completion.profile == AUTO:
         counted, others = families(found.runs)
         looked_at = "" if len(found.runs) <= MOST else f"of the newest {MOST} folders: "
         if counted:
@@ -208,7 +209,7 @@ def _unreadable(run: RunFolder) -> str:
 
 
 def _sheets(settings: "Settings") -> Found:
-    folder = settings.samplesheet_folder
+    folder = settings.source.samplesheet_folder
     if folder is None:
         yield SKIPPED, "samplesheet-folder is not set: runs are published without a sheet of their own", ""
         return
@@ -221,8 +222,8 @@ def _sheets(settings: "Settings") -> Found:
 
 
 def _removal(settings: "Settings") -> Found:
-    folder = settings.main_folder
-    if not settings.remove_source:
+    folder = settings.source.main_folder
+    if not settings.removal.remove_source:
         yield SKIPPED, "not set: the source is only read", ""
         return
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
@@ -244,9 +245,9 @@ def _removal(settings: "Settings") -> Found:
 
 
 def _before_removal(settings: "Settings", around: Surroundings) -> Found:
-    if not settings.remove_source:
+    if not settings.removal.remove_source:
         return
-    if settings.uploader != "native":
+    if settings.upload.uploader != "native":
         for text, advice in check_removal.with_azcopy(settings, around.clock.now()):
             yield NOTE, text, advice
     volume = check_removal.to_read_back(around.state_path(), around.flow, settings)
@@ -283,11 +284,11 @@ def _place(path: Path, mount: Mount) -> Found:
 
 
 def _log_file(settings: "Settings") -> Found:
-    if settings.log_file is None:
+    if settings.log.log_file is None:
         yield SKIPPED, "log-file is not set: the log goes to the terminal, or to cron's mail", ""
         return
     said: list[str] = []
-    handler = tell_log.FileHandler(settings.log_file, said.append)
+    handler = tell_log.FileHandler(settings.log.log_file, said.append)
     # A full disk still takes an empty file.
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S%z"))
     handler.handle(logging.makeLogRecord({"msg": "sync_to_azure check was here", "levelname": "INFO"}))
@@ -295,13 +296,13 @@ def _log_file(settings: "Settings") -> Found:
     if said:
         yield WRONG, said[0], "name another log-file"
     else:
-        yield OK, f"{settings.log_file}: can be written", ""
+        yield OK, f"{settings.log.log_file}: can be written", ""
 
 
 def _uploader(settings: "Settings", destination: "Destination") -> Found:
     yield OK, destination.prepare_uploader(), ""
-    folder = settings.main_folder
-    if settings.uploader != "native" and folder.is_dir() and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW:
+    folder = settings.source.main_folder
+    if settings.upload.uploader != "native" and folder.is_dir() and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW:
         # We open everything below handles; AzCopy takes paths.
         yield NOTE, (
             f"AzCopy opens files by their paths and follows symbolic links below {folder}: who may write there can have"
@@ -311,7 +312,7 @@ def _uploader(settings: "Settings", destination: "Destination") -> Found:
 
 def _metrics_file(settings: "Settings") -> Found:
     """A word only where it is wanted; whatever is wrong with it, no pass fails for it."""
-    path = settings.metrics_file
+    path = settings.monitoring.metrics_file
     if path is None:
         return
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
@@ -331,17 +332,17 @@ def _metrics_file(settings: "Settings") -> Found:
 def _login(settings: "Settings", destination: "Destination", now: float) -> Found:
     destination.sign_in()
     origin = settings.origin["auth"]
-    shown = f"{settings.auth}" + (f" ({origin})" if origin != "default" else "")
-    if settings.auth in ("service-principal", "default"):
+    shown = f"{settings.identity.auth}" + (f" ({origin})" if origin != "default" else "")
+    if settings.identity.auth in ("service-principal", "default"):
         yield OK, f"{shown}: a token was given", ""
     else:
         yield OK, f"{shown}: nothing is asked before the container is", ""
-    if settings.auth == "sas":
-        yield from sas_found(settings.secret or "", now)
+    if settings.identity.auth == "sas":
+        yield from sas_found(settings.identity.secret or "", now)
 
 
 def _evidence_key(settings: "Settings") -> Found:
-    path = settings.evidence_key
+    path = settings.identity.evidence_key
     if path is None:
         yield NOTE, "there is no credentials file to keep an evidence-key beside: receipts have no HMAC", (
             "name a file by evidence-key; without it, losing the state file costs reading back (docs/operations.md)"
@@ -379,9 +380,9 @@ def _container(settings: "Settings", destination: "Destination") -> Found:
         yield SKIPPED, "not tried without a login", ""
         return
     destination.look_into_container()
-    where = f"{settings.blob_endpoint}/{settings.container_name}"
+    where = f"{settings.destination.blob_endpoint}/{settings.destination.container_name}"
     yield OK, f"{where} answers" + (
-        f", runs go to {settings.destination}/" if settings.destination else ""
+        f", runs go to {settings.destination.destination}/" if settings.destination.destination else ""
     ), ""
 
 

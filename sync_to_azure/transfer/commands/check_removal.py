@@ -27,7 +27,7 @@ def with_azcopy(settings: "Settings", now: float) -> list[tuple[str, str]]:
     expires, token_life = open_login(login_config(settings)).azcopy_expiry(now)
     if expires >= NEVER:
         when = "never: the SAS does not say when it expires (its access policy does)"
-    elif settings.auth == "sas":
+    elif settings.identity.auth == "sas":
         when = f"from {local_time(expires)} on, when the SAS has expired"
     else:
         when = f"{human_time(token_life or expires - now)} after AzCopy, when its credentials have expired"
@@ -50,7 +50,7 @@ def to_read_back(path: "Path", flow: "Flow", settings: "Settings") -> str:
         runs, size = reading.to_read_back()
     return (
         f"{human_size(size)} of {how_many(runs, 'published run')} are read back before removal"
-        f"{limit_in_words(settings)}"
+        f"{limit_in_words(settings.removal)}"
         if runs
         else ""
     )

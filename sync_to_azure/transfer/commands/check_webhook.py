@@ -18,11 +18,11 @@ Answers = Iterator[tuple[bool, str, str]]
 
 
 def answers(settings: Settings) -> Answers:
-    if settings.notify_url is None:
+    if settings.events.notify_url is None:
         return
     config = webhook_config(settings)
     if config is None:
-        yield False, f"notify-key {settings.notify_key} cannot be read", "let the user who runs the passes read it"
+        yield False, f"notify-key {settings.events.notify_key} cannot be read", "let the user who runs the passes read it"
         return
     host = urllib.parse.urlsplit(config.url).hostname
     if problem := webhook.sender(config)(_test(settings)):
@@ -36,7 +36,7 @@ def answers(settings: Settings) -> Answers:
 
 def _test(settings: Settings) -> CloudEvent:
     event = WebhookTest(
-        destination=Destination(settings.blob_endpoint, settings.container_name, settings.destination)
+        destination=Destination(settings.destination.blob_endpoint, settings.destination.container_name, settings.destination.destination)
     )
     epoch = secrets.token_hex(8)
     return CloudEvent(

@@ -26,6 +26,7 @@ from sync_to_azure.core.names import PUBLISHED_SUFFIXES
 from sync_to_azure.instruments.profiles.continuous import Continuous
 from sync_to_azure.core.reasons import EVENTS, Reason
 from sync_to_azure.settings import Settings
+from sync_to_azure.settings.values import CompletionSettings
 from sync_to_azure.transfer.source import (
     RunFolder,
     find_runs,
@@ -49,7 +50,7 @@ _AT_A_PIPE = 110
 
 
 def run(settings: Settings, name: str) -> int:
-    now, name = time.time(), key_of(settings, name)
+    now, name = time.time(), key_of(settings.completion, name)
     found = records(settings)
     record = next((each for each in found.runs if each.run.key == name), None)
     elsewhere = next((each for each in found.elsewhere if each.run == name), None)
@@ -85,7 +86,7 @@ def not_on_record(settings: Settings, name: str, folder: RunFolder | None, word:
     else:
         lines = [
             "Its folder is there; no pass has looked at it yet. The next one will.",
-            *_conditions(settings, folder),
+            *_conditions(settings.completion, folder),
             *_sheet(settings, name),
         ]
     if word is not None:
@@ -130,11 +131,11 @@ def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -
         if run.reason.advice:
             yield f"What to do: {run.reason.advice}."
     if record.word is not None:
-        yield f"{_said(record.word)}. {command(settings, 'release', run.key)} takes it back."
+        yield f"{_said(record.word)}. {command(settings.general, 'release', run.key)} takes it back."
     if record.next and record.next not in record.why:
         yield f"Next: {record.next}."
     if run.state is State.FAILING or (run.state is State.FLAGGED and record.word is None):
-        yield f"{command(settings, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
+        yield f"{command(settings.general, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
 
 
 def _completion(settings: Settings, record: Record, folder: RunFolder | None, now: float) -> Iterator[str]:
@@ -146,12 +147,12 @@ def _completion(settings: Settings, record: Record, folder: RunFolder | None, no
             else "Its folder is not there any more."
         )
         return
-    yield from _conditions(settings, folder)
-    if _continuous(settings) is not None:
+    yield from _conditions(settings.completion, folder)
+    if _continuous(settings.completion) is not None:
         return
     if not run.is_published:
         yield from _sheet(settings, run.key)
-    delay = settings.completion_delay
+    delay = settings.completion.completion_delay
     if run.is_published:
         # Not "so it was complete": a person may have accepted it as it was.
         yield "      it is published; what comes later is added when it is quiet"
@@ -169,11 +170,11 @@ def _completion(settings: Settings, record: Record, folder: RunFolder | None, no
 
 
 def _sheet(settings: Settings, run: str) -> Iterator[str]:
-    if settings.samplesheet_folder is None:
+    if settings.source.samplesheet_folder is None:
         return
     try:
-        runs = {run, *(folder.key for folder in find_runs(settings.main_folder).runs)}
-        found = sheets_for(run, find_sheets(settings.samplesheet_folder), names_alike(runs))
+        runs = {run, *(folder.key for folder in find_runs(settings.source.main_folder).runs)}
+        found = sheets_for(run, find_sheets(settings.source.samplesheet_folder), names_alike(runs))
     except SyncError as error:
         yield f"[?]   {error}"
         return
@@ -183,20 +184,20 @@ def _sheet(settings: Settings, run: str) -> Iterator[str]:
     elif found:
         name, at = plain(found[0].path.name), zoned(found[0].mtime_ns / 1e9)
         yield f"[yes] its sample sheet {name} is there, of {at}"
-    elif settings.sheet_optional:
+    elif settings.source.sheet_optional:
         yield f"[yes] its sample sheet {plain(run)}.csv is missing, and sheet-optional: it is published without"
     else:
-        near = ", ".join(map(plain, nearly_sheets(settings.samplesheet_folder, run)))
+        near = ", ".join(map(plain, nearly_sheets(settings.source.samplesheet_folder, run)))
         beside = f"; the folder has {near}: if that is it, save it as {plain(run)}.csv" if near else ""
         missing = f"[no]  its sample sheet {plain(run)}.csv is missing"
         yield f"{missing}: it is carried, and published when that is there{beside}"
 
 
-def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
+def _flags(when: CompletionSettings, folder: RunFolder) -> Iterator[str]:
     try:
-        wanted = _named_flags(settings, folder)
+        wanted = _named_flags(when, folder)
         if not wanted:
-            yield from _by_its_family(settings, folder)
+            yield from _by_its_family(when, folder)
             return
         names = top_level_files(folder)
     except SyncError as error:
@@ -216,16 +217,16 @@ def _flags(settings: Settings, folder: RunFolder) -> Iterator[str]:
             yield f"[yes] {flag} is there"
 
 
-def _named_flags(settings: Settings, folder: RunFolder) -> tuple[str, ...]:
+def _named_flags(when: CompletionSettings, folder: RunFolder) -> tuple[str, ...]:
     """Those that a person named for this run."""
-    profile = look_at(folder.place, settings.profile)[1].profile if settings.family_flags else None
+    profile = look_at(folder.place, when.profile)[1].profile if when.family_flags else None
     family = profile.name if profile is not None else None
-    return completion.named_flags(family, settings.completion_flag, settings.family_flags)
+    return completion.named_flags(family, when.completion_flag, when.family_flags)
 
 
-def _by_its_family(settings: Settings, folder: RunFolder) -> Iterator[str]:
+def _by_its_family(when: CompletionSettings, folder: RunFolder) -> Iterator[str]:
     try:
-        view, found = look_at(folder.place, settings.profile)
+        view, found = look_at(folder.place, when.profile)
     except SyncError as error:
         yield f"[?]   {error}"
         return
@@ -237,7 +238,7 @@ def _by_its_family(settings: Settings, folder: RunFolder) -> Iterator[str]:
         yield f"[no]  {plain(each)} is missing ({found.profile.title}: {plain(found.reason)})"
     if not waits:
         yield f"[yes] finished, as a run of {found.profile.title} is ({plain(found.reason)})"
-    if found.profile.quiet > settings.completion_delay:
+    if found.profile.quiet > when.completion_delay:
         yield f"      it writes no flag: it must stand still for {human_time(found.profile.quiet)}"
 
 
@@ -248,38 +249,38 @@ def _instrument(run: Run) -> Iterator[str]:
         yield f"{'Complete' if run.complete else 'Not complete'}: {plain(run.completeness)}"
 
 
-def _continuous(settings: Settings) -> Continuous | None:
-    profile = profiles.BY_NAME.get(settings.profile)
+def _continuous(when: CompletionSettings) -> Continuous | None:
+    profile = profiles.BY_NAME.get(when.profile)
     return profile.continuous if profile is not None else None
 
 
-def _conditions(settings: Settings, folder: RunFolder) -> Iterator[str]:
-    continuous = _continuous(settings)
+def _conditions(when: CompletionSettings, folder: RunFolder) -> Iterator[str]:
+    continuous = _continuous(when)
     if continuous is None:
-        yield from _flags(settings, folder)
+        yield from _flags(when, folder)
         return
     if folder.unit is not None and folder.unit.lacks:
         yield f"[no]  {plain(folder.unit.lacks)} is missing in the main folder"
     yield (
-        f"It is never done (profile = {settings.profile}): each file is carried as it comes, when it was written"
-        f" {human_time(age_of(settings, continuous))} ago and was seen unchanged for"
-        f" {human_time(settings.completion_delay)}; a .raw also not as long as its header says that it is being"
-        " acquired. What waits stands below."
+        f"It is never done (profile = {when.profile}): each file is carried as it comes, when it was"
+        f" written {human_time(age_of(when, continuous))} ago and was seen unchanged for"
+        f" {human_time(when.completion_delay)}; a .raw also not as long as its header says that it is"
+        " being acquired. What waits stands below."
     )
 
 
 def folder_named(settings: Settings, name: str) -> RunFolder | None:
-    continuous = _continuous(settings)
+    continuous = _continuous(settings.completion)
     if continuous is not None:
         try:
-            there = as_units(settings, continuous, find_runs(settings.main_folder))
+            there = as_units(settings.completion, continuous, find_runs(settings.source.main_folder))
         except SyncError:
             return None
         return next((each for each in there if each.key == name), None)
     if "/" in name:
         return None
     try:
-        main = open_folder(os.fsencode(settings.main_folder))
+        main = open_folder(os.fsencode(settings.source.main_folder))
         status = main.stat(os.fsencode(name))
     except OSError:
         return None
@@ -310,7 +311,7 @@ _PROVED = {
 
 def _changed(settings: Settings, run: Run, changed: list[ChangedFile]) -> Iterator[str]:
     told = offer(changed)
-    yield f"{told.count} files; accepting them publishes what the source holds: {command(settings, ACCEPT, run.key)}"
+    yield f"{told.count} files; accepting them publishes what the source holds: {command(settings.general, ACCEPT, run.key)}"
     yield from changed_lines(changed[:_NAMES])
     if len(changed) > _NAMES:
         yield f"… and {len(changed) - _NAMES} more"
@@ -334,23 +335,23 @@ def _not_carried(entries: list[tuple[str, str, str]]) -> Iterator[str]:
 
 
 def _published(settings: Settings, run: Run) -> Iterator[str]:
-    base = f"{settings.destination}/{run.key}" if settings.destination else run.key
+    base = f"{settings.destination.destination}/{run.key}" if settings.destination.destination else run.key
     times = f"generation {run.generation}"
     if run.published_at is not None:
         times += f", published {zoned(run.published_at)}"
     if run.first_published is not None and run.generation > 1:
         times += f", first {zoned(run.first_published)}"
     yield times
-    continuous = _continuous(settings)
+    continuous = _continuous(settings.completion)
     suffixes = PUBLISHED_SUFFIXES if continuous is None else PUBLISHED_SUFFIXES[:-1]
     names = ", ".join(plain(base) + suffix for suffix in suffixes)
-    yield f"in container {settings.container_name}: {plain(base)}/…, {names}"
+    yield f"in container {settings.destination.container_name}: {plain(base)}/…, {names}"
 
 
 def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | None) -> Iterator[str]:
     """What audits found: whether it still stands as it was published, and if not, what a person does."""
     if audited is None or audited.listed_at is None:
-        how = f"sync_to_azure audit --run{audit_words.option_for(key)}{config_option(settings)}"
+        how = f"sync_to_azure audit --run{audit_words.option_for(key)}{config_option(settings.general)}"
         yield f"Not yet; {how} compares it with its manifest."
         return
     if audited.outcome == NO_MANIFEST:
@@ -379,9 +380,9 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
     once more."""
     if run.state is State.REMOVED:
         return "Done."
-    if _continuous(settings) is not None:
+    if _continuous(settings.completion) is not None:
         return "Never: it is never done."
-    if not settings.remove_source:
+    if not settings.removal.remove_source:
         return "Not asked for (remove-source is off)."
     if not run.is_published:
         return "Waits until it is published."
@@ -394,7 +395,7 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
         published=run.published_at,
         now=now,
         service_now=now,
-        after=settings.remove_after * removal_gate.DAY if settings.remove_after else 0.0,
+        after=settings.removal.remove_after * removal_gate.DAY if settings.removal.remove_after else 0.0,
         wrong=proved.get(Evidence.NONE, (0, 0))[0],
         unpublished=ledger.unpublished(run),
         credentials=azcopy_history.expiry(ledger.connection, run),

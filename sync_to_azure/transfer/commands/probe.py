@@ -59,7 +59,7 @@ class Destination:
         self._uploader: Uploader | None = None
         self.is_signed_in = False
         self.answers = False
-        self._folder = probe_folder(settings.destination)
+        self._folder = probe_folder(settings.destination.destination)
         self._written: list[tuple[str, str]] = []
         """(name, ETag) of each probe that was seen to hold what we wrote."""
 
@@ -88,7 +88,7 @@ class Destination:
             self._identity,
             self._lake,
             self._state_folder,
-            self._settings.source_readers,
+            self._settings.upload.source_readers,
         )
         uploader.prepare()
         self._uploader = uploader
@@ -99,7 +99,7 @@ class Destination:
         self.is_signed_in = True
 
     def look_into_container(self) -> None:
-        self._lake().check(self._settings.destination)
+        self._lake().check(self._settings.destination.destination)
         self.answers = True
 
     def write_probe(self) -> str:

@@ -114,7 +114,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
     folder = Path(to) if to is not None else Path.cwd()
     with Surroundings(settings, Clock(), "start again: what is there is kept") as around:
         lake = open_store(store_config(settings), open_login(login_config(settings)))
-        destination = settings.destination
+        destination = settings.destination.destination
         name = run.strip("/")
         base = f"{destination}/{name}" if destination else name
         with Publication(lake, base, Path(tempfile.gettempdir())) as publication:

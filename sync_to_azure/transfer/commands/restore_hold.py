@@ -56,7 +56,7 @@ def hold_if_removed(settings: "Settings", folder: Path, run: str, source: object
     if settings.origin["main-folder"] == "not given":
         _refuse_where_published(target, run, origin_in(source))
         return None
-    main = Path(os.path.realpath(settings.main_folder))
+    main = Path(os.path.realpath(settings.source.main_folder))
     if relative_to(main, target) is not None:
         raise ConfigurationError(
             f"{run} would be brought back into {shown(os.fsencode(target))}, which holds the main folder {main}: its"
@@ -66,7 +66,7 @@ def hold_if_removed(settings: "Settings", folder: Path, run: str, source: object
     relative = relative_to(target, main)
     if relative is None:
         return None
-    key = key_of(settings, shown(os.fsencode(relative.parts[0])))
+    key = key_of(settings.completion, shown(os.fsencode(relative.parts[0])))
     try:
         path, flow = place(settings)
         ledger = Ledger.open(path, flow)
@@ -99,10 +99,10 @@ def _refuse_where_published(target: Path, run: str, source: Origin) -> None:
 
 def _held(settings: "Settings", ledger: Ledger, key: str) -> Held | None:
     state = _state(ledger, key)
-    if not settings.remove_source and state not in (State.REMOVED, State.REMOVING):
+    if not settings.removal.remove_source and state not in (State.REMOVED, State.REMOVING):
         return None
     _not_while_removed(state, key)
-    held = Held(key, command(settings, RELEASE, key))
+    held = Held(key, command(settings.general, RELEASE, key))
     before = current(ledger, key)
     if before is not None and before.stops:
         return held

@@ -174,10 +174,10 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
         "schema": SCHEMA,
         "at": iso(now),
         "flow": {
-            "main_folder": str(settings.main_folder),
-            "endpoint": settings.blob_endpoint,
-            "container": settings.container_name,
-            "destination": settings.destination,
+            "main_folder": str(settings.source.main_folder),
+            "endpoint": settings.destination.blob_endpoint,
+            "container": settings.destination.container_name,
+            "destination": settings.destination.destination,
         },
         "pass": _pass(found.at_work),
         "not_uploaded": {

@@ -45,7 +45,7 @@ _DONE = {
 
 def speak(settings: Settings, word: str, name: str, reason: str | None, expected: bool = False) -> int:
     """hold, ignore or retry."""
-    name = key_of(settings, name)
+    name = key_of(settings.completion, name)
     there = _is_there(settings, name)
     if not there and ("/" in name or name in ("", ".", "..")):
         raise ConfigurationError(f"{name!r} is no run's name", "give the name of its folder alone")
@@ -66,14 +66,14 @@ def speak(settings: Settings, word: str, name: str, reason: str | None, expected
 
 
 def release(settings: Settings, name: str, reason: str | None) -> int:
-    name = key_of(settings, name)
+    name = key_of(settings.completion, name)
     with _ledger(settings) as ledger:
         if current(ledger, name) is None:
             if not _is_there(settings, name):
                 raise unknown(name, _names(settings))
             raise ConfigurationError(
                 f"nobody's word is in force for {name}",
-                f"{command(settings, 'explain', name)} tells how it stands",
+                f"{command(settings.general, 'explain', name)} tells how it stands",
             )
         before = _give(settings, ledger, RELEASE, name, reason, {})
     assert before is not None
@@ -100,7 +100,7 @@ def accept_sheets(settings: Settings, reason: str | None, yes: bool, every: bool
     if not runs:
         raise ConfigurationError(
             "no sample sheet waits to be accepted",
-            f"sync_to_azure status{config_option(settings)} shows how the runs stand",
+            f"sync_to_azure status{config_option(settings.general)} shows how the runs stand",
         )
     _tell(settings, f"The new sample sheets of {len(runs)} runs take the place of the published ones:")
     for run in runs if every else runs[:_NAMES]:
@@ -140,7 +140,7 @@ def _new_sheet(run: Run) -> tuple[dict[str, Any], list[str]]:
 
 
 def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: bool) -> int:
-    name = key_of(settings, name)
+    name = key_of(settings.completion, name)
     opened = reading(settings)
     if opened is None:
         raise unknown(name, [])
@@ -156,7 +156,7 @@ def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: 
         before = _give(settings, writing, ACCEPT, name, reason, about)
     _tell(
         settings,
-        f"{plain(name)} is accepted; the next pass does it. {command(settings, RELEASE, name)} takes it back.",
+        f"{plain(name)} is accepted; the next pass does it. {command(settings.general, RELEASE, name)} takes it back.",
     )
     if before is not None:
         _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
@@ -199,7 +199,7 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
     raise ConfigurationError(
         f"nothing of {run.key} waits to be accepted: it is {run.state}"
         + (f" ({run.reason.text})" if run.reason else ""),
-        f"{command(settings, 'explain', run.key)} tells all about it",
+        f"{command(settings.general, 'explain', run.key)} tells all about it",
     )
 
 
@@ -236,7 +236,7 @@ def _changed(
         lines.append(
             "That is a large part of the run. Encrypting software changes files like that: look into some first."
         )
-    marker = "" if settings.profile in CONTINUOUS else "The marker RUN.sync is withdrawn first. "
+    marker = "" if settings.completion.profile in CONTINUOUS else "The marker RUN.sync is withdrawn first. "
     lines.append(
         f"{marker}What stands there now is kept as snapshots of the blobs. Nothing else is accepted: what changes from"
         " now on is told anew."

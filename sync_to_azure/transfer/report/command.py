@@ -42,7 +42,7 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
             found_times = milestones(ledger)
             for record in shown[:MOST_PAGES]:
                 page = with_page[record.run.id]
-                about = source.about(settings.main_folder, record.run.key, folder, names, redact)
+                about = source.about(settings.source.main_folder, record.run.key, folder, names, redact)
                 values = one_run.values(ledger, record, page, about, names)
                 values["uncarried_names"] = [redact(name) for name in values["uncarried_names"]]
                 folder.write(f"{RUNS}/{page}.html", pages.render("run.html", values))
@@ -60,12 +60,12 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
 
 
 def _shared(settings: Settings, now: float, days: int, names: bool, pages: int) -> dict[str, object]:
-    config = settings.config_file
+    config = settings.general.config_file
     return {
-        "flow": plain(config.stem if config is not None else settings.main_folder.name),
-        "main_folder": plain(str(settings.main_folder)),
-        "container": settings.container_name,
-        "destination": plain(settings.destination),
+        "flow": plain(config.stem if config is not None else settings.source.main_folder.name),
+        "main_folder": plain(str(settings.source.main_folder)),
+        "container": settings.destination.container_name,
+        "destination": plain(settings.destination.destination),
         "written": zoned(now),
         "days": days,
         "names": names,

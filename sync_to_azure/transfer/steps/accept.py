@@ -57,7 +57,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
         if words.accepts(work, CHANGED):
             changed.code = "changed-after-accept"
         return changed
-    if not quiet or rooms.settings.dry_run:
+    if not quiet or rooms.settings.mode.dry_run:
         return changed
     if changed.count:
         _receipt_stands(rooms, work)
@@ -117,7 +117,7 @@ def _receipt_stands(rooms: Rooms, work: Work) -> None:
     if values is None or values.get("generation") != work.run.generation:
         raise RunError(
             f"{name} is not the receipt of what was published, so nothing is replaced",
-            f"{words.command(rooms.settings, 'retry', work.key)} looks at all of it anew",
+            f"{words.command(rooms.settings.general, 'retry', work.key)} looks at all of it anew",
         )
 
 

@@ -167,7 +167,7 @@ def publication(rooms: Rooms, work: Work) -> None:
 
 def was_published(rooms: Rooms, work: Work) -> bool:
     """Before a run is flagged as not carried: does the lake hold it, and only our ledger forgot? Asked once."""
-    if not work.run.lake_known and not rooms.settings.dry_run:
+    if not work.run.lake_known and not rooms.settings.mode.dry_run:
         publication(rooms, work)
     return work.run.is_published
 
@@ -264,7 +264,7 @@ def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generat
             yield line + b"\n"
 
     with spool.spooled(rooms, lines()) as manifest:
-        doubt = vouching.doubt(rooms.settings, work.key, receipt)
+        doubt = vouching.doubt(rooms.settings.identity, rooms.settings.destination, work.key, receipt)
         if not doubt and (receipt.get("sha256") or {}).get(f"{work.key}.files.jsonl") != listed.hexdigest():
             doubt = "its manifest is not the one that its receipt was written for"
         manifest.seek(0)

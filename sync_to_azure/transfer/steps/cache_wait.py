@@ -33,8 +33,8 @@ def problem(rooms: Rooms) -> str:
     if seconds <= LONGEST:
         return ""
     return (
-        f"the cache of the share that holds {rooms.settings.main_folder} may answer for {seconds:g} s, and this kernel"
-        f" offers no look past it (statx): mount the share with an actimeo of at most {LONGEST:g}"
+        f"the cache of the share that holds {rooms.settings.source.main_folder} may answer for {seconds:g} s, and this"
+        f" kernel offers no look past it (statx): mount the share with an actimeo of at most {LONGEST:g}"
     )
 
 
@@ -45,7 +45,7 @@ def wait_out(rooms: Rooms, work: Work) -> None:
         _log.warning(
             "this kernel offers no look past the cache of the share that holds %s (statx is refused): each removal"
             " waits %g s for it",
-            rooms.settings.main_folder,
+            rooms.settings.source.main_folder,
             left,
         )
     while left > 0:

@@ -50,7 +50,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
     be decided again what is to be sent."""
     if not listed:
         take_listing(rooms, work)
-    least = Evidence.from_label(rooms.settings.verify)
+    least = Evidence.from_label(rooms.settings.upload.verify)
     tries, wrong_before = 0, sys.maxsize
     while True:
         words.go_on(rooms, work)
@@ -64,7 +64,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
         if verdict.wrong_count <= _given_up(rooms, work):
             if problem is not None and problem.is_try:
                 _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
-            misread = read_back.until(rooms, work, least, _WHY_READ_BACK[rooms.settings.verify])
+            misread = read_back.until(rooms, work, least, _WHY_READ_BACK[rooms.settings.upload.verify])
             if not misread:
                 return rooms.files.verdict(work.run)
             problem = UploadFailed(
@@ -81,14 +81,14 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
         )
         if look.fingerprint_now(rooms, work) != work.fingerprint:
             raise RunChanged(f"{work.key}: files changed while they were carried")
-        if tries >= rooms.settings.retry_times:
+        if tries >= rooms.settings.upload.retry_times:
             raise RunError(f"{work.key}: not verified after {tries} tries: {what}")
         if not misread:
             rooms.files.doubt_md5s(work.run)
         if not is_try:
             _log.info("%s: %s", work.key, what)
         else:
-            _log.warning("%s: try %d of %d: %s", work.key, tries, rooms.settings.retry_times, what)
+            _log.warning("%s: try %d of %d: %s", work.key, tries, rooms.settings.upload.retry_times, what)
             rooms.clock.sleep(min(_LONGEST_BACK_OFF, 2.0**tries / 2) * random.uniform(0.5, 1.0))
 
 
@@ -159,7 +159,7 @@ def what_stands_still(rooms: Rooms, work: Work) -> None:
         take_listing(rooms, work)
     rooms.files.verdict(work.run)
     if read_back.until(
-        rooms, work, Evidence.from_label(rooms.settings.verify), _WHY_READ_BACK[rooms.settings.verify]
+        rooms, work, Evidence.from_label(rooms.settings.upload.verify), _WHY_READ_BACK[rooms.settings.upload.verify]
     ):
         # The listing is corrected for blobs that hold other bytes.
         problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5) or problem
@@ -209,7 +209,7 @@ def _sent_and_hashed(
                 _upload(rooms, work, uploader, count, size, hasher, took)
             except UploadFailed as error:
                 problem = error
-            hasher.grow(rooms.settings.source_readers)
+            hasher.grow(rooms.settings.upload.source_readers)
             _finish(rooms, work, hasher, took)
         work.sent_files += count
         work.sent_bytes += size
@@ -294,7 +294,7 @@ def _hash(rooms: Rooms, work: Work, files: Iterator[FileToSend]) -> None:
         yield first
         yield from files
 
-    with Hasher(work.root, again(), rooms.settings.source_readers) as hasher:
+    with Hasher(work.root, again(), rooms.settings.upload.source_readers) as hasher:
         _finish(rooms, work, hasher, _Hashes(rooms, work))
 
 

@@ -47,7 +47,7 @@ class OtherFlow(RunError):
         parameters = {
             "theirs": theirs.described(rooms.origin),
             "flow": identity,
-            "command": words.command(rooms.settings, "accept", work.key),
+            "command": words.command(rooms.settings.general, "accept", work.key),
         }
         self.reason = Reason(code, parameters)
         super().__init__(f"{work.key}: {self.reason.text}", self.reason.advice)
@@ -204,7 +204,7 @@ def _put(rooms: Rooms, work: Work, number: int, replaces: str | None) -> str:
     rooms.must_hold_lock()
     settings = rooms.settings
     text = claim_text(
-        work.key, rooms.origin, settings.container_name, settings.destination, rooms.clock.now()
+        work.key, rooms.origin, settings.destination.container_name, settings.destination.destination, rooms.clock.now()
     )
     digest = hashlib.md5(text, usedforsecurity=False).digest()
     name = _name(rooms, work, number)

@@ -24,9 +24,9 @@ def prepare(rooms: Rooms, work: Work) -> frozen.Differences | None:
     """Walk it and write down what is to be carried; what of the published became another, or None if it waits."""
     run, files, continuous = work.run, rooms.files, work.continuous
     assert work.folder is not None and work.folder.unit is not None and continuous is not None
-    if rooms.settings.profile != run.profile:
+    if rooms.settings.completion.profile != run.profile:
         rooms.ledger.set(
-            run, profile=rooms.settings.profile, recognised_by=f"chosen: profile = {rooms.settings.profile}"
+            run, profile=rooms.settings.completion.profile, recognised_by=f"chosen: profile = {rooms.settings.completion.profile}"
         )
     accept.take_back(rooms, work)
     if work.folder.unit.lacks and not run.is_published:

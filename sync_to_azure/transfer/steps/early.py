@@ -50,7 +50,7 @@ def goes_last(blob: str) -> bool:
 
 def wanted(rooms: Rooms, work: Work) -> bool:
     run = work.run
-    return rooms.settings.incremental and not rooms.settings.dry_run and not run.is_published
+    return rooms.settings.early.incremental and not rooms.settings.mode.dry_run and not run.is_published
 
 
 def ahead(rooms: Rooms, work: Work) -> None:
@@ -73,7 +73,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
     files.hold(
         (blob, "moving")
         for blob, since in still.since(run)
-        if goes_last(blob) or not _stands_still(since, began, rooms.settings.stable_for)
+        if goes_last(blob) or not _stands_still(since, began, rooms.settings.early.stable_for)
     )
     if _something_to_do(rooms, work) and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
         rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})

@@ -66,7 +66,7 @@ def changed_at_source(
                 expected[file.blob] = md5
                 yield file
 
-    with Hasher(work.root, of_same_size(), rooms.settings.source_readers) as hasher:
+    with Hasher(work.root, of_same_size(), rooms.settings.upload.source_readers) as hasher:
         while not hasher.finished:
             for hashed in hasher.drain(0.2):
                 if hashed.problem == "share":

@@ -87,7 +87,7 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: sheets.Sheet | None) -> No
     files.clear_try()
     if not run.lake_known or (run.is_published and not run.rows_kept):
         adopt.publication(rooms, work)
-    if not run.is_published or rooms.settings.dry_run:
+    if not run.is_published or rooms.settings.mode.dry_run:
         return
     sheet = sheet_changes.usable(rooms, work, found)
     if run.rows_kept:

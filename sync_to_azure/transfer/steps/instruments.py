@@ -55,7 +55,7 @@ class Known:
 def known(rooms: Rooms, work: Work) -> Known:
     """One look in a pass."""
     if work.known is None:
-        view, found = look_at(work.root, rooms.settings.profile)
+        view, found = look_at(work.root, rooms.settings.completion.profile)
         profile = found.profile
         work.known = Known(view, profile, found.reason, profiles.outcome(view, found))
         name = profile.name if profile else NO_FAMILY
@@ -72,9 +72,9 @@ def known(rooms: Rooms, work: Work) -> Known:
 def flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
     """The completion flags that a person named for this run; its family is asked only where that matters."""
     settings = rooms.settings
-    profile = known(rooms, work).profile if settings.family_flags else None
+    profile = known(rooms, work).profile if settings.completion.family_flags else None
     family = profile.name if profile is not None else None
-    return completion.named_flags(family, settings.completion_flag, settings.family_flags)
+    return completion.named_flags(family, settings.completion.completion_flag, settings.completion.family_flags)
 
 
 def unfinished(rooms: Rooms, work: Work) -> Reason | None:
@@ -130,7 +130,7 @@ def goes_on(rooms: Rooms, work: Work) -> str:
 def quiet_for(rooms: Rooms, work: Work) -> float:
     """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
     without one, a family that has no flags asks for more than ``completion-delay``."""
-    delay = rooms.settings.completion_delay
+    delay = rooms.settings.completion.completion_delay
     if flags(rooms, work) or words.accepts(work, UNFINISHED):
         return delay
     profile = known(rooms, work).profile
@@ -140,7 +140,7 @@ def quiet_for(rooms: Rooms, work: Work) -> float:
 def held(rooms: Rooms, work: Work) -> Reason | None:
     """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so. Who accepted it
     as it is, without its flags, has said so."""
-    if rooms.settings.failed_runs != "hold" or words.accepts(work, FAILED) or words.accepts(work, UNFINISHED):
+    if rooms.settings.completion.failed_runs != "hold" or words.accepts(work, FAILED) or words.accepts(work, UNFINISHED):
         return None
     outcome = known(rooms, work).outcome
     if not outcome.is_bad:
@@ -202,8 +202,8 @@ def tell_end(rooms: Rooms, work: Work) -> None:
 def must_look(rooms: Rooms, work: Work) -> bool:
     """Is it time for another look at whether an unfinished run still moves? The last one comes when it would be too
     long: nothing is claimed of a time after the last look."""
-    run, now, patience = work.run, rooms.clock.now(), rooms.settings.stale_after * 3600
-    if not patience or rooms.settings.dry_run:
+    run, now, patience = work.run, rooms.clock.now(), rooms.settings.completion.stale_after * 3600
+    if not patience or rooms.settings.mode.dry_run:
         return False
     looked, since = run.still_looked, run.still_since
     if looked is None or since is None or not 0 <= now - looked < patience / _LOOKS:
@@ -213,7 +213,7 @@ def must_look(rooms: Rooms, work: Work) -> bool:
 
 def stalled(rooms: Rooms, work: Work, waits: Reason, digest: str | None) -> Reason | None:
     """Has an unfinished run stood still for ``stale-after``? ``digest`` of its tree, if it was walked just now."""
-    run, now, patience = work.run, rooms.clock.now(), rooms.settings.stale_after * 3600
+    run, now, patience = work.run, rooms.clock.now(), rooms.settings.completion.stale_after * 3600
     if digest is not None:
         before = None
         if run.still_digest is not None and run.still_since is not None:

@@ -24,7 +24,7 @@ def look(rooms: Rooms, found: Found) -> None:
     """Look at the folders of the runs that are due. A run with a folder that changed is noted, to be walked in this
     pass, or in the next if this one is interrupted."""
     settings, ledger = rooms.settings, rooms.ledger
-    if rooms.continuous is not None or settings.thorough:
+    if rooms.continuous is not None or settings.mode.thorough:
         # All of them are walked.
         return
     here = {folder.key: folder for folder in found.runs}
@@ -32,7 +32,7 @@ def look(rooms: Rooms, found: Found) -> None:
     words = all_current(ledger.connection, ledger.flow_id)
     stopped = {key for key, word in words.items() if word.word in STOPPING}
     runs = [run for run in runs if run.key not in stopped]
-    looks = scan_schedule.due(runs, rooms.clock.now(), settings.only_run, scan_schedule.ENTRIES_A_PASS)
+    looks = scan_schedule.due(runs, rooms.clock.now(), settings.source.only_run, scan_schedule.ENTRIES_A_PASS)
     until = rooms.clock.monotonic() + scan_schedule.SECONDS_A_PASS
     left = scan_schedule.ENTRIES_A_PASS
     for each in looks:

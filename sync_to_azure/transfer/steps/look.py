@@ -38,7 +38,7 @@ _NOT_HERE = (State.REMOVED, State.REMOVING, State.GONE, State.EXPECTED)
 def at_main_folder(rooms: Rooms) -> Found:
     """Scan the main folder. Raises SourceUnavailable when what it shows cannot be the truth (an unmounted share)."""
     settings, ledger, now = rooms.settings, rooms.ledger, rooms.clock.now()
-    found = find_runs(settings.main_folder)
+    found = find_runs(settings.source.main_folder)
     unknown = (UNKNOWN_MOUNT.kind, UNKNOWN_MOUNT.source)
     mount = (found.mount.kind, found.mount.source)
     known = ledger.mount()
@@ -47,20 +47,21 @@ def at_main_folder(rooms: Rooms) -> Found:
         known = None
     if known is not None and mount == unknown:
         raise SourceUnavailable(
-            f"main folder {settings.main_folder}: nobody can say on which file system it lies now; last time it was"
-            f" {known[1]} ({known[0]})",
+            f"main folder {settings.source.main_folder}: nobody can say on which file system it lies now; last time it"
+            f" was {known[1]} ({known[0]})",
             "check the mount",
         )
     if known is not None and known != mount:
         raise SourceUnavailable(
-            f"main folder {settings.main_folder} lies on another file system than last time:"
+            f"main folder {settings.source.main_folder} lies on another file system than last time:"
             f" {mount[1]} ({mount[0]}) instead of {known[1]} ({known[0]})",
             f"mount the share; if it was really moved, delete the state file {ledger.path} (costs time, no data)",
         )
     here = [run for run in ledger.runs().values() if not _known_gone(run)]
     if not found.runs and not found.aside and here:
         raise SourceUnavailable(
-            f"main folder {settings.main_folder} is empty, but {len(here)} runs were there before ({here[0].key} …)",
+            f"main folder {settings.source.main_folder} is empty, but {len(here)} runs were there before"
+            f" ({here[0].key} …)",
             "is the share mounted? If a person or another machine really took all of them away, delete the state file"
             f" {ledger.path} (costs time, no data)",
         )
@@ -68,7 +69,7 @@ def at_main_folder(rooms: Rooms) -> Found:
         ledger.set_mount(*mount)
     rooms.main_folder = found.main
     if not found.runs and not found.aside and not ledger.runs():
-        _log.warning("main folder %s holds no runs", settings.main_folder)
+        _log.warning("main folder %s holds no runs", settings.source.main_folder)
     ledger.note_left(len(found.strays) - len(found.links), len(found.links))
     for stray in found.strays:
         if ledger.tell_once(f"stray:{stray}", now):
@@ -86,7 +87,7 @@ def _known_gone(run: Run) -> bool:
 def works(rooms: Rooms, found: Found) -> Iterator[Work]:
     """The union of folders, sheets and runs on record, those that ``--only-run`` lets through, in order of names."""
     settings, ledger = rooms.settings, rooms.ledger
-    outside = find_sheets(settings.samplesheet_folder)
+    outside = find_sheets(settings.source.samplesheet_folder)
     known = ledger.runs()
     folders = {folder.key: folder for folder in found.runs}
     with_folder = {key.casefold() for key in folders}
@@ -101,7 +102,7 @@ def works(rooms: Rooms, found: Found) -> Iterator[Work]:
     alike = names_alike(set(folders) | {key for key, run in known.items() if not _is_sheet_alone(run)})
     keys = set(folders) | set(known) | {stem for stem in alone if stem.casefold() not in on_record}
     for key in sorted(keys):
-        if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
+        if settings.source.only_run and not fnmatch.fnmatchcase(key, settings.source.only_run):
             continue
         run = known.get(key)
         if (
@@ -147,7 +148,7 @@ def nothing_new(rooms: Rooms, work: Work) -> bool:
     if work.continuous is not None:
         # A file that is written anew does not move its folder's mtime.
         return False
-    if rooms.settings.remove_source and run.outcome is None:
+    if rooms.settings.removal.remove_source and run.outcome is None:
         # Published by a version that did not ask how it ended: not removed unasked.
         return False
     if words.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:

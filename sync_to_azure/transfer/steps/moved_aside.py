@@ -51,7 +51,7 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
 def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     place = Place(rooms.main(), aside)
     work.folder = RunFolder(work.key.encode(), place, 0)
-    rules = Rules(rooms.rules, rooms.settings.remove_excluded)
+    rules = Rules(rooms.rules, rooms.settings.removal.remove_excluded)
     problem = cache_wait.problem(rooms)
     if problem:
         if has_begun(work):

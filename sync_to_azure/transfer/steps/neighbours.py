@@ -40,15 +40,15 @@ def none_above(rooms: Rooms) -> None:
     is only reported."""
     if rooms.is_above_known:
         return
-    parts = [part for part in rooms.settings.destination.split("/") if part]
+    parts = [part for part in rooms.settings.destination.destination.split("/") if part]
     for depth in range(len(parts), 0, -1):
         prefix, run = "/".join(parts[: depth - 1]), parts[depth - 1]
         values = _read(rooms, "/".join(parts[:depth]) + ".json")
         if values is not None and _is_at(rooms, values, prefix, run):
             theirs = origin_in(values.get("source")).described(rooms.origin)
             inside = (
-                f"destination {rooms.settings.destination} is inside run {run}, which another flow published"
-                f" ({theirs})"
+                f"destination {rooms.settings.destination.destination} is inside run {run}, which another flow"
+                f" published ({theirs})"
             )
             if rooms.ledger.has_published():
                 # Anybody can have written that document, and a true one would have been found before our first run.
@@ -92,7 +92,7 @@ def _is_at(rooms: Rooms, values: dict[str, Any], prefix: str, run: str) -> bool:
     destination = values.get("destination")
     if not isinstance(destination, dict) or values.get("run") != run:
         return False
-    container = rooms.settings.container_name
+    container = rooms.settings.destination.container_name
     return destination.get("container") == container and destination.get("prefix") == prefix
 
 

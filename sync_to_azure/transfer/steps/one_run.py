@@ -187,7 +187,7 @@ def _what_lacks(
 ) -> None:
     """The manifest says what the source holds: carry what the lake lacks of it, and publish."""
     run, files = work.run, rooms.files
-    if rooms.settings.dry_run:
+    if rooms.settings.mode.dry_run:
         carry.take_listing(rooms, work)
         if run.is_published and needs_the_lake(rooms, work, sheet, changed):
             frozen.mark_what_to_heal(rooms, work)
@@ -328,7 +328,7 @@ def _only_a_sheet_lacks(rooms: Rooms, work: Work) -> bool:
         "sheet-unreadable",
         sheets.NOT_QUIET,
     )
-    optional = rooms.settings.sheet_optional or rooms.settings.samplesheet_folder is None
+    optional = rooms.settings.source.sheet_optional or rooms.settings.source.samplesheet_folder is None
     at_rest = run.folder_mtime_ns == folder.mtime_ns and not words.thorough(rooms, work)
     not_there = not optional and not work.sheets
     return waits and at_rest and (not_there or work.sheet_waits is not None)

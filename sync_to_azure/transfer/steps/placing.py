@@ -29,7 +29,7 @@ from sync_to_azure.notify.terminal import human_time
 from sync_to_azure.files.walk import SHARE_GONE, FingerprintBuilder, walk
 
 if TYPE_CHECKING:
-    from sync_to_azure.settings import Settings
+    from sync_to_azure.settings.values import CompletionSettings
 
 _log = logging.getLogger(__name__)
 
@@ -39,16 +39,16 @@ _NO_FILES = frozenset({Kind.JUNK, Kind.EXCLUDED, Kind.EMPTY_FOLDER, Kind.LEFT})
 def units(rooms: Rooms, continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
     """The folders of the main folder as they are carried: projects, data sets. What is neither is told, once."""
     names = [os.fsdecode(folder.name) for folder in found.runs]
-    for other in continuous.others(names, rules_of(rooms.settings)):
+    for other in continuous.others(names, rules_of(rooms.settings.completion)):
         if rooms.ledger.tell_once(f"other:{shown(os.fsencode(other))}", rooms.clock.now()):
             _log.warning("%s in the main folder is left alone (told once)", shown(os.fsencode(other)))
-    return as_units(rooms.settings, continuous, found)
+    return as_units(rooms.settings.completion, continuous, found)
 
 
-def as_units(settings: "Settings", continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
+def as_units(completion: "CompletionSettings", continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
     names = {os.fsdecode(folder.name): folder for folder in found.runs}
     return tuple(
-        _unit_folder(found.main, unit, names) for unit in continuous.units(tuple(names), rules_of(settings))
+        _unit_folder(found.main, unit, names) for unit in continuous.units(tuple(names), rules_of(completion))
     )
 
 
@@ -59,21 +59,21 @@ def _unit_folder(main: Folder, unit: Unit, names: dict[str, RunFolder]) -> RunFo
     return RunFolder(os.fsencode(unit.key), Place(main, b""), newest, unit)
 
 
-def key_of(settings: "Settings", name: str) -> str:
+def key_of(completion: "CompletionSettings", name: str) -> str:
     """A person may say the name of a folder, or that at the destination."""
-    profile = profiles.BY_NAME.get(settings.profile)
+    profile = profiles.BY_NAME.get(completion.profile)
     if profile is None or profile.continuous is None:
         return name
-    return next((unit.key for unit in profile.continuous.units((name,), rules_of(settings))), name)
+    return next((unit.key for unit in profile.continuous.units((name,), rules_of(completion))), name)
 
 
-def rules_of(settings: "Settings") -> Rules:
-    return Rules(settings.project_glob, settings.blank_glob)
+def rules_of(completion: "CompletionSettings") -> Rules:
+    return Rules(completion.project_glob, completion.blank_glob)
 
 
-def age_of(settings: "Settings", continuous: Continuous) -> float:
+def age_of(completion: "CompletionSettings", continuous: Continuous) -> float:
     """Seconds since a file was written, before it is carried."""
-    return settings.min_file_age if settings.min_file_age is not None else continuous.min_age
+    return completion.min_file_age if completion.min_file_age is not None else continuous.min_age
 
 
 def into_ledger(rooms: Rooms, work: Work) -> None:
@@ -83,9 +83,9 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
     # A first look counts from the end of its walk, a second one (``now``) from the begin of its own.
     Still(rooms.ledger).note(work.run, rooms.clock.now())
     waits = Waits(rooms.ledger, work.run, continuous.is_frozen)
-    age = age_of(settings, continuous)
+    age = age_of(settings.completion, continuous)
     waits.written_after(now - age, now, f"written less than {human_time(age)} ago")
-    delay = settings.completion_delay
+    delay = settings.completion.completion_delay
     if delay:
         waits.moved_after(now - delay, f"not seen unchanged for {human_time(delay)} yet")
     _let_wait_what_is_being_acquired(rooms, work, waits)
@@ -129,7 +129,7 @@ def _walk(rooms: Rooms, work: Work, continuous: Continuous) -> Iterator[Entry]:
 
 def _placed(rooms: Rooms, work: Work, continuous: Continuous) -> Iterator[Entry]:
     """Each entry under each of its places; LEFT if it has none."""
-    rules = rules_of(rooms.settings)
+    rules = rules_of(rooms.settings.completion)
     survey = {}
     if continuous.survey is not None:
         paths = (os.fsdecode(e.path) for e in _walk(rooms, work, continuous) if e.kind not in _NO_FILES)
@@ -163,7 +163,7 @@ def _counted(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Ent
 
 def has_broken_off(rooms: Rooms, since: float) -> bool:
     """Of a file that says that it is being acquired and stands as it does ``since`` then."""
-    patience = rooms.settings.stale_after * 3600
+    patience = rooms.settings.completion.stale_after * 3600
     return patience > 0 and rooms.clock.now() - since >= patience
 
 

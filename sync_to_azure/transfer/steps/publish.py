@@ -303,9 +303,9 @@ def _receipt(
         },
         "source": rooms.origin.values(),
         "destination": {
-            "endpoint": settings.blob_endpoint,
-            "container": settings.container_name,
-            "prefix": settings.destination,
+            "endpoint": settings.destination.blob_endpoint,
+            "container": settings.destination.container_name,
+            "prefix": settings.destination.destination,
         },
         "tool": f"sync_to_azure {__version__}",
     }

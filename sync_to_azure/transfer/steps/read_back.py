@@ -16,7 +16,7 @@ from sync_to_azure.core.few import Few
 from sync_to_azure.notify.terminal import human_size
 
 if TYPE_CHECKING:
-    from sync_to_azure.settings import Settings
+    from sync_to_azure.settings.values import RemovalSettings
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ class Reading:
     waits: Reason | None = None
 
 
-def limit_in_words(settings: "Settings") -> str:
-    limit = settings.read_back_limit
+def limit_in_words(removal: "RemovalSettings") -> str:
+    limit = removal.read_back_limit
     return f", at most {human_size(int(limit * 1e9))} in a pass (read-back-limit)" if limit else ""
 
 

@@ -26,7 +26,7 @@ _SHOWN = 20
 
 def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> None:
     """``again``: the folder stands aside already. ``problem``: why the main folder cannot be written at all."""
-    rules = Rules(rooms.rules, rooms.settings.remove_excluded)
+    rules = Rules(rooms.rules, rooms.settings.removal.remove_excluded)
     rooms.files.clear_try()
     removal_proof.look_again(rooms, work)
     carry.take_listing(rooms, work)
@@ -57,7 +57,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
             work.key,
             count,
             human_size(size),
-            read_back.limit_in_words(rooms.settings),
+            read_back.limit_in_words(rooms.settings.removal),
         )
     if not _tell_of_rehashing(rooms, work):
         count, size = changed_since(rooms.ledger.connection, work.run)
@@ -103,7 +103,7 @@ def not_published(
 def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     """Of a run that this pass would publish first: what it would remove then, if all of it arrives. ``problem``: why it
     would not be published, or not be removed, as a whole."""
-    rules, now = Rules(rooms.rules, rooms.settings.remove_excluded), rooms.clock.now()
+    rules, now = Rules(rooms.rules, rooms.settings.removal.remove_excluded), rooms.clock.now()
     removal_proof.look_again(rooms, work)
     facts = Publication(
         now,
@@ -118,7 +118,7 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     if not decision.may_begin:
         _log.info("%s: would not be removed after that: %s", work.key, decision.why)
         return
-    days = rooms.settings.remove_after
+    days = rooms.settings.removal.remove_after
     when = f"{days:g} days after that" if days else "after that"
     _log.info("%s: would be removed %s: %s", work.key, when, _how_much(decision))
     _tell_of_rehashing(rooms, work)

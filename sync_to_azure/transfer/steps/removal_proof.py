@@ -86,7 +86,7 @@ def facts_of(rooms: Rooms, work: Work, asked: Asked, wrong: int) -> Publication:
         published=work.run.published_at,
         now=asked.now,
         service_now=asked.at.service,
-        after=rooms.settings.remove_after * DAY,
+        after=rooms.settings.removal.remove_after * DAY,
         wrong=wrong,
         unpublished=rooms.files.unpublished(work.run),
         mounts=mounts_below(work.root.path),
@@ -140,12 +140,12 @@ def must_rehash(rooms: Rooms, work: Work) -> bool:
     complete, and a share may keep no trace of what was written to them since."""
     connection = rooms.ledger.connection
     known = (happened(connection, work.run, code) for code in (ADOPTED, CARRIED_EARLY))
-    return rooms.settings.remove_rehash or any(known)
+    return rooms.settings.removal.remove_rehash or any(known)
 
 
 def begin(rooms: Rooms, work: Work) -> None:
     """Where all of it must be read once more, no earlier reading counts; an interrupted one goes on."""
-    each_time = rooms.settings.remove_rehash
+    each_time = rooms.settings.removal.remove_rehash
     if must_rehash(rooms, work) and not reads_again(rooms.ledger.connection, work.run, each_time):
         rooms.files.doubt_ctimes(work.run)
         rooms.ledger.append_event(work.run, rooms.clock.now(), READ_AGAIN, {})
@@ -177,7 +177,7 @@ def hashed_again(rooms: Rooms, work: Work) -> tuple[int, list[str]]:
         same.clear()
         kept_at = rooms.clock.monotonic()
 
-    with Hasher(work.root, published(), rooms.settings.source_readers) as hasher:
+    with Hasher(work.root, published(), rooms.settings.upload.source_readers) as hasher:
         while not hasher.finished:
             for hashed in hasher.drain(0.2):
                 count, done = count + 1, done + hashed.file.size

@@ -44,7 +44,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
     run, reason = work.run, work.run.reason
     if work.folder is None or run.state is not State.PUBLISHED:
         return False
-    if not rooms.settings.remove_source:
+    if not rooms.settings.removal.remove_source:
         if reason is not None and reason.code in _AT_REST:
             rooms.set_state(work, State.PUBLISHED, None)
         return False
@@ -52,7 +52,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
     if reason is not None and reason.code not in _AT_REST and not nothing_to_carry:
         # Not at rest: files that came later are not carried yet.
         return False
-    if rooms.settings.dry_run:
+    if rooms.settings.mode.dry_run:
         problem = _unwritable(rooms)[1] or instruments.goes_on(rooms, work)
         if not problem and adopt.lacks_documents(rooms, work):
             problem = (
@@ -71,7 +71,7 @@ def preview_after_carrying(
     changed: frozen.Differences,
 ) -> None:
     """Of a dry run: what this very pass would remove of a run that it carries first."""
-    if rooms.settings.remove_source and work.folder is not None:
+    if rooms.settings.removal.remove_source and work.folder is not None:
         problem = removal_preview.not_published(rooms, work, sheet, sheet_problem, changed)
         problem = problem or _unwritable(rooms)[1] or instruments.goes_on(rooms, work)
         removal_preview.show_after_carrying(rooms, work, problem)
@@ -102,7 +102,7 @@ def _is_time(rooms: Rooms, work: Work) -> bool:
 
 def _unwritable(rooms: Rooms) -> tuple[str, str]:
     """Why nothing can be removed from the main folder: under which key it is told, and the words; or nothing."""
-    main_folder = rooms.settings.main_folder
+    main_folder = rooms.settings.source.main_folder
     if os.statvfs(main_folder).f_flag & os.ST_RDONLY:
         return "read-only-source", f"{main_folder} is mounted read-only: remove-source cannot work there"
     if not os.access(main_folder, os.W_OK | os.X_OK):
@@ -114,11 +114,11 @@ def _unwritable(rooms: Rooms) -> tuple[str, str]:
 def _uncarried(rooms: Rooms, work: Work) -> str:
     """What was not carried and is there still, in words; empty if nothing of it stands in the way."""
     goes = [Kind.EMPTY_FOLDER]
-    if rooms.settings.remove_excluded:
+    if rooms.settings.removal.remove_excluded:
         goes += [Kind.EXCLUDED, Kind.JUNK]
     count, paths = uncarried_but(rooms.ledger.connection, work.run, goes)
     first = still_there(work.root, paths) if count else ""
-    hint = "" if rooms.settings.remove_excluded else "; remove-excluded lets go what exclude names, and junk"
+    hint = "" if rooms.settings.removal.remove_excluded else "; remove-excluded lets go what exclude names, and junk"
     return f"{count} entries in it are not carried, such as {first} (see its receipt{hint})" if first else ""
 
 
@@ -128,7 +128,7 @@ def _waits_till_due(rooms: Rooms, work: Work, asked: removal_proof.Asked | None)
         asked.marker if asked is not None else None,
         work.run.published_at,
         asked.now if asked is not None else rooms.clock.now(),
-        rooms.settings.remove_after * DAY,
+        rooms.settings.removal.remove_after * DAY,
         credentials=azcopy_record.expiry(rooms, work),
         service_now=asked.at.service if asked is not None else None,
     )

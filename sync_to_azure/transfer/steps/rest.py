@@ -116,7 +116,7 @@ def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
             about["removed"] = True
         reason = Reason(reason.code, about)
     news = rooms.set_state(work, State.FLAGGED, reason)
-    how = f"; {words.command(rooms.settings, 'explain', work.key)}"
+    how = f"; {words.command(rooms.settings.general, 'explain', work.key)}"
     rooms.trouble(
         f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}{how}", exit_code=1, new=news
     )
@@ -163,7 +163,7 @@ def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
     if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
         tell_sheet_problem(rooms, work, reason)
     elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
-        near = ", ".join(nearly_sheets(rooms.settings.samplesheet_folder, work.key))
+        near = ", ".join(nearly_sheets(rooms.settings.source.samplesheet_folder, work.key))
         beside = f" (the sample sheet folder has {near}: save it as {work.key}.csv)" if near else ""
         text = (
             f"{work.key} has been without its sample sheet for 48 h; without it, it is not published{beside}"

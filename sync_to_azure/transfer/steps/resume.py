@@ -26,7 +26,7 @@ def removals(rooms: Rooms, found: Found) -> None:
     for aside in found.aside:
         name = aside.removeprefix(os.fsencode(ASIDE_PREFIX))
         key = shown(name)
-        if settings.only_run and not fnmatch.fnmatchcase(key, settings.only_run):
+        if settings.source.only_run and not fnmatch.fnmatchcase(key, settings.source.only_run):
             continue
         place = Place(rooms.main(), aside)
         try:
@@ -65,11 +65,11 @@ def _go_on(rooms: Rooms, work: Work, place: Place) -> None:
     """With the ledger lost, the published manifest says what it is; what is not published goes back. The lake is asked
     again: it may have been long ago, and ``remove-source`` may be off by now.
     """
-    run, dry = work.run, rooms.settings.dry_run
+    run, dry = work.run, rooms.settings.mode.dry_run
     if run.state is State.REMOVED or not (run.rows_kept and run.lake_known and run.is_published):
         adopt.publication(rooms, work)
     why = "" if run.is_published else "nothing is published of it"
-    if run.is_published and not rooms.settings.remove_source:
+    if run.is_published and not rooms.settings.removal.remove_source:
         why = "remove-source is off"
     if words.stops(rooms, work):
         why = "a person holds it"

@@ -62,8 +62,8 @@ class Rooms:
         self.ledger = ledger
         self.files = files
         self.redact = Redactor(settings.secret_values())
-        self.rules = ExcludeRules(settings.exclude)
-        profile = profiles.BY_NAME.get(settings.profile)
+        self.rules = ExcludeRules(settings.source.exclude)
+        profile = profiles.BY_NAME.get(settings.completion.profile)
         self.continuous = profile.continuous if profile is not None else None
         self.pass_started = clock.now()
         self.troubles: list[Trouble] = []
@@ -74,7 +74,7 @@ class Rooms:
         """Is it known that the destination is not inside a run of another flow?"""
         self.share_cache: float | None = None
         """For how many seconds looks at the source may be answered from a cache, once it was asked."""
-        self.read_back_left = settings.read_back_limit * 1e9 if settings.read_back_limit else math.inf
+        self.read_back_left = settings.removal.read_back_limit * 1e9 if settings.removal.read_back_limit else math.inf
         """Bytes that may still be read back before removals in this pass."""
         self.clock_problem = ""
         """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""
@@ -104,7 +104,7 @@ class Rooms:
         """The container, checked once a pass: with something to carry, that comes before anything else."""
         if self._lake is None:
             lake = open_store(store_config(self.settings), self.identity())
-            lake.check(self.settings.destination)
+            lake.check(self.settings.destination.destination)
             self._lake = lake
         return self._lake
 
@@ -129,7 +129,7 @@ class Rooms:
 
     def native(self) -> "UploadSession":
         """The native uploader, also where another one is configured: for what that one cannot take."""
-        if self.settings.uploader == "native":
+        if self.settings.upload.uploader == "native":
             return self.uploader()
         if self._native is None:
             native = _native(self.settings, self.identity(), self.lake())
@@ -149,32 +149,32 @@ class Rooms:
         if self._origin is None:
             mount = self.ledger.mount()
             source = self.redact(mount[1]) if mount is not None else None
-            self._origin = origin_of(self.settings.main_folder, self.ledger.identity, source)
+            self._origin = origin_of(self.settings.source.main_folder, self.ledger.identity, source)
         return self._origin
 
     @property
     def hash_readers(self) -> int:
         """Of ``source-readers``, a quarter hashes while the rest is AzCopy's. With 1, hashing comes after AzCopy."""
-        return max(1, self.settings.source_readers // 4)
+        return max(1, self.settings.upload.source_readers // 4)
 
     @property
     def uploader_readers(self) -> int:
-        return max(1, self.settings.source_readers - self.hash_readers)
+        return max(1, self.settings.upload.source_readers - self.hash_readers)
 
     @property
     def hashes_meanwhile(self) -> bool:
-        return self.settings.source_readers > 1
+        return self.settings.upload.source_readers > 1
 
     def storage_answers(self) -> None:
         """Ask anew (after a run met trouble with the storage). Raises what ``lake`` raises."""
         if self._lake is not None:
-            self._lake.check(self.settings.destination)
+            self._lake.check(self.settings.destination.destination)
         else:
             self.lake()
 
     def base(self, run: str) -> str:
         """DEST/RUN, the name to which ``/…``, ``.md5`` and the rest are appended."""
-        destination = self.settings.destination
+        destination = self.settings.destination.destination
         return f"{destination}/{run}" if destination else run
 
     def progress(self, work: "Work", progress: Progress) -> None:
@@ -231,11 +231,11 @@ def uploader_for(
     readers: int,
 ) -> "Uploader":
     """The uploader that is configured, not prepared yet. ``readers``: files of the source that it may have open."""
-    if settings.uploader == "native":
+    if settings.upload.uploader == "native":
         return _native(settings, identity(), lake())
     from sync_to_azure.uploaders.azcopy import AzCopyUploader
 
-    jobs = azcopy_folder(settings.azcopy_logs, state_folder)
+    jobs = azcopy_folder(settings.upload.azcopy_logs, state_folder)
     return AzCopyUploader(upload_config(settings), identity(), clock, jobs, readers)
 
 

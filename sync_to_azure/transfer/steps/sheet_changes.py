@@ -46,7 +46,7 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
             work.sheet_refused = run.reason
         return None
     row = rooms.files.get(run, SHEET_BLOB) if run.is_published else None
-    if row is None or row.md5 == sheet.md5 or rooms.settings.dry_run or is_accepted(work, sheet):
+    if row is None or row.md5 == sheet.md5 or rooms.settings.mode.dry_run or is_accepted(work, sheet):
         return sheet
     work.sheet_refused = refused_before(rooms, work, sheet)
     if work.sheet_refused is not None:
@@ -78,7 +78,7 @@ def refused_before(rooms: Rooms, work: Work, sheet: Sheet) -> Reason | None:
 
 
 def _refuse(rooms: Rooms, work: Work, sheet: Sheet, why: Reason) -> None:
-    command = f"sync_to_azure {ACCEPT} --sheets{words.config_option(rooms.settings)}"
+    command = f"sync_to_azure {ACCEPT} --sheets{words.config_option(rooms.settings.general)}"
     about = {"sheet": work.sheets[0].path.name, "md5": sheet.md5.hex(), "command": command}
     reason = Reason(why.code, {**why.parameters, **about})
     Sheets(rooms.ledger).refuse(work.run, Refusal(sheet.md5, reason, rooms.clock.now()))

@@ -42,7 +42,7 @@ class NotWritten(RunError):
 def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
     """Decide under which blob the run's own SampleSheet.csv stands; a published one stays until the outside one is
     written."""
-    if sheet is not None and work.run.is_published and not rooms.settings.dry_run:
+    if sheet is not None and work.run.is_published and not rooms.settings.mode.dry_run:
         _go_on_setting_aside(rooms, work, sheet)
     kept, standing = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB), rooms.files.get(work.run, SHEET_BLOB)
     if kept is not None and kept.path == OWN_PATH and kept.generation > 0:

@@ -62,7 +62,7 @@ def _judge(rooms: Rooms, work: Work, size: int, mtime: int) -> None:
     """Was it found unchanged for ``completion-delay``? ``work.sheet_waits`` says."""
     memory = Sheets(rooms.ledger)
     remembered, now = memory.remembered(work.run), rooms.clock.now()
-    decision = completion.decide(f"{size}:{mtime}", remembered, now, rooms.settings.completion_delay)
+    decision = completion.decide(f"{size}:{mtime}", remembered, now, rooms.settings.completion.completion_delay)
     if decision.remember is not None and decision.remember != remembered:
         memory.remember(work.run, decision.remember)
     work.sheet_waits = None
@@ -94,7 +94,7 @@ def moves(rooms: Rooms, work: Work, sheet: Sheet | None) -> Reason:
     since = rooms.clock.now()
     seen = f"{sheet.size}:{sheet.mtime_ns}" if sheet is not None else "?"
     Sheets(rooms.ledger).remember(work.run, completion.Remembered(seen, since))
-    begins = {"since": since, "from": since + rooms.settings.completion_delay}
+    begins = {"since": since, "from": since + rooms.settings.completion.completion_delay}
     return Reason(NOT_QUIET, {"sheet": work.sheets[0].path.name, **begins})
 
 
@@ -173,7 +173,7 @@ def is_awaited(rooms: Rooms, work: Work, sheet: Sheet | None) -> bool:
     settings = rooms.settings
     if work.sheet_waits is not None and not work.run.is_published:
         return True
-    if settings.samplesheet_folder is None or settings.sheet_optional or sheet is not None:
+    if settings.source.samplesheet_folder is None or settings.source.sheet_optional or sheet is not None:
         return False
     carried = rooms.files.get(work.run, SHEET_BLOB)
     return carried is None or carried.origin != "sheet" and work.run.sheet_size is None
@@ -182,7 +182,7 @@ def is_awaited(rooms: Rooms, work: Work, sheet: Sheet | None) -> bool:
 def missing(rooms: Rooms, work: Work) -> Reason:
     """What a run without its sheet waits for, and the file that may be meant as it."""
     about: dict[str, object] = {"sheet": f"{work.key}.csv"}
-    near = nearly_sheets(rooms.settings.samplesheet_folder, work.key)
+    near = nearly_sheets(rooms.settings.source.samplesheet_folder, work.key)
     if near:
         return Reason("sheet-named-otherwise", about | {"near": ", ".join(near)})
     return Reason("no-sheet-yet", about)

@@ -17,7 +17,7 @@ from sync_to_azure.manifest.signature import FIELD, mac
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 if TYPE_CHECKING:
-    from sync_to_azure.settings import Settings
+    from sync_to_azure.settings.values import DestinationSettings, IdentitySettings
 
 _log = logging.getLogger(__name__)
 
@@ -29,19 +29,19 @@ def signed(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> bytes:
     values = documents.parse_receipt(text)
     if key is None or values is None:
         return text
-    return documents.receipt_text({**receipt, FIELD: mac(values, key, _place(rooms.settings, work.key))})
+    return documents.receipt_text({**receipt, FIELD: mac(values, key, _place(rooms.settings.destination, work.key))})
 
 
-def doubt(settings: "Settings", run: str, receipt: Mapping[str, Any]) -> str:
+def doubt(identity: "IdentitySettings", destination: "DestinationSettings", run: str, receipt: Mapping[str, Any]) -> str:
     """Why it proves nothing; empty if our key vouches for it."""
-    path = settings.evidence_key
+    path = identity.evidence_key
     key = evidence_key.read(path) if path is not None else None
     told = receipt.get(FIELD)
     if key is None:
         return "there is no evidence-key"
     if told is None:
         return "its receipt has no HMAC"
-    expected = mac(receipt, key, _place(settings, run))
+    expected = mac(receipt, key, _place(destination, run))
     if not isinstance(told, str) or not hmac.compare_digest(
         told.encode("utf-8", "replace"), expected.encode()
     ):
@@ -49,12 +49,12 @@ def doubt(settings: "Settings", run: str, receipt: Mapping[str, Any]) -> str:
     return ""
 
 
-def _place(settings: "Settings", run: str) -> tuple[str, ...]:
-    return settings.storage_account, settings.container_name, settings.destination, run
+def _place(destination: "DestinationSettings", run: str) -> tuple[str, ...]:
+    return destination.storage_account, destination.container_name, destination.destination, run
 
 
 def _key_to_sign(rooms: Rooms) -> bytes | None:
-    path = rooms.settings.evidence_key
+    path = rooms.settings.identity.evidence_key
     if path is None:
         return None
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from sync_to_azure.transfer.ledger import words
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.settings import Settings
+from sync_to_azure.settings.values import GeneralSettings
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.output import quoted
 
@@ -23,16 +23,16 @@ class Spoken(Exception):
     """A person's word came, or was taken back, while the run was worked on: it is left where it is."""
 
 
-def command(settings: Settings, verb: str, run: str) -> str:
+def command(general: GeneralSettings, verb: str, run: str) -> str:
     """The words that a person types about a run, with the config file of this flow."""
     if run.startswith("-"):
         # Else it would be taken for an option.
-        return f"sync_to_azure {verb}{config_option(settings)} -- {quoted(run)}"
-    return f"sync_to_azure {verb} {quoted(run)}{config_option(settings)}"
+        return f"sync_to_azure {verb}{config_option(general)} -- {quoted(run)}"
+    return f"sync_to_azure {verb} {quoted(run)}{config_option(general)}"
 
 
-def config_option(settings: Settings) -> str:
-    return f" --config-file {quoted(str(settings.config_file))}" if settings.config_file else ""
+def config_option(general: GeneralSettings) -> str:
+    return f" --config-file {quoted(str(general.config_file))}" if general.config_file else ""
 
 
 def stops(rooms: Rooms, work: Work) -> bool:
@@ -119,4 +119,4 @@ def accepted(rooms: Rooms, work: Work) -> None:
 def thorough(rooms: Rooms, work: Work) -> bool:
     """Is this run looked at thoroughly: the whole pass is, a person asked for this one, or its turn has come?"""
     asked = work.word is not None and work.word.word == words.RETRY
-    return rooms.settings.thorough or asked or work.key in rooms.due
+    return rooms.settings.mode.thorough or asked or work.key in rooms.due

@@ -128,9 +128,9 @@ class Records:
 def place(settings: Settings) -> tuple[Path, Flow]:
     """Where the ledger of this flow lies."""
     flow = Flow(
-        str(settings.main_folder), settings.blob_endpoint, settings.container_name, settings.destination
+        str(settings.source.main_folder), settings.destination.blob_endpoint, settings.destination.container_name, settings.destination.destination
     )
-    path, _ = ledger_path(settings.state_file, flow, state_folder(settings.state_file))
+    path, _ = ledger_path(settings.state.state_file, flow, state_folder(settings.state.state_file))
     return path, flow
 
 
