@@ -88,10 +88,9 @@ def test_the_key_is_wrong(azure: AzureBench) -> None:
     raised(AccessRefused, through(azure, azure.config.endpoint, secret="d3Jvbmc="))
 
 
-def test_the_key_is_none(azure: AzureBench) -> None:
-    store = through(azure, azure.config.endpoint, secret="x")
+def test_an_endpoint_that_is_none(azure: AzureBench) -> None:
     with pytest.raises(ConfigurationError, match="malformed"):
-        store.stat("there")
+        through(azure, "http:///nobody")
 
 
 def test_rights_are_missing(azure: AzureBench) -> None:
