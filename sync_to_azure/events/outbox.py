@@ -138,12 +138,14 @@ class Outbox:
             secrets.token_hex(8),
         )
         is_new = self.consumer(name) is None
+        [last] = self._do("SELECT last FROM outbox_epoch").fetchone()
         self._do(
             "INSERT INTO outbox_consumer (source, name, passed, types, registered_at, expires_at)"
-            " SELECT ?, ?, last, ?, ?, ? FROM outbox_epoch WHERE one = 1"
+            " VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (source, name) DO UPDATE SET types = excluded.types, expires_at = excluded.expires_at",
             self.source,
             name,
+            last,
             ",".join(sorted(types)),
             now,
             expires_at,

@@ -67,12 +67,19 @@ def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[
         if not lock.take():
             return []
         with lock:
+            send = webhook.sender(config)
             done = relay(
-                ledger.outbox, ledger.transaction, webhook.CONSUMER, webhook.sender(config), clock, SECONDS
+                ledger.outbox,
+                ledger.transaction,
+                webhook.CONSUMER,
+                # A problem is kept in the ledger, and shown.
+                lambda event: redact(send(event)),
+                clock,
+                SECONDS,
             )
         if done.delivered:
             _log.info("webhook: %s delivered", how_many(done.delivered, "event"))
-        return _trouble(ledger, clock.now(), redact(done.problem))
+        return _trouble(ledger, clock.now(), done.problem)
     except (StateUnavailable, sqlite3.Error) as error:
         _log.warning("webhook: the state file does not take what was delivered: %s", error)
         return []

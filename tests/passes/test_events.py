@@ -7,6 +7,7 @@ import hashlib
 import json
 import pathlib
 import signal
+import sqlite3
 import time
 import typing
 
@@ -19,6 +20,7 @@ from tests.events.receiver import Receiver
 from tests.passes import kill_points
 from tests.passes.cut import killed_at
 from tests.passes.proxy import Proxy
+from tests.passes.test_mail import Postbox
 from tests.passes.scene import DOCUMENTS, Scene, eventually, touch_later
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -29,6 +31,14 @@ def native(scene: Scene) -> Scene:
     """Without AzCopy, which takes its time to start; events are kept for people."""
     scene.config |= {"uploader": "native", "keep-events": 30}
     return scene
+
+
+@pytest.fixture
+def postbox() -> collections.abc.Iterator[Postbox]:
+    server = Postbox()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -225,17 +235,23 @@ def test_check_sends_a_signed_test_event(native: Scene, receiver: Receiver) -> N
 
 
 def test_a_day_without_delivery_is_mailed_once_and_changes_no_exit_code(
-    native: Scene, receiver: Receiver
+    native: Scene, receiver: Receiver, postbox: Postbox
 ) -> None:
     hooked(native, receiver)
     native.make_run("A")
     native.config["metrics-file"] = native.folder / "m.prom"
+    native.config |= {"log-recipient": "lab@example.org", "smtp-host": "127.0.0.1"}
+    native.config |= {"smtp-port": postbox.port, "smtp-security": "none"}
     receiver.answers = [410] * 3
     native.run()
+    assert postbox.mails == [], "it may be repaired soon"
     native.sql("UPDATE outbox_consumer SET failing_since = failing_since - 90000, next_try = 1")
     native.sql("UPDATE outbox_event SET at = at - 90000")
     outcome = native.run()
     assert "1 event not delivered yet, the oldest 1 d 1 h old: it answered 410" in outcome.stderr
+    native.sql("UPDATE outbox_consumer SET next_try = 1")
+    native.run()
+    assert len(postbox.mails) == 1 and "it answered 410" in postbox.mails[0].as_string()
     metrics = (native.folder / "m.prom").read_text()
     assert 'undelivered_events{flow="' in metrics and 'consumer="webhook"} 1' in metrics
     assert "oldest_undelivered_event_timestamp_seconds" in metrics
@@ -243,6 +259,9 @@ def test_a_day_without_delivery_is_mailed_once_and_changes_no_exit_code(
     assert [(each["consumer"], each["events"], each["problem"]) for each in found] == [
         ("webhook", 1, "it answered 410")
     ]
+    native.sql("UPDATE outbox_consumer SET next_try = 1")
+    native.run()
+    assert len(receiver.taken) == 4 and len(postbox.mails) == 2, "and that it is over"
 
 
 def test_only_the_events_that_are_wanted(native: Scene, receiver: Receiver) -> None:
@@ -382,3 +401,25 @@ def test_wrong_settings(native: Scene, config: dict[str, str], says: str) -> Non
         path.write_text(text)
     native.config |= {key: value.format(folder=native.folder) for key, value in config.items()}
     assert says in native.run(expect=2).stderr
+
+
+def test_whoever_follows_goes_on_with_a_new_ledger(native: Scene) -> None:
+    del native.config["keep-events"]
+    native.run()
+    process = native.start("events", "--follow", "--json")
+    assert eventually(lambda: native.sql("SELECT count(*) FROM outbox_consumer") == [(1,)], LONG)
+    native.lose_ledger()
+    assert "was replaced" in process.stderr.readline()  # type: ignore[union-attr]
+    assert eventually(lambda: native.ledger.exists() and _follows(native), LONG)
+    native.make_run("A")
+    native.run()
+    assert json.loads(process.stdout.readline())["subject"] == "A"  # type: ignore[union-attr]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LONG)
+
+
+def _follows(scene: Scene) -> bool:
+    try:
+        return scene.sql("SELECT count(*) FROM outbox_consumer") == [(1,)]
+    except sqlite3.Error:
+        return False

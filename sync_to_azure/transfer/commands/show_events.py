@@ -31,7 +31,7 @@ from sync_to_azure.transfer.ledger.reading import unreadable
 from sync_to_azure.transfer.views.records import place, reading
 from sync_to_azure.transfer.views.since import time_since
 
-_LAST = 50
+_LAST, _LAST_FOLLOWED = 50, 10
 _BATCH = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 POLL = 0.5
@@ -69,9 +69,7 @@ def run(
         raise ConfigurationError(
             f"--consumer {name}: the name of a consumer of the configuration", "choose another one"
         )
-    if consumer is None:
-        _look(settings, line, after, _LAST // 5)
-    return _consume(settings, line, name, is_named=consumer is not None, follow=follow)
+    return _consume(settings, line, name, is_named=consumer is not None, follow=follow, after=after)
 
 
 def _named(name: str) -> str:
@@ -106,9 +104,7 @@ def for_people(event: CloudEvent) -> str:
     return plain(f"{local_time(event.time)}  {event.type}  {event.subject}  {words}".rstrip())
 
 
-def _look(
-    settings: Settings, line: Callable[[CloudEvent], str], after: float | None, limit: int = _LAST
-) -> None:
+def _look(settings: Settings, line: Callable[[CloudEvent], str], after: float | None) -> None:
     """The last events that are kept, read-only."""
     opened = reading(settings)
     path, flow = place(settings)
@@ -118,9 +114,8 @@ def _look(
     with opened:
         outbox = Outbox(opened.connection, source_of(flow))
         try:
-            events = outbox.latest(limit) if after is None else _since(outbox, after)
             shown = False
-            for event in events:
+            for event in _kept(outbox, after, _LAST):
                 show(line(event))
                 shown = True
             names = [each.name for each in outbox.consumers()]
@@ -132,7 +127,11 @@ def _look(
         _say(f"No events{' since then' if after is not None else ''}; waiting for them: {', '.join(names)}.")
 
 
-def _since(outbox: Outbox, after: float) -> Iterator[CloudEvent]:
+def _kept(outbox: Outbox, after: float | None, limit: int) -> Iterator[CloudEvent]:
+    """Those since then; without a time the last ones."""
+    if after is None:
+        yield from outbox.latest(limit)
+        return
     number = 0
     while events := outbox.read(number, _BATCH):
         number = events[-1].number
@@ -140,15 +139,25 @@ def _since(outbox: Outbox, after: float) -> Iterator[CloudEvent]:
 
 
 def _consume(
-    settings: Settings, line: Callable[[CloudEvent], str], name: str, is_named: bool, follow: bool
+    settings: Settings,
+    line: Callable[[CloudEvent], str],
+    name: str,
+    is_named: bool,
+    follow: bool,
+    after: float | None,
 ) -> int:
-    """Each event is on record as read after it was written out: what is cut off comes again."""
+    """Each event is on record as read after it was written out: what is cut off comes again. Without a name, what is
+    kept of the time before comes first."""
+    is_first = True
     while True:
         with _ledger(settings) as ledger:
             identity = _identity(ledger)
             try:
                 if _register(ledger, name, is_named) and is_named:
                     _say(f"{name} is registered: from now on, events are kept until it has had them.")
+                if is_first and not is_named:
+                    _before(ledger, line, name, after)
+                is_first = False
                 _read(ledger, line, name)
                 renewed = time.monotonic()
                 while follow and _identity(ledger) == identity:
@@ -170,6 +179,13 @@ def _register(ledger: Ledger, name: str, is_named: bool) -> bool:
     now = time.time()
     with ledger.transaction():
         return ledger.outbox.register(name, now, expires_at=None if is_named else now + LASTS)
+
+
+def _before(ledger: Ledger, line: Callable[[CloudEvent], str], name: str, after: float | None) -> None:
+    consumer = ledger.outbox.consumer(name)
+    for event in _kept(ledger.outbox, after, _LAST_FOLLOWED):
+        if consumer is not None and event.number <= consumer.passed:
+            show(line(event))
 
 
 def _read(ledger: Ledger, line: Callable[[CloudEvent], str], name: str) -> None:
