@@ -236,7 +236,9 @@ def run_work(work: str, tmp_path: Path, *words: str) -> subprocess.CompletedProc
 
 
 def test_a_later_command_has_options_of_its_own(tmp_path: Path) -> None:
-    process = run_work("print(settings.upload.timeout, times); return 3", tmp_path, "--times", "7", "--timeout", "9")
+    process = run_work(
+        "print(settings.upload.timeout, times); return 3", tmp_path, "--times", "7", "--timeout", "9"
+    )
     assert (process.returncode, process.stdout) == (3, "9.0 7\n")
 
 

@@ -13,6 +13,7 @@ from sync_to_azure.settings import configfile
 from sync_to_azure.settings.option import Option
 from sync_to_azure.settings.options import GROUPS, OPTIONS
 from sync_to_azure.settings import Settings, load
+from sync_to_azure.settings.values import GROUP_TYPES
 
 PROJECT = Path(__file__).parent.parent
 EXAMPLE = (PROJECT / "azsync.cfg.example").read_text(encoding="utf-8")
@@ -120,7 +121,10 @@ def test_help_shows_each_option_under_its_heading() -> None:
         assert f"{code} {meaning}" in one_line(sections["Exit codes"])
 
 
-def test_every_option_is_a_field_of_settings() -> None:
-    fields = set(Settings.__dataclass_fields__)
-    others = {"family_flags", "notices", "notify_key_text", "origin", "secrets_around"}
-    assert fields == {option.name for option in OPTIONS if not option.obsolete} | others
+def test_every_option_is_a_field_of_its_group() -> None:
+    others = {"notices", "notify_key_text", "origin", "secrets_around"}
+    assert set(Settings.__dataclass_fields__) == GROUP_TYPES.keys() | others
+    assert GROUP_TYPES.keys() == GROUPS.keys() - {"obsolete"}
+    for group_name, kind in GROUP_TYPES.items():
+        names = {option.name for option in OPTIONS if option.group == group_name}
+        assert set(kind._fields) - {"family_flags"} == names

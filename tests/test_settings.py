@@ -19,7 +19,24 @@ SAS = "?sv=2025-01-05&ss=b&sig=ab%2Bcd%3D&se=2030-01-01"
 KEY = base64.b64encode(bytes(range(64))).decode()
 PRINCIPAL = {"tenant-id": "t-1", "application-id": "a-1"}
 
-Load = Callable[..., Settings]
+
+class Flat:
+    """Settings with the value of each option as an attribute: a test names the option, not its group."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        for option in OPTIONS:
+            if option.name == name:
+                return self._settings.value(option)
+        return getattr(self._settings, name)
+
+    def __repr__(self) -> str:
+        return repr(self._settings)
+
+
+Load = Callable[..., Flat]
 
 
 @pytest.fixture
@@ -31,12 +48,12 @@ def load_with(tmp_path: Path) -> Load:
         environ: Mapping[str, str] | None = None,
         file: str | None = None,
         bare: bool = False,
-    ) -> Settings:
+    ) -> Flat:
         if file is not None:
             (tmp_path / "azsync.cfg").touch(mode=0o600)
             (tmp_path / "azsync.cfg").write_text(file, encoding="utf-8")
         given: dict[str, object] = ({} if bare else dict(REQUIRED)) | dict(keys or {})
-        return load(given, environ or {}, tmp_path)
+        return Flat(load(given, environ or {}, tmp_path))
 
     return settings
 
@@ -548,7 +565,7 @@ min-file-age = 86400
 
 
 def test_notices(load_with: Load, tmp_path: Path) -> None:
-    def keys_of(settings: Settings) -> dict[str, bool]:
+    def keys_of(settings: Flat) -> dict[str, bool]:
         return {notice.key: notice.once for notice in settings.notices}
 
     keys = {"smtp-host": "mail", "smtp-password": "pass-word"}

@@ -29,7 +29,9 @@ def show_settings(settings: Settings, as_json: bool) -> int:
             "schema": SCHEMA,
             "section": PASS.section,
             "settings": [_for_programs(settings, option) for option in shown],
-            "families": {name: list(flags) for name, flags in sorted(settings.completion.family_flags.items())},
+            "families": {
+                name: list(flags) for name, flags in sorted(settings.completion.family_flags.items())
+            },
             "warnings": [notice.text for notice in settings.notices],
         }
         write(sys.stdout, json.dumps(document, indent=2))

@@ -162,7 +162,7 @@ class MonitoringSettings(NamedTuple):
 
 
 class EventsSettings(NamedTuple):
-    """"""
+    """The webhook, and what is kept for programs that read events. ``keep_events`` in days."""
 
     notify_url: str | None
     notify_key: Path | None
@@ -214,7 +214,13 @@ class Settings:
 
     def secret_values(self) -> tuple[str, ...]:
         """Every text that no log, mail or message may hold; of a SAS also the signature alone, in both spellings."""
-        found = [self.identity.secret, self.mail.smtp_password, self.monitoring.ping, self.events.notify_url, *self.secrets_around]
+        found = [
+            self.identity.secret,
+            self.mail.smtp_password,
+            self.monitoring.ping,
+            self.events.notify_url,
+            *self.secrets_around,
+        ]
         if self.notify_key_text:
             found += [self.notify_key_text, self.notify_key_text.removeprefix("whsec_")]
         if self.identity.auth == "sas" and self.identity.secret:

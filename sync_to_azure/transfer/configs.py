@@ -71,4 +71,6 @@ def webhook_config(settings: "Settings") -> WebhookConfig | None:
     """None where no address is given, or the key may not be read."""
     if settings.events.notify_url is None or settings.notify_key_text is None:
         return None
-    return WebhookConfig(settings.events.notify_url, key_of(settings.notify_key_text), settings.events.notify_events)
+    return WebhookConfig(
+        settings.events.notify_url, key_of(settings.notify_key_text), settings.events.notify_events
+    )

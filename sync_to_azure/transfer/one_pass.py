@@ -117,7 +117,9 @@ def _due(rooms: Rooms) -> frozenset[str]:
     audited = {
         key: each.listed_at or 0.0 for key, each in Audits(rooms.ledger).all().items() if not each.is_wrong
     }
-    keys = reverify.due(list(rooms.ledger.runs().values()), audited, now, days, rooms.settings.source.only_run)
+    keys = reverify.due(
+        list(rooms.ledger.runs().values()), audited, now, days, rooms.settings.source.only_run
+    )
     for key in sorted(keys):
         _log.info("%s: nobody has looked at it for %g days; it is looked at again", key, days)
     return keys

@@ -61,12 +61,16 @@ def overlaps(settings: "Settings", report: Path | None = None) -> list[Overlap]:
         return []
     main = _places(settings.source.main_folder)
     found = [
-        overlap for own in _own(settings, report) if (overlap := _overlap(own, main, settings.source.main_folder))
+        overlap
+        for own in _own(settings, report)
+        if (overlap := _overlap(own, main, settings.source.main_folder))
     ]
     if settings.upload.azcopy_logs is None and "state-file" not in {each.key for each in found}:
         # By default beside the state file, whose folder may well be the one above the main folder.
         jobs = azcopy_folder(None, state_folder(settings.state.state_file))
-        overlap = _overlap(_Own("azcopy-logs", jobs, "default", whole=True), main, settings.source.main_folder)
+        overlap = _overlap(
+            _Own("azcopy-logs", jobs, "default", whole=True), main, settings.source.main_folder
+        )
         found += [overlap] if overlap else []
     return found
 

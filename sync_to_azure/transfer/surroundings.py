@@ -57,7 +57,10 @@ class Surroundings:
         self._after_stop = after_stop
         self._redact = Redactor(settings.secret_values())
         self.flow = Flow(
-            str(settings.source.main_folder), settings.destination.blob_endpoint, settings.destination.container_name, settings.destination.destination
+            str(settings.source.main_folder),
+            settings.destination.blob_endpoint,
+            settings.destination.container_name,
+            settings.destination.destination,
         )
         self._ledger: Ledger | None = None
         self._lock: Lock | None = None

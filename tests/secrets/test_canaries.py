@@ -398,7 +398,8 @@ from sync_to_azure.transfer.steps import look
 
 def fault(rooms):
     settings = rooms.settings
-    raise RuntimeError(f"a fault of ours with {{settings.identity.secret}} and {{settings.mail.smtp_password}} in {{vars(settings)}}")
+    secrets = settings.identity.secret, settings.mail.smtp_password
+    raise RuntimeError(f"a fault of ours with {{secrets[0]}} and {{secrets[1]}} in {{vars(settings)}}")
 
 {where} = fault
 sys.exit(cli.main())

@@ -31,8 +31,8 @@ def test_each_family_has_its_flags(tmp_path: Path, name: str) -> None:
         f"completion-flag = all.txt\n[family {name}]\nCompletion-Flag = a.txt, b.txt\n  c.txt\n[family mgi]\n"
     )
     settings = a_pass(tmp_path, text)
-    assert settings.family_flags == {"nextseq-500": ("a.txt", "b.txt", "c.txt")}
-    assert settings.completion_flag == ("all.txt",) and settings.notices == ()
+    assert settings.completion.family_flags == {"nextseq-500": ("a.txt", "b.txt", "c.txt")}
+    assert settings.completion.completion_flag == ("all.txt",) and settings.notices == ()
 
 
 @pytest.mark.parametrize(

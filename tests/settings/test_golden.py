@@ -31,9 +31,7 @@ def as_json(value: object, folder: Path) -> Any:
 
 def found(settings: Settings, folder: Path) -> dict[str, Any]:
     values = {
-        option.key: as_json(settings.value(option), folder)
-        for option in OPTIONS
-        if not option.obsolete
+        option.key: as_json(settings.value(option), folder) for option in OPTIONS if not option.obsolete
     }
     return {
         "values": values,

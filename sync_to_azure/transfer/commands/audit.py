@@ -56,7 +56,9 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
         memory: Audits | None = None
         try:
             if around.another_audit_runs():
-                _log.warning("another audit of %s is running; nothing done", settings.destination.container_name)
+                _log.warning(
+                    "another audit of %s is running; nothing done", settings.destination.container_name
+                )
                 return 0
             ledger = around.open_ledger()
             memory = Audits(ledger)
@@ -206,7 +208,9 @@ class _Audit:
         if row is None or row[0] is None or receipt is None or row[0] == publication.receipt_sha256:
             return []
         is_later = int(receipt.get("generation") or 1) > int(row[1])
-        if is_later and not vouching.doubt(self._settings.identity, self._settings.destination, publication.run, receipt):
+        if is_later and not vouching.doubt(
+            self._settings.identity, self._settings.destination, publication.run, receipt
+        ):
             return []
         return [Finding(f"{publication.run}.json", "documents", "is not the receipt that was published")]
 

@@ -171,7 +171,9 @@ def _main_folder(settings: "Settings") -> Found:
             yield NOTE, f"no run holds {' and '.join(wanted)} (completion-flag)", advice
         else:
             yield OK, f"{finished} of {len(found.runs)} runs hold {' and '.join(wanted)}", ""
-    for text, advice in of_families(found.runs, settings.completion.profile, settings.completion.family_flags):
+    for text, advice in of_families(
+        found.runs, settings.completion.profile, settings.completion.family_flags
+    ):
         yield NOTE if advice else OK, text, advice
     if not wanted and settings.completion.profile == AUTO:
         counted, others = families(found.runs)
@@ -302,7 +304,11 @@ def _log_file(settings: "Settings") -> Found:
 def _uploader(settings: "Settings", destination: "Destination") -> Found:
     yield OK, destination.prepare_uploader(), ""
     folder = settings.source.main_folder
-    if settings.upload.uploader != "native" and folder.is_dir() and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW:
+    if (
+        settings.upload.uploader != "native"
+        and folder.is_dir()
+        and not os.statvfs(folder).f_flag & _ST_NOSYMFOLLOW
+    ):
         # We open everything below handles; AzCopy takes paths.
         yield NOTE, (
             f"AzCopy opens files by their paths and follows symbolic links below {folder}: who may write there can have"

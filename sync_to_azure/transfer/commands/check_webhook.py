@@ -22,7 +22,8 @@ def answers(settings: Settings) -> Answers:
         return
     config = webhook_config(settings)
     if config is None:
-        yield False, f"notify-key {settings.events.notify_key} cannot be read", "let the user who runs the passes read it"
+        advice = "let the user who runs the passes read it"
+        yield False, f"notify-key {settings.events.notify_key} cannot be read", advice
         return
     host = urllib.parse.urlsplit(config.url).hostname
     if problem := webhook.sender(config)(_test(settings)):
@@ -36,7 +37,11 @@ def answers(settings: Settings) -> Answers:
 
 def _test(settings: Settings) -> CloudEvent:
     event = WebhookTest(
-        destination=Destination(settings.destination.blob_endpoint, settings.destination.container_name, settings.destination.destination)
+        destination=Destination(
+            settings.destination.blob_endpoint,
+            settings.destination.container_name,
+            settings.destination.destination,
+        )
     )
     epoch = secrets.token_hex(8)
     return CloudEvent(

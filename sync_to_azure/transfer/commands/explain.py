@@ -311,7 +311,8 @@ _PROVED = {
 
 def _changed(settings: Settings, run: Run, changed: list[ChangedFile]) -> Iterator[str]:
     told = offer(changed)
-    yield f"{told.count} files; accepting them publishes what the source holds: {command(settings.general, ACCEPT, run.key)}"
+    accept = command(settings.general, ACCEPT, run.key)
+    yield f"{told.count} files; accepting them publishes what the source holds: {accept}"
     yield from changed_lines(changed[:_NAMES])
     if len(changed) > _NAMES:
         yield f"… and {len(changed) - _NAMES} more"

@@ -159,7 +159,10 @@ def what_stands_still(rooms: Rooms, work: Work) -> None:
         take_listing(rooms, work)
     rooms.files.verdict(work.run)
     if read_back.until(
-        rooms, work, Evidence.from_label(rooms.settings.upload.verify), _WHY_READ_BACK[rooms.settings.upload.verify]
+        rooms,
+        work,
+        Evidence.from_label(rooms.settings.upload.verify),
+        _WHY_READ_BACK[rooms.settings.upload.verify],
     ):
         # The listing is corrected for blobs that hold other bytes.
         problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5) or problem

@@ -204,7 +204,11 @@ def _put(rooms: Rooms, work: Work, number: int, replaces: str | None) -> str:
     rooms.must_hold_lock()
     settings = rooms.settings
     text = claim_text(
-        work.key, rooms.origin, settings.destination.container_name, settings.destination.destination, rooms.clock.now()
+        work.key,
+        rooms.origin,
+        settings.destination.container_name,
+        settings.destination.destination,
+        rooms.clock.now(),
     )
     digest = hashlib.md5(text, usedforsecurity=False).digest()
     name = _name(rooms, work, number)

@@ -26,7 +26,9 @@ def prepare(rooms: Rooms, work: Work) -> frozen.Differences | None:
     assert work.folder is not None and work.folder.unit is not None and continuous is not None
     if rooms.settings.completion.profile != run.profile:
         rooms.ledger.set(
-            run, profile=rooms.settings.completion.profile, recognised_by=f"chosen: profile = {rooms.settings.completion.profile}"
+            run,
+            profile=rooms.settings.completion.profile,
+            recognised_by=f"chosen: profile = {rooms.settings.completion.profile}",
         )
     accept.take_back(rooms, work)
     if work.folder.unit.lacks and not run.is_published:

@@ -75,7 +75,9 @@ def _earlier(rooms: Rooms, work: Work) -> dict[str, Any]:
 
 def _allowed(rooms: Rooms, about: dict[str, Any]) -> dict[str, Any]:
     """People write names of samples into the experiment's."""
-    return {key: each for key, each in about.items() if rooms.settings.source.sample_names or key not in _NAMING}
+    return {
+        key: each for key, each in about.items() if rooms.settings.source.sample_names or key not in _NAMING
+    }
 
 
 def sheet_facts(rooms: Rooms, work: Work) -> dict[str, Any]:

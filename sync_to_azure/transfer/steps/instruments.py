@@ -74,7 +74,9 @@ def flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
     settings = rooms.settings
     profile = known(rooms, work).profile if settings.completion.family_flags else None
     family = profile.name if profile is not None else None
-    return completion.named_flags(family, settings.completion.completion_flag, settings.completion.family_flags)
+    return completion.named_flags(
+        family, settings.completion.completion_flag, settings.completion.family_flags
+    )
 
 
 def unfinished(rooms: Rooms, work: Work) -> Reason | None:
@@ -140,7 +142,11 @@ def quiet_for(rooms: Rooms, work: Work) -> float:
 def held(rooms: Rooms, work: Work) -> Reason | None:
     """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so. Who accepted it
     as it is, without its flags, has said so."""
-    if rooms.settings.completion.failed_runs != "hold" or words.accepts(work, FAILED) or words.accepts(work, UNFINISHED):
+    if (
+        rooms.settings.completion.failed_runs != "hold"
+        or words.accepts(work, FAILED)
+        or words.accepts(work, UNFINISHED)
+    ):
         return None
     outcome = known(rooms, work).outcome
     if not outcome.is_bad:

@@ -118,7 +118,11 @@ def _uncarried(rooms: Rooms, work: Work) -> str:
         goes += [Kind.EXCLUDED, Kind.JUNK]
     count, paths = uncarried_but(rooms.ledger.connection, work.run, goes)
     first = still_there(work.root, paths) if count else ""
-    hint = "" if rooms.settings.removal.remove_excluded else "; remove-excluded lets go what exclude names, and junk"
+    hint = (
+        ""
+        if rooms.settings.removal.remove_excluded
+        else "; remove-excluded lets go what exclude names, and junk"
+    )
     return f"{count} entries in it are not carried, such as {first} (see its receipt{hint})" if first else ""
 
 

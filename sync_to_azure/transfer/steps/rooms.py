@@ -74,7 +74,9 @@ class Rooms:
         """Is it known that the destination is not inside a run of another flow?"""
         self.share_cache: float | None = None
         """For how many seconds looks at the source may be answered from a cache, once it was asked."""
-        self.read_back_left = settings.removal.read_back_limit * 1e9 if settings.removal.read_back_limit else math.inf
+        self.read_back_left = (
+            settings.removal.read_back_limit * 1e9 if settings.removal.read_back_limit else math.inf
+        )
         """Bytes that may still be read back before removals in this pass."""
         self.clock_problem = ""
         """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""

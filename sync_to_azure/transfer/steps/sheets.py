@@ -62,7 +62,9 @@ def _judge(rooms: Rooms, work: Work, size: int, mtime: int) -> None:
     """Was it found unchanged for ``completion-delay``? ``work.sheet_waits`` says."""
     memory = Sheets(rooms.ledger)
     remembered, now = memory.remembered(work.run), rooms.clock.now()
-    decision = completion.decide(f"{size}:{mtime}", remembered, now, rooms.settings.completion.completion_delay)
+    decision = completion.decide(
+        f"{size}:{mtime}", remembered, now, rooms.settings.completion.completion_delay
+    )
     if decision.remember is not None and decision.remember != remembered:
         memory.remember(work.run, decision.remember)
     work.sheet_waits = None

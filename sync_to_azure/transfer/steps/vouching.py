@@ -29,10 +29,14 @@ def signed(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> bytes:
     values = documents.parse_receipt(text)
     if key is None or values is None:
         return text
-    return documents.receipt_text({**receipt, FIELD: mac(values, key, _place(rooms.settings.destination, work.key))})
+    return documents.receipt_text(
+        {**receipt, FIELD: mac(values, key, _place(rooms.settings.destination, work.key))}
+    )
 
 
-def doubt(identity: "IdentitySettings", destination: "DestinationSettings", run: str, receipt: Mapping[str, Any]) -> str:
+def doubt(
+    identity: "IdentitySettings", destination: "DestinationSettings", run: str, receipt: Mapping[str, Any]
+) -> str:
     """Why it proves nothing; empty if our key vouches for it."""
     path = identity.evidence_key
     key = evidence_key.read(path) if path is not None else None

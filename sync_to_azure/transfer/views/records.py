@@ -128,7 +128,10 @@ class Records:
 def place(settings: Settings) -> tuple[Path, Flow]:
     """Where the ledger of this flow lies."""
     flow = Flow(
-        str(settings.source.main_folder), settings.destination.blob_endpoint, settings.destination.container_name, settings.destination.destination
+        str(settings.source.main_folder),
+        settings.destination.blob_endpoint,
+        settings.destination.container_name,
+        settings.destination.destination,
     )
     path, _ = ledger_path(settings.state.state_file, flow, state_folder(settings.state.state_file))
     return path, flow
