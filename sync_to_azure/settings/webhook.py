@@ -1,4 +1,7 @@
-"""The webhook: its address, its key, and which events it gets. Neither address nor key is repeated in a message."""
+"""The webhook: its address, its key, and which events it gets. Neither address nor key is repeated in a message.
+
+``events`` is imported where a webhook is configured: most flows have none, and every start would wait for it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ import stat
 import urllib.parse
 from pathlib import Path
 
-from sync_to_azure.events.run_events import OF_RUNS
-from sync_to_azure.events.webhook import key_of
 from sync_to_azure.settings.destination import is_loopback
 from sync_to_azure.settings.merge import Merge
 
@@ -22,9 +23,8 @@ def check_events(merge: Merge) -> str | None:
     """The text of the webhook's key, None where there is none or it may not be read by whoever only looks."""
     values = merge.values
     url, path = values["notify-url"], values["notify-key"]
-    for each in values["notify-events"]:
-        if each not in OF_RUNS:
-            merge.problem("notify-events", f"{each!r} is no event: give {', '.join(OF_RUNS)}")
+    if merge.origin["notify-events"] != "default":
+        _check_names(merge)
     if url is not None:
         if problem := _problem(url, bool(values["allow-plain-http"])):
             merge.problem("notify-url", problem)
@@ -41,6 +41,14 @@ def check_events(merge: Merge) -> str | None:
         problem = str(error.strerror if isinstance(error, OSError) else error)
         merge.problem("notify-key", f"file {path}: {problem}; {_MAKE}")
         return None
+
+
+def _check_names(merge: Merge) -> None:
+    from sync_to_azure.events.run_events import OF_RUNS
+
+    for each in merge.values["notify-events"]:
+        if each not in OF_RUNS:
+            merge.problem("notify-events", f"{each!r} is no event: give {', '.join(OF_RUNS)}")
 
 
 def _problem(url: str, plain_http: bool) -> str:
@@ -63,6 +71,8 @@ def _problem(url: str, plain_http: bool) -> str:
 
 
 def _read(path: Path) -> str:
+    from sync_to_azure.events.webhook import key_of
+
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(handle)
