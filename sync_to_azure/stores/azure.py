@@ -485,4 +485,7 @@ def _only_over(replaces: str | None) -> dict[str, Any]:
 
     if replaces is None:
         return {"match_condition": MatchConditions.IfMissing}
+    if "*" in replaces or '"' in replaces:
+        # Azurite takes a star for any version, in quotes too.
+        raise BlobReplaced(f"no version has the ETag {replaces!r}")
     return {"etag": f'"{replaces}"', "match_condition": MatchConditions.IfNotModified}

@@ -146,6 +146,8 @@ class LocalStore(Reading):
                 return None
             with os.fdopen(handle, "rb") as file:
                 content = file.read(min(most, facts.size))
+                if not facts.are_of(os.fstat(handle)):
+                    raise _replaced(name)
         return Dated(content, facts.etag, max(0.0, time.time() - facts.mtime_ns / 1e9))
 
     def put(
@@ -301,11 +303,11 @@ class LocalStore(Reading):
         for _ in range(_TRIES):
             # A folder may be removed, with the last object in it, before this one is there.
             with contextlib.suppress(FileNotFoundError):
-                self._rename(name, temporary)
+                self._take_name(name, temporary, is_new=now is None)
                 return
-        self._rename(name, temporary)
+        self._take_name(name, temporary, is_new=now is None)
 
-    def _rename(self, name: str, temporary: bytes) -> None:
+    def _take_name(self, name: str, temporary: bytes, is_new: bool) -> None:
         parts = parts_of(name)
         above = self._above(parts, make=True)
         try:
@@ -313,10 +315,25 @@ class LocalStore(Reading):
                 there = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
                 if not stat.S_ISREG(there.st_mode):
                     raise _in_the_way(name)
-            os.replace(temporary, parts[-1], src_dir_fd=self._facts.temporary, dst_dir_fd=above)
+            if is_new:
+                self._link(name, temporary, parts[-1], above)
+            else:
+                os.replace(temporary, parts[-1], src_dir_fd=self._facts.temporary, dst_dir_fd=above)
             os.fsync(above)
         finally:
             os.close(above)
+
+    def _link(self, name: str, temporary: bytes, part: bytes, above: int) -> None:
+        """Never over what somebody else, who knows of no lock, put there just now."""
+        try:
+            os.link(temporary, part, src_dir_fd=self._facts.temporary, dst_dir_fd=above)
+        except FileExistsError as error:
+            raise _replaced(name) from error
+        except OSError as error:
+            # A file system without hard links.
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                raise
+            os.replace(temporary, part, src_dir_fd=self._facts.temporary, dst_dir_fd=above)
 
     def _above(self, parts: list[bytes], make: bool) -> int:
         """A handle of the folder that the object is in. ``make``: where it is not there."""

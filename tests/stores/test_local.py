@@ -23,6 +23,7 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.stores import local as module
 from sync_to_azure.stores.local import LocalStore
+from sync_to_azure.stores.local_facts import Facts, FactsFolder
 from sync_to_azure.stores.local_names import OWN_FOLDER
 from tests.conftest import LONG, PROJECT
 from tests.contract.stores.bench import LocalBench, md5, put
@@ -276,6 +277,25 @@ assert store.get("run/x") == b"x"
     if os.geteuid() == 0:
         command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
     subprocess.run(command, env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=True, timeout=LONG)
+
+
+def test_somebody_who_knows_no_lock_is_not_written_over(
+    bench: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their file comes between our look and our writing."""
+    write = FactsFolder.write
+
+    def they_come(self: FactsFolder, name: str, versions: list[Facts]) -> None:
+        write(self, name, versions)
+        bench.write_outside(name, b"theirs")
+
+    monkeypatch.setattr(FactsFolder, "write", they_come)
+    with pytest.raises(BlobReplaced):
+        put(bench.store, "run/x", b"ours")
+    monkeypatch.undo()
+    now = bench.store.stat("run/x")
+    assert now is not None and now.md5 is None and bench.store.get("run/x") == b"theirs"
+    assert os.listdir(bench.folder / OWN_FOLDER / "temporary") == []
 
 
 def test_two_processes_raise_a_counter(bench: LocalBench) -> None:

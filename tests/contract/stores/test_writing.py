@@ -111,6 +111,20 @@ def test_not_over_what_is_not_there_any_more(bench: Bench) -> None:
     assert bench.store.stat("x") is None
 
 
+@pytest.mark.parametrize("wild", ["*", "", '"', "0x0"])
+def test_no_etag_means_any(bench: Bench, wild: str) -> None:
+    bench.put("x", b"before")
+    with pytest.raises(BlobReplaced):
+        bench.put("x", b"ours", wild)
+    with pytest.raises(BlobReplaced):
+        bench.put("absent", b"ours", wild)
+    with pytest.raises(BlobReplaced):
+        list(bench.store.read("x", wild or "0"))
+    with pytest.raises(BlobReplaced):
+        bench.open_deleting().delete("x", wild)
+    assert bench.store.get("x") == b"before" and bench.store.stat("absent") is None
+
+
 def test_asked_again_it_is_ours(bench: Bench) -> None:
     """The answer to the first try was lost: the same bytes are there."""
     etag = bench.put("x", b"ours")
