@@ -56,6 +56,24 @@ def test_line_ends_and_byte_order_mark(tmp_path: Path) -> None:
     assert entries["exclude"].origin == "windows.cfg line 2"
 
 
+def test_files_put_together_have_a_byte_order_mark_each() -> None:
+    found = configfile.parse("a = 1\n[catalogue]\nb = 2\n\ufeff[sync_to_azure]\n\ufeffc = 3\n", "x")
+    assert found.problems == () and list(found.section("sync_to_azure").entries) == ["a", "c"]
+
+
+@pytest.mark.parametrize("header", ["[sync_to_azure] # back", "[sync_to_azure", "[sync_to_azure] = x"])
+def test_a_header_that_is_none_is_a_problem_of_the_whole_file(header: str) -> None:
+    """In another component's section it would be that one's matter, and so would all our keys below it."""
+    found = configfile.parse(f"[catalogue]\nb = 2\n{header}\nremove-source = no\n", "x")
+    [(line, text)] = found.problems
+    assert line == 3 and text == "x line 3: is no section: it must be [NAME] and nothing else"
+
+
+def test_a_value_in_the_place_of_a_key_is_not_repeated_twice_either() -> None:
+    found = parse("c2VjcmV0IHNlY3JldA==\nc2VjcmV0IHNlY3JldA==\n" + "x" * 50 + "=\n" + "x" * 50 + "=\n")
+    assert "xxxx" not in str(found.problems) and len(found.problems) == 2
+
+
 def test_only_line_feeds_end_a_line() -> None:
     assert values("a = x\u2028y\x0bz") == {"a": ("x\u2028y\x0bz",)}
 

@@ -50,9 +50,11 @@ class Section:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """Sections by name: lower case, ``_`` for ``-``, one space between words."""
+    """Sections by name: lower case, ``_`` for ``-``, one space between words. ``problems`` of no section, as (line,
+    text): a header that is none, below which nobody knows whose keys are."""
 
     sections: dict[str, Section] = dataclasses.field(default_factory=dict)
+    problems: tuple[tuple[int, str], ...] = ()
 
     def section(self, name: str) -> Section:
         """Empty if the file has no such section."""
@@ -100,11 +102,14 @@ def looks_like_a_key(text: str) -> bool:
 def parse(text: str, name: str) -> ConfigFile:
     """The sections of a config file's text. Only line feeds end a line: other breaks can be in a value."""
     reading = _Reading(name)
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, whole in enumerate(text.split("\n"), start=1):
+        # Files that an editor on Windows wrote, put together by `cat`, have a byte order mark at each beginning.
+        line = whole.removeprefix("\ufeff")
         stripped = line.strip()
         if stripped and stripped[0] not in "#;":
             reading.take(number, stripped, len(line) - len(line.lstrip()))
-    return ConfigFile({section: draft.finished() for section, draft in reading.drafts.items()})
+    sections = {section: draft.finished() for section, draft in reading.drafts.items()}
+    return ConfigFile(sections, tuple(reading.problems))
 
 
 class _Draft:
@@ -129,6 +134,7 @@ class _Reading:
 
     def __init__(self, name: str) -> None:
         self.drafts: dict[str, _Draft] = {}
+        self.problems: list[tuple[int, str]] = []
         self._name = name
         self._section = FIRST_SECTION
         self._header = (0, "")
@@ -143,6 +149,10 @@ class _Reading:
             self._section = " ".join(header[1].lower().replace("-", "_").split())
             self._header = number, f"[{header[1]}]" if looks_like_a_key(header[1]) else "(not repeated)"
             self._draft()
+        elif stripped[0] == "[":
+            self._values = None
+            text = f"{self._name} line {number}: is no section: it must be [NAME] and nothing else"
+            self.problems.append((number, text))
         else:
             self._values, self._indent_of_key = [], indent
             self._key(number, stripped, self._values)
@@ -161,7 +171,8 @@ class _Reading:
         key, value = match[1].lower(), match[2]
         if key in draft.entries:
             first = draft.entries[key][0].line
-            text = f"{where}: key '{key}' is on line {first} already; remove one of them"
+            shown = repr(key) if looks_like_a_key(key) else "(not repeated: is it a value?)"
+            text = f"{where}: key {shown} is on line {first} already; remove one of them"
             draft.problems.append((number, text))
             return
         draft.entries[key] = Entry((), self._name, number), values

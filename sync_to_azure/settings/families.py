@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sync_to_azure.settings import placement
-from sync_to_azure.settings.configfile import Entry, Section
+from sync_to_azure.settings.configfile import Entry, Section, looks_like_a_key
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.options import BY_KEY, CONTINUOUS
 
@@ -62,4 +62,5 @@ def is_a_files_name(name: str) -> bool:
 
 
 def _unknown(key: str) -> str:
-    return f"key {key!r} has no place in a section of a family: only {KEY} does"
+    shown = repr(key) if looks_like_a_key(key) else "(not repeated: is it a value?)"
+    return f"key {shown} has no place in a section of a family: only {KEY} does"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sync_to_azure.settings import configfile, evidence_key
 from sync_to_azure.core.errors import ConfigurationError
+from sync_to_azure.settings.components import COMPONENTS
 from sync_to_azure.settings.options import BY_KEY
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice
@@ -47,7 +48,9 @@ def check_identity(merge: Merge) -> None:
 def check_who_reads(merge: Merge) -> None:
     """A config file that holds a secret needs as much care as a credentials file."""
     path: Path | None = merge.values["config-file"]
-    held = [key for key in merge.entries if key in BY_KEY and BY_KEY[key].secret]
+    secret = {key for each in COMPONENTS for key, option in each.keys.items() if option.secret}
+    # Of any component, in any section: a file is read as a whole.
+    held = [key for section in merge.sections.values() for key in section.entries if key in secret]
     if path is None or not held:
         return
     try:

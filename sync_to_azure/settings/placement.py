@@ -31,7 +31,7 @@ def suggestion(key: str, component: Component) -> str:
 
 def file_problems(file: ConfigFile, name: str, component: Component) -> list[str]:
     """Everything that is wrong with what a file, called ``name``, says to ``component``, in order of lines."""
-    found: list[tuple[int, str]] = []
+    found = list(file.problems)
     for title, section in file.sections.items():
         owner = components.of_section(title)
         if owner is None:

@@ -99,6 +99,12 @@ def test_no_child_inherits_what_belongs_to_another_component() -> None:
     ]
 
 
+def test_a_secret_in_any_section_needs_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    (tmp_path / "azsync.cfg").touch(mode=0o644)
+    settings = a_pass(tmp_path, f"{REQUIRED}[catalogue]\nsmtp-password = x\n")
+    assert "config-file-readable" in {notice.key for notice in settings.notices}
+
+
 # Unknown
 
 
@@ -138,6 +144,24 @@ def test_an_unknown_section_is_named_once_with_the_one_that_is_meant(
 def test_a_misspelt_variable_ends_a_pass(tmp_path: Path, name: str, meant: str) -> None:
     [problem] = problems(tmp_path, environ={name: "x"})
     assert problem.startswith(f"environment {name}: ") and problem.endswith(f"; did you mean '{meant}'?")
+
+
+@pytest.mark.parametrize("header", ["[sync_to_azure] # back", "[sync_to_azure"])
+def test_a_header_that_is_none_ends_a_pass_below_any_section(tmp_path: Path, header: str) -> None:
+    [problem] = problems(tmp_path, f"{REQUIRED}[catalogue]\nx = 1\n{header}\nverify = read-back\n")
+    assert problem == "azsync.cfg line 6: is no section: it must be [NAME] and nothing else"
+
+
+@pytest.mark.parametrize("name", ["SYNC_TO_AZURE_", "SYNC_TO_AZURE_STREAM", "SYNC_TO_AZURE_FAMILY_X"])
+def test_variables_that_are_nobodys_end_a_pass(tmp_path: Path, name: str) -> None:
+    [problem] = problems(tmp_path, environ={name: "hunter2"})
+    assert problem.startswith(f"environment {name}: unknown variable") and "hunter2" not in problem
+
+
+def test_a_value_in_the_place_of_a_key_is_not_repeated_in_any_section(tmp_path: Path) -> None:
+    secret = "c2VjcmV0" * 6
+    for header in ("", "[family mgi]\n"):
+        assert secret.lower() not in str(problems(tmp_path, f"{REQUIRED}{header}{secret}==\n")).lower()
 
 
 def test_a_variable_that_only_looks_like_one_is_nobodys(tmp_path: Path) -> None:
