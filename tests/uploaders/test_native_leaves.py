@@ -73,7 +73,7 @@ def test_a_share_that_went_away_is_told_at_once_and_no_buffer_is_lost(
     def broken(*_: object) -> int:
         raise OSError(code[0], os.strerror(code[0]))
 
-    monkeypatch.setattr(os, "readv", broken)
+    monkeypatch.setattr(os, "preadv", broken)
     code = [errno.ESTALE]
     assert isinstance(carried(native(through), job)[1], SourceUnavailable)
     code = [errno.EACCES]
