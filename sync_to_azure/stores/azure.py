@@ -48,6 +48,9 @@ _MOST_BLOCKS = 50_000
 """The service's own bound."""
 _SHORTEST_ID = 8
 """Bytes of a block id that are enough to be nobody else's."""
+_LENGTH_OF_PUT = 48
+"""Bytes of the ids that the library gives to blocks of ``put``: those of ``append`` are as long, so that neither is in
+the other's way."""
 
 
 class AzureStore(Reading):
@@ -345,6 +348,10 @@ class AzureStore(Reading):
         except (ValueError, ElementTree.ParseError) as error:
             raise self._errors.unreadable("a list of blocks") from error
         etag = answer.http_response.headers.get("ETag")
+        if etag and not committed:
+            # Written as a whole; or never committed: Azurite gives that an ETag, too.
+            found = self.stat(name)
+            return (None if found is None else found.etag), committed, left
         return (_etag(etag) if etag else None), committed, left
 
     def committed_blocks(self, name: str) -> tuple[str, tuple[Block, ...]]:
@@ -463,7 +470,7 @@ class _Id(str):
 
 def _id_length(name: str, blocks: tuple[Block, ...]) -> int:
     """Bytes. All ids of a blob have one length, those that were never committed included."""
-    length = max((len(block) for block, _ in blocks), default=32)
+    length = max((len(block) for block, _ in blocks), default=_LENGTH_OF_PUT)
     if length < _SHORTEST_ID:
         raise BlobRefused(
             f"{name} has blocks with ids of {length} bytes, too short for new ones to be unique",

@@ -106,6 +106,11 @@ class Errors:
                 f"the service refuses ({status} {code}) while {what}",
                 "a lease, an immutability policy, or somebody else who writes there at the same time",
             )
+        if blob is not None and (status, code) == (400, "InvalidBlobOrBlock"):
+            return BlobRefused(
+                f"{blob} cannot be written in blocks: another upload left some with longer or shorter ids",
+                "the service drops them after a week; a small blob of that name clears them",
+            )
         if 300 <= status < 400:
             return Redirected(endpoint, status, what)
         if 200 <= status < 300:

@@ -211,8 +211,8 @@ class DeletingStore(Store, Protocol):
     """A store that was opened with the right to delete."""
 
     def delete(self, name: str, etag: str) -> None:
-        """Delete the object while it has this ETag. One that is not there is deleted already. Its snapshots may go
-        with it. Raises BlobReplaced, AccessRefused, BlobRefused."""
+        """Delete the object while it has this ETag. One that is not there is deleted already. Its snapshots stay; a
+        store that cannot keep them without it raises BlobRefused. Raises BlobReplaced, AccessRefused."""
 
     def may_delete(self, name: str) -> None:
         """Have we the right to delete this object? Nothing changes. Raises AccessRefused; BlobMissing."""

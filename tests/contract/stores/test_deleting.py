@@ -6,7 +6,7 @@ import concurrent.futures
 
 import pytest
 
-from sync_to_azure.core.errors import BlobMissing, BlobReplaced
+from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced
 from tests.contract.stores.bench import Bench
 
 
@@ -25,6 +25,17 @@ def test_only_what_was_seen(bench: Bench) -> None:
     assert store.stat("a/b/x") is None and list(store.list("")) == []
     store.delete("a/b/x", now)
     assert bench.put("a/b", b"the folder is gone, too")
+
+
+def test_snapshots_do_not_go_with_it(bench: Bench) -> None:
+    store = bench.open_deleting()
+    etag = bench.put("x", b"kept")
+    moment = store.snapshot("x", etag)
+    try:
+        store.delete("x", etag)
+    except BlobRefused:
+        assert store.get("x") == b"kept"
+    assert b"".join(store.read("x", snapshot=moment)) == b"kept"
 
 
 def test_asking_changes_nothing(bench: Bench) -> None:
