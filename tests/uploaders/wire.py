@@ -72,6 +72,13 @@ class Settings:
     tenant_id: str | None = None
     application_id: str | None = None
 
+    @property
+    def destination(self) -> "Settings":
+        return self
+
+    upload = identity = destination
+    """One flat object plays all groups of settings."""
+
 
 def native(settings: Settings, signer: typing.Any = None) -> NativeUploader:
     anyway = typing.cast(typing.Any, settings)
