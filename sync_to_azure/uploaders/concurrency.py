@@ -84,8 +84,9 @@ class Concurrency:
         self._up, self._step, self._is_sure = True, len(_UP) - 1, False
         self._change(self.limit)
 
-    def done(self, now: float, size: int, under_way: int) -> int:
-        """A request of ``size`` bytes succeeded; ``under_way``: so many were, with it. Returns the limit."""
+    def done(self, now: float, size: int, is_reached: bool) -> int:
+        """A request of ``size`` bytes succeeded; ``is_reached``: as many were in flight as the limit allows. Returns
+        the limit."""
         if self._settle:
             # Begun under another number, or on a new connection.
             self._settle -= 1
@@ -94,7 +95,7 @@ class Concurrency:
             return self.limit
         self._requests += 1
         self._work += size + _REQUEST
-        self._under_way += under_way
+        self._reached += is_reached
         if self._requests >= self._enough and now - self._began >= _ROUND[self._phase is _Phase.GROW]:
             self._end_round(now)
         return self.limit
@@ -120,11 +121,11 @@ class Concurrency:
 
     def _begin_round(self, now: float) -> None:
         self._began = now
-        self._requests = self._work = self._under_way = 0
+        self._requests = self._work = self._reached = 0
         self._enough = max(16, 2 * self.limit)
 
     def _end_round(self, now: float) -> None:
-        reached = self._under_way >= 0.8 * self.limit * self._requests
+        reached = self._reached >= 0.8 * self._requests
         throughput = self._work / (now - self._began)
         self._begin_round(now)
         if reached:

@@ -38,6 +38,7 @@ class Crew:
         self._users = 0
         self._is_retired = False
         self._stop = threading.Event()
+        gate.watch(self._to_send.empty)
 
     def read(self, task: Task) -> None:
         self._hand_out(task, self._to_read, self._readers, self._read, self._most_readers)
@@ -72,11 +73,7 @@ class Crew:
     def _send(self) -> None:
         self.cores.apart()
         while (task := self._to_send.get()) is not None:
-            self.gate.enter()
-            try:
-                task()
-            finally:
-                self.gate.leave()
+            task()
             if len(self._senders) != self.gate.limit and self._is_one_too_many():
                 return
 

@@ -26,17 +26,12 @@ class Gate(Protocol):
     def begin_job(self) -> None:
         """Other files from now on, maybe after a pause."""
 
-    def enter(self) -> None:
-        """A thread begins what it took: reading (of small files), sending, all tries of one call, and waits of
-        these."""
-
-    def leave(self) -> None:
-        """Called once for each ``enter``, whatever happened."""
+    def watch(self, has_no_work: Callable[[], bool]) -> None:
+        """The crew calls it before anything else: while work waits, as many are in flight as the limit allows."""
 
     def answered(self, size: int, seconds: float, status: int) -> None:
         """A request with ``size`` bytes took so long, without the wait for ``cap-mbps``; ``status`` of HTTP, 0 where no
-        answer came. May be called by who has not entered: lists of blocks are sent by the readers of files.
-        """
+        answer came."""
 
 
 class FixedGate:
@@ -46,10 +41,7 @@ class FixedGate:
     def begin_job(self) -> None:
         pass
 
-    def enter(self) -> None:
-        pass
-
-    def leave(self) -> None:
+    def watch(self, has_no_work: Callable[[], bool]) -> None:
         pass
 
     def answered(self, size: int, seconds: float, status: int) -> None:
@@ -66,7 +58,7 @@ class AdaptiveGate:
         self._found = found
         self._lock = lock
         self._clock = clock
-        self._in_flight = 0
+        self._has_no_work: Callable[[], bool] = lambda: False
 
     @property
     def limit(self) -> int:
@@ -76,20 +68,15 @@ class AdaptiveGate:
         with self._lock:
             self._found.begin_job()
 
-    def enter(self) -> None:
-        with self._lock:
-            self._in_flight += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._in_flight -= 1
+    def watch(self, has_no_work: Callable[[], bool]) -> None:
+        self._has_no_work = has_no_work
 
     def answered(self, size: int, seconds: float, status: int) -> None:
         with self._lock:
             before = self._found.limit
             now = self._clock()
             if status == 201:
-                self._found.done(now, size, self._in_flight)
+                self._found.done(now, size, not self._has_no_work())
             elif status in _REFUSED_FOR_LOAD:
                 self._found.refused(now, now - seconds)
             after = self._found.limit

@@ -90,7 +90,7 @@ def simulated(control: Concurrency, link: Link, files: int, size: int = SMALL, m
         if what is None:
             begin()
         elif what:
-            control.done(now, size, under_way)
+            control.done(now, size, under_way >= control.limit)
             under_way -= 1
         else:
             refusals += 1

@@ -37,12 +37,8 @@ def feed(gate: AdaptiveGate, clock: Clock, rounds: int, seconds: float = 0.02) -
     for _ in range(rounds):
         limit = gate.limit
         for _ in range(limit):
-            gate.enter()
-        for _ in range(limit):
             clock.now += seconds / limit
             gate.answered(10_000, seconds, 201)
-        for _ in range(limit):
-            gate.leave()
 
 
 def test_requests_that_take_no_longer_when_there_are_more_of_them_raise_it() -> None:
@@ -50,6 +46,14 @@ def test_requests_that_take_no_longer_when_there_are_more_of_them_raise_it() -> 
     gate = gate_with(clock)
     feed(gate, clock, 12)
     assert gate.limit >= 4 * START
+
+
+def test_where_no_work_waits_nothing_is_learnt() -> None:
+    clock = Clock()
+    gate = gate_with(clock)
+    gate.watch(lambda: True)
+    feed(gate, clock, 12)
+    assert gate.limit == START
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -78,48 +82,39 @@ def test_all_crews_of_a_session_and_their_next_jobs_go_on_with_what_was_found() 
     assert Gates(5)().limit == 5
 
 
-class _Adjustable(FixedGate):
-    """Says when a thread begins."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.begun: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def enter(self) -> None:
-        self.begun.put(threading.current_thread().name)
-
-
 def test_threads_follow_the_limit() -> None:
-    gate = _Adjustable(2)
+    gate = FixedGate(2)
     crew = Crew(gate, 1)
     turns = threading.Semaphore(0)
+    started: queue.SimpleQueue[str] = queue.SimpleQueue()
     ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def task() -> None:
+        started.put(threading.current_thread().name)
         turns.acquire(timeout=60)
         ended.put(None)
 
     def begun(count: int) -> set[str]:
-        return {gate.begun.get(timeout=60) for _ in range(count)}
+        return {started.get(timeout=60) for _ in range(count)}
 
     crew.join()
     for _ in range(30):
         crew.send(task)
     assert len(begun(2)) == 2
-    assert gate.begun.empty()
+    assert started.empty()
 
     # What was handed out before has more threads as soon as one ends.
     gate.limit = 6
     turns.release(5)
     begun(9)
-    assert gate.begun.empty()
+    assert started.empty()
 
     # Those that are too many end after what they do.
     gate.limit = 3
     turns.release(3)
     for _ in range(8):
         ended.get(timeout=60)
-    assert gate.begun.empty()
+    assert started.empty()
     turns.release(60)
     for _ in range(22):
         ended.get(timeout=60)
