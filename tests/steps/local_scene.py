@@ -17,7 +17,7 @@ from sync_to_azure.core.model import Evidence, FileToSend, Sent, Summary
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.files.folder import is_gone_or_replaced
 from sync_to_azure.settings import load
-from sync_to_azure.stores.local import DeletingLocalStore
+from sync_to_azure.stores.local import DeletingLocalStore, LocalStore
 from sync_to_azure.stores.store import Store
 from sync_to_azure.transfer.ledger import Files, Flow, Ledger
 from sync_to_azure.transfer.one_pass import over_all_runs
@@ -66,6 +66,17 @@ class StoreUploader:
         pass
 
 
+class _Watched(LocalStore):
+    def __init__(self, scene: "LocalScene") -> None:
+        super().__init__(scene.folder / "destination" / "container")
+        self._scene = scene
+
+    def put(self, name: str, *arguments: typing.Any, **options: typing.Any) -> str:
+        if CLAIMS_FOLDER not in name:
+            self._scene.before_put(name)
+        return super().put(name, *arguments, **options)
+
+
 @dataclasses.dataclass
 class Outcome:
     returncode: int
@@ -92,6 +103,8 @@ class LocalScene(Scene):
         self.store = DeletingLocalStore(destination)
         self.sent: list[str] = []
         """Blobs that the last pass sent."""
+        self.before_put: collections.abc.Callable[[str], None] = lambda name: None
+        """Called before each document that a pass writes: what somebody else does just then."""
 
     def run(self, *arguments: object, expect: int = 0, **options: typing.Any) -> Outcome:
         """The steps of one pass over all runs."""
@@ -115,18 +128,20 @@ class LocalScene(Scene):
         for argument in arguments:
             assert argument.startswith("--")
             values[argument.removeprefix("--")] = "true"
+        loaded = load(values, {}, self.folder)
+        endpoint = (self.folder / "destination").as_uri()
         settings = dataclasses.replace(
-            load(values, {}, self.folder),
-            blob_endpoint=(self.folder / "destination").as_uri(),
-            container_name="container",
+            loaded,
+            destination=loaded.destination._replace(blob_endpoint=endpoint, container_name="container"),
         )
-        flow = Flow(str(settings.main_folder), settings.blob_endpoint, "container", settings.destination)
+        flow = Flow(str(settings.source.main_folder), endpoint, "container", settings.destination.destination)
         ledger = Ledger.open(self.ledger, flow)
         files = Files(ledger)
         summary = Summary()
         try:
             rooms = Rooms(settings, Clock(), ledger, files, self.folder, lambda progress: None)
-            uploader = StoreUploader(rooms.lake())
+            rooms._lake = _Watched(self)
+            uploader = StoreUploader(self.store)
             rooms._uploader = typing.cast(typing.Any, uploader)
             try:
                 over_all_runs(rooms, summary)

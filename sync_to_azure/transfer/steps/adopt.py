@@ -6,6 +6,7 @@ what counts, so it is read before anything is compared or sent.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -94,8 +95,10 @@ def publication(rooms: Rooms, work: Work) -> None:
     rooms.files.forget(run)
     try:
         listed, doubt = _take_manifest(rooms, work, receipt, generation)
-        for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
-            summed.update(chunk)
+        # Where it is missing, it is written again from the manifest.
+        with contextlib.suppress(BlobMissing):
+            for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
+                summed.update(chunk)
     except DocumentTooLarge:
         rooms.files.forget(run)
         raise
