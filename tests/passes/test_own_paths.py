@@ -21,6 +21,7 @@ KEYS = (
     "log-file",
     "azcopy-logs",
     "metrics-file",
+    "notify-key",
 )
 FOLDERS = ("samplesheet-folder", "azcopy-logs")
 
