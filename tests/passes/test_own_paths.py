@@ -154,6 +154,7 @@ def test_every_command_that_acts_refuses_all_at_once_and_writes_nothing(scene: S
         "evidence-key": run / "key",
         "log-file": logs / "x.log",
         "metrics-file": logs / "x.prom",
+        "notify-key": run / "webhook.key",
         "state-file": run / "state" / "x.sqlite",
         "azcopy-logs": logs / "azcopy",
         "samplesheet-folder": run / "sheets",
