@@ -28,7 +28,7 @@ RESERVED = (PEOPLE, webhook.CONSUMER)
 SECONDS = 30.0
 """For all deliveries of a pass; the attempt that is under way then goes on for its own tries."""
 PATIENCE = 24 * 3600.0
-"""Seconds after which a person is told that nothing can be delivered."""
+"""Seconds after which it is reported to a person that nothing can be delivered."""
 _DAY = 86400.0
 
 

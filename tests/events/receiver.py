@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback that keeps what it is sent, and answers as it is told to."""
+"""A receiver of webhooks on loopback that keeps what it is sent, and answers as a test wants it."""
 
 from __future__ import annotations
 
