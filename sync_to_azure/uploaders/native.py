@@ -37,7 +37,7 @@ MakeGate = Callable[[], Gate]
 
 class NativeUploader:
     """See the package's promises. Everything that it sent is ``validated``, and its MD5 known; ``listed`` is what
-    stands there by a call of ours whose answer was lost."""
+    is there by our own call whose answer was lost."""
 
     def __init__(
         self,

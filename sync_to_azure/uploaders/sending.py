@@ -86,7 +86,7 @@ Outcome = Written | SyncError | None
 class _Cut:
     """How one file is cut: bytes a block, bytes an id; ``there``: (id, size) of blocks that need not be sent;
     ``unproved``: (offset, size, MD5) of those of them that the file has, and of all whose ids do not name their bytes:
-    somebody else, or a late request of ours, may have written under them."""
+    somebody else, or our own late request, may have written under them."""
 
     size: int
     id_length: int
@@ -289,7 +289,7 @@ class FileSender:
 
 
 def as_ours(blob: str, error: Exception) -> SyncError:
-    """A thread that died of an error would leave its user waiting for the file, so each becomes one of ours."""
+    """A thread that died of an error would leave its user waiting for the file, so each becomes a SyncError."""
     if isinstance(error, SyncError):
         return error
     if isinstance(error, OSError):

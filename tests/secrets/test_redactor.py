@@ -134,7 +134,7 @@ def test_what_python_itself_would_write_to_the_terminal(
 
 def test_what_azcopy_says_is_never_cut_within_a_word() -> None:
     """Half a secret is one that no redactor knows."""
-    from sync_to_azure.uploaders.azcopy import _shortened
+    from sync_to_azure.uploaders.azcopy_session import _shortened
 
     secret = canary("cut")
     for length in range(300, 420):

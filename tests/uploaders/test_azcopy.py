@@ -329,7 +329,7 @@ def test_one_that_told_its_end_and_does_not_go_is_ended(
     stand_in: StandIn, jobs: pathlib.Path, two: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Only to be quick: it may linger for 10 s.
-    monkeypatch.setattr("sync_to_azure.uploaders.azcopy._LINGER", 0.3)
+    monkeypatch.setattr("sync_to_azure.uploaders.azcopy_session._LINGER", 0.3)
     began = time.monotonic()
     assert carried(uploader(stand_in("end()\ntime.sleep(100)"), jobs), two)[1] is None
     assert time.monotonic() - began < 60

@@ -301,7 +301,7 @@ def test_tasks_of_a_crew_that_ends_come_to_their_end() -> None:
 
 
 def test_a_process_that_came_of_ours_cannot_use_it(through: Settings, run: pathlib.Path) -> None:
-    """It has none of our threads, and would write between the requests of ours."""
+    """It has none of our threads, and would write between our requests."""
     job = job_of(run, {"a": b"1"})
     with native(through).open() as session:
         sent(session, job)
