@@ -105,10 +105,7 @@ class _Audit:
     def _in_order(self, glob: str | None) -> list[str]:
         self._lake.check(self._settings.destination.destination)
         known = self._audits.all()
-        rows = self._ledger.connection.execute(
-            "SELECT key FROM run WHERE flow_id = ? AND generation > 0", (self._ledger.flow_id,)
-        )
-        keys = {str(key) for (key,) in rows} | runs_in(self._lake, self._settings.destination.destination)
+        keys = self._audits.published_runs() | runs_in(self._lake, self._settings.destination.destination)
         for pattern in filter(None, (glob, self._settings.source.only_run)):
             keys = {key for key in keys if fnmatch.fnmatchcase(key, pattern)}
         if not keys and glob is not None:
@@ -163,7 +160,7 @@ class _Audit:
                 if found and not last:
                     # A pass may have published between two of our looks: what is wrong is looked at once more.
                     continue
-                if found and self._is_being_published(run):
+                if found and self._audits.is_being_published(run):
                     _log.info("%s: it is being published now; the next audit looks at it", run)
                     self._counts.postponed += 1
                     return False
@@ -179,7 +176,7 @@ class _Audit:
         try:
             publication.read()
         except NoManifest as error:
-            if self._was_published(run):
+            if self._audits.was_published(run):
                 return [Finding(f"{run}.files.jsonl", "documents", "is missing")]
             _log.info("%s: cannot be audited: %s", run, error.message)
             return []
@@ -200,35 +197,16 @@ class _Audit:
     def _replaced_receipt(self, publication: Publication) -> list[Finding]:
         """Manifests are compared with their receipt; the receipt with what the ledger says that we published. A later
         one of another machine counts if our key vouches for it."""
-        row = self._ledger.connection.execute(
-            "SELECT receipt_sha256, generation FROM run WHERE flow_id = ? AND key = ?",
-            (self._ledger.flow_id, publication.run),
-        ).fetchone()
+        published = self._audits.published_receipt(publication.run)
         receipt = publication.receipt
-        if row is None or row[0] is None or receipt is None or row[0] == publication.receipt_sha256:
+        if published is None or receipt is None or published[0] == publication.receipt_sha256:
             return []
-        is_later = int(receipt.get("generation") or 1) > int(row[1])
+        is_later = int(receipt.get("generation") or 1) > published[1]
         if is_later and not vouching.doubt(
             self._settings.identity, self._settings.destination, publication.run, receipt
         ):
             return []
         return [Finding(f"{publication.run}.json", "documents", "is not the receipt that was published")]
-
-    def _was_published(self, run: str) -> bool:
-        """By the ledger, or by an audit of ours that read its manifest."""
-        row = self._ledger.connection.execute(
-            "SELECT 1 FROM run WHERE flow_id = ?1 AND key = ?2 AND generation > 0 UNION ALL"
-            " SELECT 1 FROM audit WHERE flow_id = ?1 AND run = ?2 AND outcome <> ?3",
-            (self._ledger.flow_id, run, NO_MANIFEST),
-        ).fetchone()
-        return row is not None
-
-    def _is_being_published(self, run: str) -> bool:
-        """A pass notes this before it writes the first document, and the end of it after the marker."""
-        row = self._ledger.connection.execute(
-            "SELECT 1 FROM run WHERE flow_id = ? AND key = ? AND lake_known = 0", (self._ledger.flow_id, run)
-        ).fetchone()
-        return row is not None
 
     def _note_listing(self, run: str, publication: Publication, found: Iterable[Finding]) -> None:
         files, size = publication.totals()
@@ -240,7 +218,7 @@ class _Audit:
             file = publication.file(finding.name)
             if file is not None:
                 etags[finding.name] = file.listed_etag
-        outcome = WELL if files or self._was_published(run) else NO_MANIFEST
+        outcome = WELL if files or self._audits.was_published(run) else NO_MANIFEST
         audited = Audited(
             run,
             outcome,

@@ -92,6 +92,36 @@ class Audits:
         self._connection = ledger.connection
         self._flow = ledger.flow_id
 
+    def published_runs(self) -> set[str]:
+        """Names of the runs that this flow published, by the ledger."""
+        rows = self._connection.execute(
+            "SELECT key FROM run WHERE flow_id = ? AND generation > 0", (self._flow,)
+        )
+        return {str(key) for (key,) in rows}
+
+    def published_receipt(self, run: str) -> tuple[str, int] | None:
+        """(SHA-256, generation) of the receipt that we published last; None where the ledger knows none."""
+        row = self._connection.execute(
+            "SELECT receipt_sha256, generation FROM run WHERE flow_id = ? AND key = ?", (self._flow, run)
+        ).fetchone()
+        return None if row is None or row[0] is None else (str(row[0]), int(row[1]))
+
+    def was_published(self, run: str) -> bool:
+        """By the ledger, or by an audit of ours that read its manifest."""
+        row = self._connection.execute(
+            "SELECT 1 FROM run WHERE flow_id = ?1 AND key = ?2 AND generation > 0 UNION ALL"
+            " SELECT 1 FROM audit WHERE flow_id = ?1 AND run = ?2 AND outcome <> ?3",
+            (self._flow, run, NO_MANIFEST),
+        ).fetchone()
+        return row is not None
+
+    def is_being_published(self, run: str) -> bool:
+        """A pass notes this before it writes the first document, and the end of it after the marker."""
+        row = self._connection.execute(
+            "SELECT 1 FROM run WHERE flow_id = ? AND key = ? AND lake_known = 0", (self._flow, run)
+        ).fetchone()
+        return row is not None
+
     def all(self) -> dict[str, Audited]:
         return all_audited(self._connection, self._flow)
 
