@@ -1,14 +1,14 @@
 """How many requests should be under way at once? Found from what requests did; no clock, no thread, no lock in here.
 
 Requests far from the service want many at once, near to it few: there more of them only take processor time. So the
-number follows what is measured. A number is worth its throughput, and a little less the larger it is (``_PRICE``): to
-be doubled, it must gain 3.5 %.
+number follows what is measured. A number is worth its throughput, and a little less the larger it is (``_PRICE``).
 
 - At the start the number doubles as long as that pays (TCP's slow start): 20,000 small files are over in seconds.
 - Afterwards it is tried a step up, a step down, and each try is compared with the rounds before and after it at the old
   number, so that a service or machine that gets slower by itself misleads nobody. A step down must win against both,
   twice: where it is wrong it costs throughput, and a number that is too high costs little. What did not pay is tried
   rarely. More requests for the same throughput wait longer for nothing, so this is what backs off on latency.
+- Where small requests mostly wait for each other (near to the service), no step up is tried at all.
 - A refusal for load (503, 429) takes 30 % off, once for all that were under way; afterwards growth is fast again up to
   half of what was refused.
 - A round in which the number was not reached (the source is slower, the files are at their end) teaches nothing.
@@ -27,6 +27,13 @@ LEAST, START, MOST = 4, 16, 256
 
 _REQUEST = 128 * 1024
 _PRICE = 0.05
+_PRICE_UP = 0.25
+"""To go up, where a busy machine's noise would else lead upwards by itself."""
+_CROWDED = 6.0
+"""Small requests take so many times as long as the fastest: they wait for each other, not for the service, and no more
+of them are tried. (The service's own answers vary less.)"""
+_FORGET = 1.02
+_SMALL = 128 * 1024
 _LESS = 0.7
 _UP, _DOWN = (1.4, 2.0), 1.25
 """Steps of tries: upwards the second after one that paid."""
@@ -68,6 +75,10 @@ class Concurrency:
         self._failures = 0
         self._rest = 0
         self._is_sure = False
+        self._is_crowded = False
+        self._fastest = self._fastest_of_round = math.inf
+        self._seconds = 0.0
+        self._requests = self._work = self._reached = self._small = self._enough = 0
         self._refused_at = -math.inf
         self._fast_below = math.inf
         """While growing: the number at which doubling ends."""
@@ -77,6 +88,7 @@ class Concurrency:
     def begin_job(self) -> None:
         """The number stays where the last job ended; what is compared is measured again, and tries begin at once."""
         self._base_worth = self._tried = None
+        self._fastest = self._fastest_of_round = math.inf
         self._failures = self._rest = 0
         if self._phase is not _Phase.GROW:
             self._phase = _Phase.BASE
@@ -84,9 +96,11 @@ class Concurrency:
         self._up, self._step, self._is_sure = True, len(_UP) - 1, False
         self._change(self.limit)
 
-    def done(self, now: float, size: int, is_reached: bool) -> int:
-        """A request of ``size`` bytes succeeded; ``is_reached``: as many were in flight as the limit allows. Returns
-        the limit."""
+    def done(self, now: float, size: int, is_reached: bool, seconds: float = 0.0) -> int:
+        """A request of ``size`` bytes succeeded and took ``seconds``; ``is_reached``: as many were in flight as the
+        limit allows. Returns the limit."""
+        if size <= _SMALL:
+            self._fastest_of_round = min(self._fastest_of_round, seconds)
         if self._settle:
             # Begun under another number, or on a new connection.
             self._settle -= 1
@@ -94,6 +108,9 @@ class Concurrency:
                 self._begin_round(now)
             return self.limit
         self._requests += 1
+        if size <= _SMALL:
+            self._small += 1
+            self._seconds += seconds
         self._work += size + _REQUEST
         self._reached += is_reached
         if self._requests >= self._enough and now - self._began >= _ROUND[self._phase is _Phase.GROW]:
@@ -121,12 +138,17 @@ class Concurrency:
 
     def _begin_round(self, now: float) -> None:
         self._began = now
-        self._requests = self._work = self._reached = 0
+        self._requests = self._work = self._reached = self._small = 0
+        self._seconds = 0.0
         self._enough = max(16, 2 * self.limit)
 
     def _end_round(self, now: float) -> None:
         reached = self._reached >= 0.8 * self._requests
         throughput = self._work / (now - self._began)
+        # What was fastest is forgotten by and by: the way to the service may have become longer.
+        self._fastest = min(self._fastest_of_round, self._fastest * _FORGET)
+        self._fastest_of_round = math.inf
+        self._is_crowded = self._small > 0 and self._seconds > _CROWDED * self._fastest * self._small
         self._begin_round(now)
         if reached:
             worth = math.log(throughput) - _PRICE * math.log(self.limit)
@@ -144,7 +166,7 @@ class Concurrency:
             self._tried = (self.limit, worth)
         else:
             self._base, self._base_worth = self.limit, worth
-            if self.limit < min(self._most, self._fast_below):
+            if self.limit < min(self._most, self._fast_below) and not self._is_crowded:
                 self._change(int(min(self.limit * 2, max(self._fast_below, self.limit + 1))))
                 return
         self._phase = _Phase.BASE
@@ -164,8 +186,10 @@ class Concurrency:
         if self._rest:
             self._rest -= 1
             return
+        if self._is_crowded:
+            self._up = False
         wanted = self._stepped()
-        if wanted == self._base:
+        if wanted == self._base and not self._is_crowded:
             self._up = not self._up
             wanted = self._stepped()
         if wanted != self._base:
@@ -173,7 +197,8 @@ class Concurrency:
 
     def _judge(self, number: int, its_worth: float, before: float, after: float) -> bool:
         """Was ``number`` worth more? True: what comes next is decided."""
-        if self._up and its_worth > (before + after) / 2:
+        price = (_PRICE_UP - _PRICE) * math.log(number / self._base)
+        if self._up and its_worth - price > (before + after) / 2:
             self._take(number)
             self._step = len(_UP) - 1
             return True
