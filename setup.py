@@ -33,7 +33,7 @@ TEST = [
 LINT = [
     "black>=25,<27",
     "flake8>=7.1,<8",
-    "import-linter>=2.1,<3",
+    "import-linter>=2.17,<3",
     "mypy>=1.13,<3",
 ]
 

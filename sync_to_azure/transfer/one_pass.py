@@ -28,6 +28,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.steps import (
     early,
+    flagging,
     late_files,
     look,
     one_run,
@@ -170,7 +171,7 @@ def _guarded(
 def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
     reason = getattr(error, "reason", None)
     if reason is not None:
-        rest.flag(rooms, work, reason)
+        flagging.flag(rooms, work, reason)
         return
     rooms.set_state(work, _failing(work), Reason("failed", {"problem": str(error)}))
     rooms.trouble(f"{work.key}:failed", str(error))

@@ -28,7 +28,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.steps.claims import FLOW
 from sync_to_azure.transfer.steps.placing import key_of
-from sync_to_azure.transfer.steps.rest import OF_THE_SHEET
+from sync_to_azure.transfer.steps.flagging import OF_THE_SHEET
 from sync_to_azure.transfer.steps.sheet_changes import SHEET
 from sync_to_azure.transfer.steps.words import command, config_option
 from sync_to_azure.notify.output import show

@@ -14,6 +14,7 @@ from sync_to_azure.transfer.steps import (
     carry,
     continuous,
     early,
+    flagging,
     publish,
     remove,
     rest,
@@ -22,6 +23,7 @@ from sync_to_azure.transfer.steps import (
     sheets,
     words,
 )
+from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         if must_ask or (is_quiet and refused is None):
             in_the_lake_only(rooms, work, found)
         elif refused is not None:
-            rest.flag(rooms, work, refused)
+            flagging.flag(rooms, work, refused)
     if run.is_published:
         if _is_solved(work) and run.state not in (State.REMOVED, State.GONE):
             reason = continuous.left(rooms, work) or Reason("not-there")
@@ -64,7 +66,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
             and run.reason is not None
             and not any(t.key.startswith(f"{run.key}:") for t in rooms.troubles)
         ):
-            rest.flag(rooms, work, run.reason)
+            flagging.flag(rooms, work, run.reason)
     elif run.state is State.EXPECTED:
         if not work.sheets:
             rooms.set_state(work, State.GONE, None)
@@ -81,7 +83,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         rooms.set_state(work, State.EXPECTED, Reason("no-run-yet"))
 
 
-def in_the_lake_only(rooms: Rooms, work: Work, found: sheets.Sheet | None) -> None:
+def in_the_lake_only(rooms: Rooms, work: Work, found: Sheet | None) -> None:
     """The source is gone: what is published is looked at in the lake, and a late or changed sheet is carried."""
     run, files = work.run, rooms.files
     files.clear_try()
@@ -99,7 +101,9 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: sheets.Sheet | None) -> No
     of_the_sheet = int(is_replaced and sheets.is_lost(rooms, work))
     if not run.rows_kept or verdict.wrong_count > of_the_sheet:
         names = list(verdict.wrong) or [f"{work.key}.sync"]
-        rest.flag(rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names}))
+        flagging.flag(
+            rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names})
+        )
         return
     state, reason = _absent(run, Reason("not-there"))
     sheet_writing.carry(rooms, work, sheet)
@@ -108,7 +112,7 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: sheets.Sheet | None) -> No
     sheets.note_carried(rooms, work, sheet)
     rest.answer_audit(rooms, work)
     if work.sheet_refused is not None:
-        rest.flag(rooms, work, work.sheet_refused)
+        flagging.flag(rooms, work, work.sheet_refused)
     elif work.sheet_counted is None or run.state is not State.FLAGGED:
         rooms.set_state(work, state, reason)
         if words.accepts(work, sheet_changes.SHEET):
@@ -123,7 +127,9 @@ def _is_solved(work: Work) -> bool:
     code = run.reason.code if run.reason is not None else ""
     if run.state is not State.FLAGGED or code in rest.AT_THE_SOURCE:
         return True
-    return rest.is_flagged_for_its_sheet(work) and work.sheet_waits is None and not sheets.has_changed(work)
+    return (
+        flagging.is_flagged_for_its_sheet(work) and work.sheet_waits is None and not sheets.has_changed(work)
+    )
 
 
 def _absent(run: Run, reason: Reason) -> tuple[State, Reason | None]:

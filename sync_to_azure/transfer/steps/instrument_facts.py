@@ -11,7 +11,8 @@ from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.instruments.profiles import illumina
 from sync_to_azure.instruments.run_facts import nanopore, sample_sheet
 from sync_to_azure.instruments.run_facts.text import Problem
-from sync_to_azure.transfer.steps.instruments import Known, known
+from sync_to_azure.transfer.steps.instruments import known
+from sync_to_azure.transfer.steps.looks import Known
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)

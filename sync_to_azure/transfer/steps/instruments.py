@@ -7,7 +7,6 @@ that a person wants held (``failed-runs``).
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from collections.abc import Iterator
@@ -17,14 +16,11 @@ from sync_to_azure.files.folder import Place
 from sync_to_azure.files.folder_view import levels_down, look_at
 from sync_to_azure.transfer.ledger.ledger import storable
 from sync_to_azure.core.model import Entry, Kind
-from sync_to_azure.instruments.profiles.completeness import Completeness, Expectation
-from sync_to_azure.instruments.profiles.profile import Profile
-from sync_to_azure.instruments.profiles.view import View
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.instruments.run_facts.outcome import Outcome
 from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.steps import words
 from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
+from sync_to_azure.transfer.steps.looks import Known
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -38,18 +34,6 @@ UNJUDGED_AFTER = 24 * 3600.0
 _UNJUDGED = {"no-profile": "unjudged", "runs-below": "no-run-itself"}
 _LOOKS = 8
 """Looks at an unfinished run within ``stale-after``: each is a walk on the instrument's own computer."""
-
-
-@dataclasses.dataclass(slots=True)
-class Known:
-    """``profile`` is None where no family was recognised: ``reason`` says why, or by what it was."""
-
-    view: View
-    profile: Profile | None
-    reason: str
-    outcome: Outcome
-    expectation: Expectation | None = None
-    completeness: Completeness | None = None
 
 
 def known(rooms: Rooms, work: Work) -> Known:

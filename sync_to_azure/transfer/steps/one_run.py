@@ -16,6 +16,7 @@ from sync_to_azure.transfer.steps import (
     claims,
     continuous,
     early,
+    flagging,
     frozen,
     gone,
     instrument_facts,
@@ -29,6 +30,7 @@ from sync_to_azure.transfer.steps import (
     sheets,
     words,
 )
+from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_size
 
@@ -64,7 +66,7 @@ def _step(rooms: Rooms, work: Work) -> None:
         return
     problem = look.name_problem(work.folder)
     if problem:
-        rest.flag(rooms, work, Reason("bad-run-name", {"problem": problem}))
+        flagging.flag(rooms, work, Reason("bad-run-name", {"problem": problem}))
         return
     if run.state is State.REMOVING:
         # Cut off before the folder was moved aside: it is a published run as before.
@@ -136,7 +138,7 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
             return
         held = instruments.held(rooms, work) if not run.is_published else None
         if held is not None and not adopt.was_published(rooms, work):
-            rest.flag(rooms, work, held)
+            flagging.flag(rooms, work, held)
             return
     found, sheet_problem = sheets.read(rooms, work)
     if sheet_problem is not None and run.is_published and work.sheet_waits is None:
@@ -181,7 +183,7 @@ def _carry_and_publish(rooms: Rooms, work: Work) -> None:
 def _what_lacks(
     rooms: Rooms,
     work: Work,
-    sheet: sheets.Sheet | None,
+    sheet: Sheet | None,
     sheet_problem: Reason | None,
     changed: frozen.Differences,
 ) -> None:
@@ -222,14 +224,14 @@ def carry_ahead(rooms: Rooms, work: Work) -> None:
         rooms.set_state(work, run.state, early.told(rooms, work, reason))
 
 
-def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed: frozen.Differences) -> bool:
+def needs_the_lake(rooms: Rooms, work: Work, sheet: Sheet | None, changed: frozen.Differences) -> bool:
     """False for a published run of which nothing is new, unless a thorough look or an open flag asks for more."""
     run = work.run
     if not run.is_published or work.republish or rooms.files.unpublished(run) or words.thorough(rooms, work):
         return True
     if work.is_doubted:
         return True
-    known_only = run.reason is not None and run.reason.code in (*rest.AT_THE_SOURCE, *rest.OF_THE_SHEET)
+    known_only = run.reason is not None and run.reason.code in (*rest.AT_THE_SOURCE, *flagging.OF_THE_SHEET)
     if run.state in (State.FLAGGED, State.FAILING) and not known_only:
         return True
     if sheet is None:
@@ -244,7 +246,7 @@ def needs_the_lake(rooms: Rooms, work: Work, sheet: sheets.Sheet | None, changed
 def _verify_and_publish(
     rooms: Rooms,
     work: Work,
-    sheet: sheets.Sheet | None,
+    sheet: Sheet | None,
     sheet_problem: Reason | None,
     changed: frozen.Differences,
 ) -> None:
@@ -269,7 +271,7 @@ def _verify_and_publish(
     for hold, code in (("lost", "blob-lost"), ("taken-over", "taken-over-differs")):
         count, names = files.held(hold)
         if count:
-            rest.flag(rooms, work, Reason(code, {"count": count, "names": names}))
+            flagging.flag(rooms, work, Reason(code, {"count": count, "names": names}))
             return
     count, uncarried = files.uncarried(run, holding_up=True)
     if count and changed.count:
@@ -278,12 +280,12 @@ def _verify_and_publish(
         return
     if count:
         told = [f"{path} ({kind}{': ' + detail if detail else ''})" for path, kind, detail in uncarried[:20]]
-        rest.flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
+        flagging.flag(rooms, work, Reason("uncarried", {"count": count, "names": told}))
         return
     if verdict.files == 0:
         never_ended = continuous.never_ended(rooms, work)
         if never_ended is not None:
-            rest.flag(rooms, work, never_ended)
+            flagging.flag(rooms, work, never_ended)
             return
         rest.wait(
             rooms, work, Reason("empty", {}) if work.continuous is None else continuous.at_rest(rooms, work)
@@ -298,7 +300,7 @@ def _verify_and_publish(
         if work.sheet_counted is not None:
             # The end of the pass decides whether the new one takes its place.
             return
-        rest.flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
+        flagging.flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
         return
     healed = run.is_published and work.sent_files > 0
     if run.is_published and not adopt.documents_stand(rooms, work):

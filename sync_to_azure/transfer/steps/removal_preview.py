@@ -16,6 +16,7 @@ from sync_to_azure.files.mounts import mounts_below
 from sync_to_azure.transfer.steps import carry, frozen, read_back, removal_proof, sheets
 from sync_to_azure.transfer.decisions import ended, removal_gate
 from sync_to_azure.transfer.decisions.removal_gate import Fate, Publication, Rules, Standing
+from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_size
 
@@ -74,7 +75,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
 def not_published(
     rooms: Rooms,
     work: Work,
-    sheet: sheets.Sheet | None,
+    sheet: Sheet | None,
     sheet_problem: Reason | None,
     changed: frozen.Differences,
 ) -> str:

@@ -21,12 +21,12 @@ from sync_to_azure.transfer.steps import (
     read_back,
     removal_preview,
     removal_proof,
-    sheets,
     words,
 )
 from sync_to_azure.transfer.decisions import ended, removal_clocks, removal_gate
 from sync_to_azure.transfer.steps.moved_aside import tell
 from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication
+from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import is_there, rename
 
@@ -66,7 +66,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
 def preview_after_carrying(
     rooms: Rooms,
     work: Work,
-    sheet: sheets.Sheet | None,
+    sheet: Sheet | None,
     sheet_problem: Reason | None,
     changed: frozen.Differences,
 ) -> None:

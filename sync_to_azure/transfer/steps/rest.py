@@ -10,7 +10,7 @@ from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import nearly_sheets
-from sync_to_azure.transfer.steps import adopt, continuous, early, frozen, instruments, look, words
+from sync_to_azure.transfer.steps import adopt, continuous, early, flagging, frozen, instruments, look, words
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -28,10 +28,6 @@ AT_THE_SOURCE = (
 """Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
 
 
-OF_THE_SHEET = ("sheet-is-none", "sheets-at-once")
-"""Flags for a new sample sheet alone: what is published is as it was."""
-
-
 def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
     if work.continuous is None:
@@ -39,16 +35,16 @@ def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     # Also here: a pass that was killed after the marker told nothing.
     instruments.tell_end(rooms, work)
     if changed.count:
-        flag(rooms, work, changed.reason)
+        flagging.flag(rooms, work, changed.reason)
         return
     never_ended = continuous.never_ended(rooms, work)
     if never_ended is not None:
-        flag(rooms, work, never_ended)
+        flagging.flag(rooms, work, never_ended)
         return
     if work.sheet_refused is not None:
         # What else a person accepted is done.
         words.accepted(rooms, work)
-        flag(rooms, work, work.sheet_refused)
+        flagging.flag(rooms, work, work.sheet_refused)
         return
     if work.run.state is State.FLAGGED and work.sheet_counted is not None:
         # The end of the pass decides whether that is solved.
@@ -61,11 +57,6 @@ def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
         return
     rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=at_rest(rooms, work))
     words.accepted(rooms, work)
-
-
-def is_flagged_for_its_sheet(work: Work) -> bool:
-    run = work.run
-    return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET
 
 
 def at_rest(rooms: Rooms, work: Work) -> int | None:
@@ -101,36 +92,17 @@ def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> boo
     if stalled is not None and ask and adopt.was_published(rooms, work):
         return False
     if stalled is not None:
-        flag(rooms, work, early.told(rooms, work, stalled))
+        flagging.flag(rooms, work, early.told(rooms, work, stalled))
     else:
         wait(rooms, work, waits)
     return True
-
-
-def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
-    """A person should look. It is news once; as long as it lasts, it is known trouble."""
-    if work.folder is None:
-        about: dict[str, object] = {**reason.parameters, "source_gone": True}
-        before = work.run.reason.parameters if work.run.reason is not None else {}
-        if work.run.state is State.REMOVED or before.get("removed"):
-            about["removed"] = True
-        reason = Reason(reason.code, about)
-    news = rooms.set_state(work, State.FLAGGED, reason)
-    how = f"; {words.command(rooms.settings.general, 'explain', work.key)}"
-    rooms.trouble(
-        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}{how}", exit_code=1, new=news
-    )
-
-
-def _advice(reason: Reason) -> str:
-    return f" ({reason.advice})" if reason.advice else ""
 
 
 def tell_change(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
     """Beside what keeps its new files from being carried: the graver of the two must not wait for that to end."""
     if changed.count:
         reason = changed.reason
-        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{_advice(reason)}")
+        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{flagging.advice(reason)}")
 
 
 def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:

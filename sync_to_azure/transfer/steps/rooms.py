@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from sync_to_azure.stores.store import DeletingStore, Store
     from sync_to_azure.instruments.profiles.continuous import Continuous
     from sync_to_azure.settings import Settings
-    from sync_to_azure.transfer.steps.instruments import Known
-    from sync_to_azure.transfer.steps.sheets import Sheet
+    from sync_to_azure.transfer.steps.looks import Known, Sheet
     from sync_to_azure.uploaders import Uploader, UploadSession
 
 _log = logging.getLogger(__name__)

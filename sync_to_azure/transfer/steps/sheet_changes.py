@@ -16,9 +16,9 @@ from sync_to_azure.transfer.ledger.words import ACCEPT
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments.run_facts import sample_sheet, text
-from sync_to_azure.transfer.steps import rest, sheets, words
+from sync_to_azure.transfer.steps import flagging, sheets, words
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
-from sync_to_azure.transfer.steps.sheets import Sheet
+from sync_to_azure.transfer.steps.looks import Sheet
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
     run = work.run
     work.sheet_refused = work.sheet_counted = None
     if sheet is None:
-        if work.sheet_waits is not None and rest.is_flagged_for_its_sheet(work):
+        if work.sheet_waits is not None and flagging.is_flagged_for_its_sheet(work):
             # Modified once more: a person has not decided yet.
             work.sheet_refused = run.reason
         return None
@@ -104,7 +104,7 @@ def decide(rooms: Rooms, changed: list[Work]) -> bool:
         assert work.sheet_counted is not None
         _refuse(rooms, work, work.sheet_counted, Reason("sheets-at-once", {"count": count}))
         assert work.sheet_refused is not None
-        rest.flag(rooms, work, work.sheet_refused)
+        flagging.flag(rooms, work, work.sheet_refused)
     return False
 
 

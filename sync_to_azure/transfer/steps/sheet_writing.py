@@ -15,7 +15,8 @@ from sync_to_azure.core.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import sheets
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
-from sync_to_azure.transfer.steps.sheets import OWN_PATH, Sheet
+from sync_to_azure.transfer.steps.looks import Sheet
+from sync_to_azure.transfer.steps.sheets import OWN_PATH
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ run must be. Sheets are small: they are read whole and written by the lake, serv
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import hashlib
 import os
@@ -17,6 +16,7 @@ from sync_to_azure.core.model import Evidence, FileToSend
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import nearly_sheets
+from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 OWN_PATH = SHEET_BLOB.encode()
@@ -24,16 +24,6 @@ NOT_THERE = ("no-sheet-yet", "sheet-named-otherwise")
 NOT_QUIET = "sheet-not-quiet"
 LARGEST = 64 * 1024 * 1024
 _A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sheet:
-    """A sheet as it was read: whole, between two equal looks at its size and mtime."""
-
-    content: bytes
-    md5: bytes
-    size: int
-    mtime_ns: int
 
 
 def look(rooms: Rooms, work: Work) -> None:

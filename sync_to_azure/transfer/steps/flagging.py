@@ -1,0 +1,35 @@
+"""A run that a person should look at."""
+
+from __future__ import annotations
+
+from sync_to_azure.core.model import State
+from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.steps import words
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+OF_THE_SHEET = ("sheet-is-none", "sheets-at-once")
+"""Flags for a new sample sheet alone: what is published is as it was."""
+
+
+def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
+    """A person should look. It is news once; as long as it lasts, it is known trouble."""
+    if work.folder is None:
+        about: dict[str, object] = {**reason.parameters, "source_gone": True}
+        before = work.run.reason.parameters if work.run.reason is not None else {}
+        if work.run.state is State.REMOVED or before.get("removed"):
+            about["removed"] = True
+        reason = Reason(reason.code, about)
+    news = rooms.set_state(work, State.FLAGGED, reason)
+    how = f"; {words.command(rooms.settings.general, 'explain', work.key)}"
+    rooms.trouble(
+        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice(reason)}{how}", exit_code=1, new=news
+    )
+
+
+def advice(reason: Reason) -> str:
+    return f" ({reason.advice})" if reason.advice else ""
+
+
+def is_flagged_for_its_sheet(work: Work) -> bool:
+    run = work.run
+    return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET
