@@ -83,7 +83,10 @@ def _read(path: Path) -> str:
             raise ValueError(
                 f"can be read by others (mode {mode:04o}), who could sign as we do: chmod 600, or a new one"
             )
-        text = os.read(handle, _MOST).decode("ascii", "replace").strip()
+        try:
+            text = os.read(handle, _MOST).decode("ascii").strip()
+        except UnicodeDecodeError:
+            raise ValueError("holds other characters than letters, digits and signs of ASCII") from None
     finally:
         os.close(handle)
     key_of(text)

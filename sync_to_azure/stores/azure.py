@@ -36,7 +36,7 @@ from sync_to_azure.stores.store import (
     Dated,
     Page,
     SignedUrl,
-    check_name,
+    check_address,
 )
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class AzureStore(Reading):
                         yield str(item.name)
 
     def stat(self, name: str) -> Blob | None:
-        check_name(name)
+        check_address(name)
         try:
             with self._errors.of(f"looking for {name}", name):
                 found = self._client.get_blob_client(name).get_blob_properties()
@@ -181,7 +181,7 @@ class AzureStore(Reading):
     ) -> Iterator[bytes]:
         if offset < 0 or (length is not None and length < 0):
             raise ValueError("a range begins at 0 or later and has no negative length")
-        check_name(name)
+        check_address(name)
         if length == 0:
             self._must_be(name, etag)
             return
@@ -210,7 +210,7 @@ class AzureStore(Reading):
             yield from self._each_in_time(answer.chunks())
 
     def get_dated(self, name: str, most: int) -> Dated | None:
-        check_name(name)
+        check_address(name)
         try:
             with self._errors.of(f"reading {name}", name):
                 answer = self._client.get_blob_client(name).download_blob(
@@ -242,7 +242,7 @@ class AzureStore(Reading):
     ) -> str:
         from azure.storage.blob import ContentSettings, StandardBlobTier
 
-        check_name(name)
+        check_address(name)
         tier: dict[str, Any] = {"standard_blob_tier": StandardBlobTier.HOT} if hot else {}
         settings = ContentSettings(content_type=content_type, content_md5=bytearray(md5))
         try:
@@ -277,7 +277,7 @@ class AzureStore(Reading):
     ) -> Appended:
         from azure.storage.blob import BlobBlock, BlockState
 
-        check_name(name)
+        check_address(name)
         now, committed, left = self._blocks(name, "all")
         if now != etag:
             raise BlobMissing(f"{name} is not there") if now is None else _replaced(name)
@@ -336,7 +336,7 @@ class AzureStore(Reading):
     def _blocks(self, name: str, kind: str) -> tuple[str | None, tuple[Block, ...], tuple[Block, ...]]:
         """(ETag, committed ones, others); all of it nothing where nothing of that name is there. The ETag is None
         where nothing is committed."""
-        check_name(name)
+        check_address(name)
         try:
             with self._errors.of(f"looking for blocks of {name}", name):
                 self._client.get_blob_client(name).get_block_list(kind)
@@ -364,7 +364,7 @@ class AzureStore(Reading):
         return self._blocks(name, "uncommitted")[2]
 
     def snapshot(self, name: str, etag: str | None = None) -> str:
-        check_name(name)
+        check_address(name)
         condition = _only_over(etag) if etag else {}
         what = f"keeping {name} as a snapshot"
         with self._told_apart(name, etag), self._errors.of(what, name):
@@ -373,7 +373,7 @@ class AzureStore(Reading):
     def sign_url(
         self, name: str, seconds: float, file_name: str | None = None, version: str | None = None
     ) -> SignedUrl | None:
-        check_name(name)
+        check_address(name)
         if not self._signer.can_sign:
             return None
         with self._errors.of(f"signing a URL of {name}"):
@@ -434,7 +434,7 @@ class DeletingAzureStore(AzureStore):
     """A container that was opened with the right to delete, which its role need not have."""
 
     def delete(self, name: str, etag: str) -> None:
-        check_name(name)
+        check_address(name)
         # Only as it was seen, so that a request which is held back takes no later one away.
         with contextlib.suppress(BlobMissing), self._told_apart(name, etag):
             with self._errors.of(f"deleting {name}", name):

@@ -179,7 +179,7 @@ def _parsed(name: str, text: bytes) -> list[Facts]:
     try:
         values = json.loads(text)
         return [_version(each) for each in values["versions"]] if values["name"] == name else []
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         _log.warning("what the store noted of %s cannot be read, and does not count: %s", name, error)
         return []
 

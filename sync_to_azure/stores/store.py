@@ -9,8 +9,9 @@ namespace), an object and a folder of one name exclude each other: BlobRefused.
 one. Each write gives an ETag that this name never had before.
 
 **Success** means that the store has all of it: what returned without an error survives a crash of this process.
-An error means that nothing was written, or, of ``put`` and ``append``, that all of it was and the answer was lost;
-asked again with the same arguments, they find out and return the ETag. Every call may be repeated.
+An error means that nothing was written, or, of ``put`` and ``append``, that all of it was and the answer was lost.
+``put``, asked again with the same arguments, finds out and returns the ETag; ``append`` raises BlobReplaced then, as
+the object has another ETag: look at its blocks. Every other call may be repeated.
 
 **Conditions.** There is no unconditional write or deletion: a writer says what it may replace (an ETag, or None for
 "nothing may be there"), and of two writers that expect the same, one gets BlobReplaced; but where both write the same
@@ -216,6 +217,14 @@ class DeletingStore(Store, Protocol):
 
     def may_delete(self, name: str) -> None:
         """Have we the right to delete this object? Nothing changes. Raises AccessRefused; BlobMissing."""
+
+
+def check_address(name: str) -> None:
+    """``check_name``, for stores that are asked by URL: parts ``.`` and ``..`` are resolved on the way there, so that
+    another object would be read or written."""
+    check_name(name)
+    if not {".", ".."}.isdisjoint(name.split("/")):
+        raise BlobRefused(f"{name!r} has a part . or .., which no URL keeps", "give it another name")
 
 
 def check_name(name: str) -> None:

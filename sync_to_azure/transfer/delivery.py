@@ -27,6 +27,8 @@ RESERVED = (PEOPLE, webhook.CONSUMER)
 """Consumers of the configuration; nobody may give his own these names."""
 SECONDS = 30.0
 """For all deliveries of a pass; the attempt that is under way then goes on for its own tries."""
+GIVEN_UP_AFTER = 7 * 24 * 3600.0
+"""Seconds for which a webhook's events are kept after a pass whose configuration had none."""
 PATIENCE = 24 * 3600.0
 """Seconds after which it is reported to a person that nothing can be delivered."""
 _DAY = 86400.0
@@ -34,22 +36,26 @@ _DAY = 86400.0
 
 def prepare(ledger: Ledger, settings: Settings, now: float) -> None:
     """Whoever the configuration names is registered before anything can happen, and nobody else of that name."""
-    outbox, given_up = ledger.outbox, 0
+    is_partial = settings.source.only_run is not None
+    outbox, given_up = ledger.outbox, None
     with ledger.transaction():
         outbox.forget_expired(now)
         if settings.events.notify_url is not None:
             outbox.register(webhook.CONSUMER, now, settings.events.notify_events)
-        elif known := outbox.consumer(webhook.CONSUMER):
+        elif (known := outbox.consumer(webhook.CONSUMER)) and known.expires_at is None and not is_partial:
+            # Somebody may have started this pass by hand, without cron's environment.
             given_up = outbox.backlog(known).count
-            outbox.forget(webhook.CONSUMER)
+            outbox.register(webhook.CONSUMER, now, known.types, expires_at=now + GIVEN_UP_AFTER)
         if settings.events.keep_events:
             outbox.register(PEOPLE, now)
             outbox.let_go(PEOPLE, now - settings.events.keep_events * _DAY)
         else:
             outbox.forget(PEOPLE)
-    if given_up:
+    if given_up is not None:
         _log.warning(
-            "notify-url is not given any more: %s for it will not be delivered", how_many(given_up, "event")
+            "notify-url is not given any more: %s for it will be forgotten in %s, unless a pass has it again",
+            how_many(given_up, "event"),
+            human_time(GIVEN_UP_AFTER),
         )
 
 
@@ -60,8 +66,15 @@ def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[
         return []
     config = webhook_config(settings)
     if config is None:
-        _log.warning("webhook: notify-key %s cannot be read; nothing is sent", settings.events.notify_key)
-        return []
+        problem = f"notify-key {settings.events.notify_key} cannot be read; nothing is sent"
+        try:
+            with ledger.transaction():
+                now = clock.now()
+                ledger.outbox.failed(webhook.CONSUMER, now, now, problem)
+            return _trouble(ledger, clock.now(), problem)
+        except (StateUnavailable, sqlite3.Error) as error:
+            _log.warning("webhook: %s; the state file does not take that: %s", problem, error)
+            return []
     lock = Lock(ledger.path.with_name(f"{ledger.path.name}.{ledger.flow.key}.webhook.lock"))
     try:
         if not lock.take():
@@ -80,8 +93,9 @@ def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[
         if done.delivered:
             _log.info("webhook: %s delivered", how_many(done.delivered, "event"))
         return _trouble(ledger, clock.now(), done.problem)
-    except (StateUnavailable, sqlite3.Error) as error:
-        _log.warning("webhook: the state file does not take what was delivered: %s", error)
+    except (StateUnavailable, sqlite3.Error, OSError, RuntimeError) as error:
+        # RuntimeError: no thread can be started.
+        _log.warning("webhook: what was delivered cannot be noted, so it is sent again: %s", error)
         return []
 
 

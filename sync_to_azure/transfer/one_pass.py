@@ -191,7 +191,10 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
         return error
     _log.warning("%s: %s", work.key, error)
     reason = Reason("storage", {"problem": error.message})
-    if work.run.is_published:
+    if work.run.state is State.FLAGGED:
+        # What a person should look at stays what it is; the storage is everybody's trouble, and reported as that.
+        rooms.set_state(work, State.FLAGGED, work.run.reason, folder_mtime_ns=None)
+    elif work.run.is_published:
         # Not at rest: the next pass must look again, whatever the folder's mtime says.
         rooms.set_state(work, work.run.state, reason, folder_mtime_ns=None)
     else:
@@ -224,7 +227,7 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
     waits = look.unfinished(rooms, work)
     if waits is not None:
         rest.unfinished(rooms, work, waits, ask=False)
-    else:
+    elif work.run.state is not State.FLAGGED:
         rooms.set_state(work, work.run.state, Reason("storage", {"problem": trouble.message}))
 
 

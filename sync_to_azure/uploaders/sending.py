@@ -201,7 +201,21 @@ class FileSender:
         )
         whole = _Cut(cut.size, blocks.OWN_LENGTH, frozenset())
         again = dataclasses.replace(file, target=dataclasses.replace(file.target, replaces=written.etag))
-        return self._send_blocks(again, whole)
+        problem = (
+            f"{file.target.name} holds blocks of somebody else in their place (ETag {written.etag}), and the file could"
+            " not be sent again over them"
+        )
+        try:
+            found = self._send_blocks(again, whole)
+        except Overtaken:
+            raise
+        except (RunError, SourceUnavailable) as error:
+            raise UploadFailed(f"{problem}: {error.message}", error.advice) from error
+        if found is None:
+            raise UploadFailed(
+                f"{problem}: it changed while it was read", "upload it again when nobody writes to it"
+            )
+        return found
 
     def _send_blocks(self, file: Opened, cut: _Cut) -> Written | None:
         target, parts = file.target, Parts()

@@ -167,6 +167,28 @@ def test_a_failed_run_is_published_with_its_outcome_told_once_and_never_removed(
     )
 
 
+def test_what_needs_a_person_stays_so_while_the_storage_refuses(scene: Scene) -> None:
+    """Else it would be news once more when the storage is back."""
+    failed_novaseq(scene)
+    scene.config |= {"failed-runs": "hold", "keep-events": 30}
+    scene.run(expect=1)
+    layouts.write_layout(scene.main, "20230417_LH00130_0002_B223YTFLT2", layouts.novaseq_x())
+    credentials = pathlib.Path(scene.config["credentials"])
+    key = credentials.read_text()
+    credentials.write_text("d3Jvbmc=")
+    scene.run(expect=3)
+    assert scene.state(NOVASEQ) == ("flagged", "failed-held")
+    credentials.write_text(key)
+    scene.run()
+    shown = scene.run("events", "--json").stdout
+    attention = [
+        each["data"] for each in map(json.loads, shown.splitlines()) if each["type"] == "run.needs_attention"
+    ]
+    assert [(each["run"], each["code"]) for each in attention] == [
+        (NOVASEQ, "failed-held")
+    ] and "run.published" in shown
+
+
 @pytest.mark.parametrize("profile", ["auto", "generic", "nanopore"])
 def test_a_failed_run_is_known_to_have_failed_whatever_its_family(scene: Scene, profile: str) -> None:
     run = scene.make_run("new-instrument")

@@ -10,7 +10,7 @@ import pytest
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.events.cloud_event import CloudEvent
-from sync_to_azure.transfer.ledger import Ledger, Run, announcing
+from sync_to_azure.transfer.ledger import Ledger, Run, announcing, words
 from sync_to_azure.transfer.ledger.audits import Audited, Audits, Finding
 from tests.ledger.conftest import FLOW
 
@@ -123,4 +123,12 @@ def test_what_a_dry_run_tries_is_not_reported(ledger: Ledger, run: Run, tmp_path
     copy = Ledger.open_copy(tmp_path / "ledger.sqlite", FLOW)
     copy.set_state(copy.runs()["R"], State.FLAGGED, NAMES, 5.0)
     copy.close()
+    assert events(ledger) == []
+
+
+def test_an_audit_of_an_ignored_run_reports_nothing(ledger: Ledger, run: Run) -> None:
+    words.give(ledger, run.key, words.IGNORE, "somebody", 5.0, "no use", {})
+    Audits(ledger).take_listing(
+        Audited("R", "well", listed_at=6.0), [Finding("a", "missing", "is missing")], {}
+    )
     assert events(ledger) == []

@@ -8,6 +8,8 @@ import os
 import pathlib
 import socket
 import threading
+import types
+import typing
 
 import pytest
 from azure.storage.blob import ContainerClient
@@ -15,6 +17,7 @@ from azure.storage.blob import ContainerClient
 from sync_to_azure.core.errors import (
     AccessRefused,
     BlobRefused,
+    BlobReplaced,
     ConfigurationError,
     Overtaken,
     RunChanged,
@@ -26,7 +29,9 @@ from sync_to_azure.core.errors import (
 from sync_to_azure.core.model import Evidence
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.uploaders import FileAt, Proof, blocks
+from sync_to_azure.uploaders.hot_calls import _only_over
 from sync_to_azure.uploaders.native import NativeSession
+from sync_to_azure.uploaders.sending import FileSender, Opened, Target, Written
 from tests.uploaders.wire import (
     LARGE,
     LOSE,
@@ -366,3 +371,30 @@ def test_a_request_is_seen_once(wire: Wire, session: NativeSession, path: pathli
     session.upload_file(at(path, b"12345"), "a")
     assert [request.kind for request in seen] == ["PUT blob"]
     assert seen[0].headers["If-None-Match"] == "*"
+
+
+@pytest.mark.parametrize("etag", ["*", 'a"b', "a\r\nX: y", "", "a*"])
+def test_what_is_no_etag_replaces_nothing(etag: str) -> None:
+    with pytest.raises(BlobReplaced, match="no version"):
+        _only_over(etag)
+    assert _only_over("0x8DC") == {"If-Match": '"0x8DC"'} and _only_over(None) == {"If-None-Match": "*"}
+
+
+@pytest.mark.parametrize("second", [None, RunError("x cannot be read")])
+def test_wrong_blocks_that_could_not_be_replaced_are_no_news_of_the_source(
+    monkeypatch: pytest.MonkeyPatch, second: RunError | None
+) -> None:
+    """The file changed, or went away, between the list of blocks and the second sending: wrong bytes are there."""
+
+    def send_again(*_: object) -> None:
+        if second is not None:
+            raise second
+
+    sender = object.__new__(FileSender)
+    monkeypatch.setattr(FileSender, "_holds", lambda *_: False)
+    monkeypatch.setattr(FileSender, "_send_blocks", send_again)
+    file = Opened(Target("x", 9, None), 0, ("md5",), lambda status: True)
+    written = Written("etag-1", Evidence.VALIDATED, {})
+    cut = types.SimpleNamespace(size=4)
+    with pytest.raises(UploadFailed, match="etag-1"):
+        sender._read_back(file, written, typing.cast(typing.Any, cut))

@@ -5,6 +5,7 @@ Works from the lake alone: neither the ledger nor the main folder is needed, unl
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import logging
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.transfer.commands.restore_hold import hold_if_removed
 from sync_to_azure.transfer.commands.target import NotWritten, Target, TargetUnavailable
-from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced, ConfigurationError
+from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced, ConfigurationError, OutOfRange
 from sync_to_azure.core.model import Progress
 from sync_to_azure.core.names import shown
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
@@ -101,10 +102,12 @@ class _Restoring:
 
     def _chunks(self, file: PublishedFile, offset: int) -> Iterator[bytes]:
         # Of the version that was listed: one that is written again meanwhile would be a mixture.
-        for chunk in self._lake.read(f"{self._publication.base}/{file.blob}", file.listed_etag, offset):
-            with self._count:
-                self.bytes_read += len(chunk)
-            yield chunk
+        # A part that is longer than the blob is none of it: then there is nothing behind its end.
+        with contextlib.suppress(OutOfRange):
+            for chunk in self._lake.read(f"{self._publication.base}/{file.blob}", file.listed_etag, offset):
+                with self._count:
+                    self.bytes_read += len(chunk)
+                yield chunk
 
 
 def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, overwrite: bool) -> int:

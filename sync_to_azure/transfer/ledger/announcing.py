@@ -123,7 +123,7 @@ def damaged(flow: Flow, run: str, count: int) -> Event:
     return RunNeedsAttention(
         run=run,
         code=AUDIT,
-        advice=f"sync_to_azure explain {run} says what is wrong",
+        advice="sync_to_azure explain, with the name of the run, says what is wrong",
         count=count,
         text=None,
         is_published=True,

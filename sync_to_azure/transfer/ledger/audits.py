@@ -10,7 +10,7 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from sync_to_azure.transfer.ledger import announcing
+from sync_to_azure.transfer.ledger import announcing, words
 from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import Evidence
@@ -248,7 +248,8 @@ class Audits:
             found = ", ".join(f"{count} {kind}" for kind, count in after.counts.items())
             code = "audit:audit-wrong" if after.is_wrong else "audit:audit-solved"
             self._ledger.append(self._connection, row[0], now or 0.0, code, {"found": found})
-        if after.is_wrong and not before:
+        word = words.current(self._ledger, run)
+        if after.is_wrong and not before and (word is None or word.word != words.IGNORE):
             count = sum(after.counts.values()) + after.uncounted
             self._ledger.outbox.append(announcing.damaged(self._ledger.flow, run, count), now or 0.0)
 

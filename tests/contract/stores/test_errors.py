@@ -206,3 +206,14 @@ def test_what_can_never_be_right(bench: Bench) -> None:
     for offset, length in ((-1, None), (0, -1)):
         with pytest.raises(ValueError):
             list(bench.store.read("x", None, offset, length=length))
+
+
+@pytest.mark.parametrize("name", ["run/../victim", "run/./x", "../other/x", ".", "..", "x/.."])
+def test_a_name_that_no_url_keeps_is_refused(azure: AzureBench, name: str) -> None:
+    """On its way ``run/../victim`` becomes ``victim``, and with a SAS the service never knows."""
+    with pytest.raises(BlobRefused, match="another name"):
+        azure.put(name, b"x")
+    for ask in (azure.store.stat, azure.store.snapshot, azure.store.get, azure.store.committed_blocks):
+        with pytest.raises(BlobRefused):
+            ask(name)
+    assert list(azure.store.list("")) == []
