@@ -281,7 +281,11 @@ def test_a_webhook_that_is_taken_away_costs_nothing_more(native: Scene, receiver
     receiver.answers = [400]
     native.run()
     del native.config["notify-url"]
-    assert "1 event for it will not be delivered" in native.run().stderr
+    assert "1 event for it will be forgotten in 7 d" in native.run().stderr
+    assert "will be forgotten" not in native.run().stderr, "said once"
+    assert native.sql("SELECT count(*) FROM outbox_event") == [(1,)], "the pass may have been one by hand"
+    native.sql("UPDATE outbox_consumer SET expires_at = 1")
+    native.run()
     assert native.sql("SELECT count(*) FROM outbox_event") == [(0,)]
 
 
