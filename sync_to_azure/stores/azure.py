@@ -37,6 +37,7 @@ from sync_to_azure.stores.store import (
     Page,
     SignedUrl,
     check_address,
+    check_etag,
 )
 
 if TYPE_CHECKING:
@@ -492,7 +493,5 @@ def _only_over(replaces: str | None) -> dict[str, Any]:
 
     if replaces is None:
         return {"match_condition": MatchConditions.IfMissing}
-    if "*" in replaces or '"' in replaces:
-        # Azurite takes a star for any version, in quotes too.
-        raise BlobReplaced(f"no version has the ETag {replaces!r}")
+    check_etag(replaces)
     return {"etag": f'"{replaces}"', "match_condition": MatchConditions.IfNotModified}

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from sync_to_azure.core import bounded
 from sync_to_azure.core.errors import (
     AccessRefused,
     BlobMissing,
@@ -591,7 +592,7 @@ def _token(prefix: str, parts: list[bytes]) -> str:
 
 def _place(prefix: str, token: str) -> list[bytes]:
     try:
-        theirs, parts = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+        theirs, parts = bounded.json_of(base64.b64decode(token, altchars=b"-_", validate=True))
         if theirs == prefix:
             return [base64.b64decode(part) for part in parts]
     except (ValueError, TypeError):

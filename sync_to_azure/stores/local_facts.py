@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sync_to_azure.core import bounded
 from sync_to_azure.files.folder import Folder
 from sync_to_azure.stores.local_names import OWN_FOLDER
 
@@ -177,9 +178,9 @@ def _plain(facts: Facts) -> dict[str, Any]:
 def _parsed(name: str, text: bytes) -> list[Facts]:
     """Facts that cannot be read are none: the file counts as somebody else's, so nothing is claimed of it."""
     try:
-        values = json.loads(text)
+        values = bounded.json_of(text)
         return [_version(each) for each in values["versions"]] if values["name"] == name else []
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         _log.warning("what the store noted of %s cannot be read, and does not count: %s", name, error)
         return []
 

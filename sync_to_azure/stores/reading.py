@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -15,15 +16,16 @@ from sync_to_azure.stores.store import PAGE, Page
 _LONGEST_LINE = 1024 * 1024
 
 
-class Reading:
+class Reading(abc.ABC):
     """The base of stores; store.py says what each of these promises."""
 
-    def pages(self, prefix: str, after: str = "", page_size: int = PAGE) -> Iterator[Page]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def pages(self, prefix: str, after: str = "", page_size: int = PAGE) -> Iterator[Page]: ...
 
-    def stat(self, name: str) -> Blob | None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def stat(self, name: str) -> Blob | None: ...
 
+    @abc.abstractmethod
     def read(
         self,
         name: str,
@@ -32,8 +34,7 @@ class Reading:
         most: int | None = None,
         length: int | None = None,
         snapshot: str | None = None,
-    ) -> Iterator[bytes]:
-        raise NotImplementedError
+    ) -> Iterator[bytes]: ...
 
     def list(self, prefix: str) -> Iterator[Blob]:
         for page in self.pages(prefix):

@@ -31,11 +31,12 @@ Used by several threads at once.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
 from sync_to_azure.core import bounded
-from sync_to_azure.core.errors import BlobRefused
+from sync_to_azure.core.errors import BlobRefused, BlobReplaced
 from sync_to_azure.core.model import Blob
 
 PAGE = 5000
@@ -217,6 +218,17 @@ class DeletingStore(Store, Protocol):
 
     def may_delete(self, name: str) -> None:
         """Have we the right to delete this object? Nothing changes. Raises AccessRefused; BlobMissing."""
+
+
+def check_etag(etag: str) -> None:
+    """Raises BlobReplaced for what is no version's ETag: of a service that is asked with it, a star would be any
+    version (Azurite takes it so in quotes, too)."""
+    if not _ETAG.fullmatch(etag):
+        raise BlobReplaced(f"no version has the ETag {etag!r}")
+
+
+_ETAG = re.compile(r"[!#-)+-~]+")
+"""What an ETag is made of, without its quotes (RFC 9110), and without the star."""
 
 
 def check_address(name: str) -> None:

@@ -34,6 +34,7 @@ from sync_to_azure.core.errors import (
     StorageUnavailable,
     UploadFailed,
 )
+from sync_to_azure.stores.store import check_etag
 from sync_to_azure.uploaders.blocks import encoded
 from sync_to_azure.uploaders.config import UploadConfig
 from sync_to_azure.uploaders.http_lines import lines_to
@@ -279,14 +280,10 @@ def crc64_for(block_check: str) -> "Callable[[memoryview | bytes], int] | None":
 
 
 def _only_over(replaces: str | None) -> dict[str, str]:
-    if replaces is not None and not _ETAG.fullmatch(replaces):
-        # A star would be any version, in quotes too (Azurite).
-        raise BlobReplaced(f"no version has the ETag {replaces!r}")
-    return {"If-None-Match": "*"} if replaces is None else {"If-Match": f'"{replaces}"'}
-
-
-_ETAG = re.compile(r"[!#-)+-~]+")
-"""What an ETag is made of, without its quotes (RFC 9110), and without the star."""
+    if replaces is None:
+        return {"If-None-Match": "*"}
+    check_etag(replaces)
+    return {"If-Match": f'"{replaces}"'}
 
 
 def _base64(digest: bytes) -> str:
