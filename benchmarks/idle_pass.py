@@ -107,7 +107,7 @@ def idle(folder: pathlib.Path, runs: int, files: int, times: int) -> bool:
         f"after the interpreter's start: {seconds:.2f} s; target {TARGET:g}: {'kept' if kept else 'NOT KEPT'}"
     )
     if shutil.which("strace") is None:
-        print("strace is not installed: what the pass looks at is left to tests/test_idle_pass.py")
+        print("strace is not installed: what the pass looks at is left to tests/passes/test_idle_pass.py")
         return kept
     print("\nWhat it looks at:")
     counts = looked_at(flow, argv, folder)

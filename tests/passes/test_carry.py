@@ -12,7 +12,7 @@ import shutil
 import pytest
 
 from tests.conftest import LONG
-from tests.bad_input.faults import AZCOPY_FAILS, stand_in
+from tests.passes.bad_input.faults import AZCOPY_FAILS, stand_in
 from tests.passes.proxy import Proxy
 from tests.passes.scene import DOCUMENTS, FLAG, Scene, eventually, tree, write
 

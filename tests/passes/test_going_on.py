@@ -20,7 +20,7 @@ from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
 from tests.passes.test_incremental import early, going_on
-from tests.removing.conftest import Share, share
+from tests.passes.removing.conftest import Share, share
 
 __all__ = ["early", "share"]
 

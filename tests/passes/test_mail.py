@@ -19,8 +19,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from embedded.azurite import Azurite
-from tests.bad_input import faults
-from tests.bad_input.faults import AZCOPY_FAILS, SIGNATURE, blobs, stand_in, told, write_run
+from tests.passes.bad_input import faults
+from tests.passes.bad_input.faults import AZCOPY_FAILS, SIGNATURE, blobs, stand_in, told, write_run
 from tests.line import Answer
 from tests.passes.proxy import Proxy
 from tests.passes.scene import eventually

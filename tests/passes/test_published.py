@@ -1,5 +1,5 @@
 """Published is frozen: what is proved at the destination is not replaced by what the source became. By the whole
-command, to Azurite; more of it by its steps: tests/steps/test_published.py."""
+command, to Azurite; more of it by its steps: tests/transfer/steps/test_published.py."""
 
 from __future__ import annotations
 

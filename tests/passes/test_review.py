@@ -12,7 +12,7 @@ import pytest
 
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT
-from tests.bad_input.test_storage import sas
+from tests.passes.bad_input.test_storage import sas
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, touch_later
 

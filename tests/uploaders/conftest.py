@@ -1,5 +1,5 @@
 """A line to the storage on which requests can be spoilt; for whole passes with either uploader, the scene of
-tests/passes, and the Azure with logins of tests/identity."""
+tests/passes, and the Azure with logins of tests/passes/identity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from tests.identity.conftest import (
+from tests.passes.identity.conftest import (
     certificate,
     secure,
     secure_azurite,

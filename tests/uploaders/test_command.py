@@ -13,8 +13,8 @@ import pytest
 from embedded.azurite import Azurite
 from sync_to_azure.uploaders import blocks
 from tests.conftest import LONG
-from tests.bad_input.faults import assert_no_secret, blobs, told, write_run
-from tests.identity.conftest import CLIENT_SECRET, TokenEndpoint
+from tests.passes.bad_input.faults import assert_no_secret, blobs, told, write_run
+from tests.passes.identity.conftest import CLIENT_SECRET, TokenEndpoint
 from tests.passes.scene import FLAG, Scene, eventually, tree
 from tests.uploaders.wire import CUT, MEBIBYTE, Request, Wire
 

@@ -20,8 +20,8 @@ from embedded.azurite import Azurite
 from sync_to_azure.core.errors import UploadFailed
 from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import Proxied, lines_to
-from tests.bad_input.faults import assert_no_secret, blobs, told, write_run
-from tests.identity.conftest import CLIENT_SECRET
+from tests.passes.bad_input.faults import assert_no_secret, blobs, told, write_run
+from tests.passes.identity.conftest import CLIENT_SECRET
 from tests.server import Server, nobody_listens
 from tests.uploaders.wire import (
     CUT,

@@ -21,7 +21,7 @@ from sync_to_azure.core.errors import (
 from sync_to_azure.stores.config import LoginConfig, StoreConfig
 from sync_to_azure.stores.opening import open_deleting_store, open_login
 from sync_to_azure.stores.store import DeletingStore
-from tests.bad_input.test_storage import sas
+from tests.passes.bad_input.test_storage import sas
 from tests.contract.stores.bench import AzureBench, Bench, LocalBench
 from tests.line import Answer, Line
 from tests.server import nobody_listens

@@ -21,9 +21,9 @@ from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.stores.config import LoginConfig, StoreConfig
 from sync_to_azure.stores.opening import open_login, open_store
 from sync_to_azure.stores.store import SignedUrl
-from tests.bad_input.test_storage import sas
+from tests.passes.bad_input.test_storage import sas
 from tests.contract.stores.bench import AzureBench, Bench, put
-from tests.identity.conftest import certificate, secure_azurite, secure_container, token
+from tests.passes.identity.conftest import certificate, secure_azurite, secure_container, token
 
 __all__ = ["certificate", "secure_azurite", "secure_container"]
 
