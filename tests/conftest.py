@@ -18,6 +18,7 @@ from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT, azcopy_path
+from tests import recording
 
 Config = collections.abc.Mapping[str, object] | str | pathlib.Path
 LONG = 600.0
@@ -181,6 +182,7 @@ class StartCommand:
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(PROJECT),
+            **recording.environment(),
         }
 
     def _file(self, config: Config) -> pathlib.Path:
