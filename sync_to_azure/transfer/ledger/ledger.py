@@ -22,6 +22,8 @@ from sync_to_azure.core.reasons import Reason
 
 _WAL_TRIES = 200
 """Ten seconds."""
+_REMOTE = "lake_known"
+"""The column that says whether the ledger knows what is published of a run."""
 
 
 class Ledger:
@@ -189,13 +191,40 @@ class Ledger:
         return news
 
     def set(self, run: Run, **columns: object) -> None:
+        if _REMOTE in columns:
+            raise ValueError(f"{_REMOTE} is set by publishing and what stands beside it")
         with self.transaction() as connection:
             self._set_columns(connection, run, columns)
 
-    def set_and_announce(self, run: Run, event: Event | None, now: float, **columns: object) -> None:
-        """``event`` goes into the outbox, if there is one."""
+    # Does the ledger know what is published of a run? While it does not, the destination is asked first.
+
+    @contextlib.contextmanager
+    def publishing(self, run: Run) -> Iterator[Mapping[str, object]]:
+        """Around all that writes published documents. Given are the columns that end the doubt, for the transaction
+        that puts the publication on record: a block that was cut off, or failed, leaves the ledger in doubt, and the
+        next pass reads what is there before it writes anything."""
+        self.doubt_remote(run)
+        yield {_REMOTE: 1}
+
+    def doubt_remote(self, run: Run) -> None:
+        """From now on the destination is asked what is published of the run."""
+        self._set_remote(run, False)
+
+    def trust_remote(self, run: Run) -> None:
+        """The destination was asked, or written, and the ledger holds what is published there."""
+        self._set_remote(run, True)
+
+    def _set_remote(self, run: Run, is_known: bool) -> None:
         with self.transaction() as connection:
-            self._set_columns(connection, run, columns)
+            self._set_columns(connection, run, {_REMOTE: int(is_known)})
+
+    def note_asked(
+        self, run: Run, *, is_known: bool, event: Event | None = None, now: float = 0.0, **columns: object
+    ) -> None:
+        """The destination was asked what is published of the run: ``columns`` say it, and ``event`` goes into the
+        outbox, if there is one. ``is_known``: nothing of it has to be written again."""
+        with self.transaction() as connection:
+            self._set_columns(connection, run, columns | {_REMOTE: int(is_known)})
             if event is not None:
                 self.outbox.append(event, now)
 

@@ -98,7 +98,7 @@ def take_back(rooms: Rooms, work: Work) -> None:
     if _replaces(work) and work.folder is not None:
         return
     rooms.files.take_back(run)
-    rooms.ledger.set(run, lake_known=0)
+    rooms.ledger.doubt_remote(run)
     _log.warning("%s: what was accepted is taken back; the published manifest counts again", work.key)
 
 
@@ -148,7 +148,7 @@ def _may_withdraw(rooms: Rooms, work: Work) -> None:
 
 def _withdraw(rooms: Rooms, work: Work) -> None:
     words.go_on(rooms, work)
-    rooms.ledger.set(work.run, lake_known=0)
+    rooms.ledger.doubt_remote(work.run)
     if work.continuous is not None:
         # It has no marker.
         return

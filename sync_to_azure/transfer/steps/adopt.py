@@ -74,11 +74,12 @@ def publication(rooms: Rooms, work: Work) -> None:
         # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
         # its marker or without. Of a published run the ledger knows what shall stand there.
         work.republish = run.is_published
-        rooms.ledger.set(run, lake_known=int(not work.republish), taken_over=int(work.continuous is not None))
+        taken_over = int(work.continuous is not None)
+        rooms.ledger.note_asked(run, is_known=not work.republish, taken_over=taken_over)
         return
     if receipt is None:
         # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
-        rooms.ledger.set(run, lake_known=1, taken_over=1)
+        rooms.ledger.note_asked(run, is_known=True, taken_over=1)
         if rooms.ledger.tell_once(f"taken-over:{work.key}", rooms.clock.now()):
             _log.warning(
                 "%s: the marker of another tool stands there; its blobs are verified, none is replaced",
@@ -132,13 +133,13 @@ def publication(rooms: Rooms, work: Work) -> None:
             receipt.get("outcome"),
             None,
         )
-    rooms.ledger.set_and_announce(
+    rooms.ledger.note_asked(
         run,
-        event,
-        rooms.clock.now(),
-        announced=run.announced if event is None else receipt_sha256,
         # Should this pass not come to it, the next one writes them.
-        lake_known=int(not work.republish),
+        is_known=not work.republish,
+        event=event,
+        now=rooms.clock.now(),
+        announced=run.announced if event is None else receipt_sha256,
         taken_over=int(work.continuous is not None),
         rows_kept=1,
         generation=generation,

@@ -41,7 +41,7 @@ def prepare(rooms: Rooms, work: Work) -> frozen.Differences | None:
         work.is_doubted = run.is_published
         if work.is_doubted:
             # Until it was compared.
-            rooms.ledger.set(run, lake_known=0)
+            rooms.ledger.doubt_remote(run)
     placing.into_ledger(rooms, work)
     changed = frozen.Differences()
     if run.is_published:
@@ -51,7 +51,7 @@ def prepare(rooms: Rooms, work: Work) -> frozen.Differences | None:
         # Who encrypts spectra encrypts results, too: as long as a person has to look, nothing is replaced.
         if renewed and not changed.count:
             # Should we be cut off now, the lake is asked what stood there.
-            rooms.ledger.set(run, lake_known=0)
+            rooms.ledger.doubt_remote(run)
             Waits(rooms.ledger, run, continuous.is_frozen).renew(renewed)
             _log.info("%s: %d files that may change did, and are carried anew", work.key, len(renewed))
     files.merge_walk(run)

@@ -113,7 +113,7 @@ def carry_and_publish(rooms: Rooms, work: Work) -> None:
                     "find out who writes there; the next pass tries again",
                 ) from error
             _log.warning("%s: %s", work.key, error)
-            rooms.ledger.set(work.run, lake_known=0)
+            rooms.ledger.doubt_remote(work.run)
             # Whose it is, is asked again: another flow may have taken it over.
             work.claim = None
 
@@ -203,7 +203,7 @@ def _what_lacks(
         return
     if run.is_published and adopt.is_overtaken(rooms, work):
         _log.warning("%s: more of it was published than we knew; its manifest is read anew", work.key)
-        rooms.ledger.set(run, lake_known=0)
+        rooms.ledger.doubt_remote(run)
         _carry_and_publish(rooms, work)
         return
     _verify_and_publish(rooms, work, sheet, sheet_problem, changed)
@@ -316,7 +316,7 @@ def _verify_and_publish(
     sheets.note_carried(rooms, work, sheet)
     rest.answer_audit(rooms, work)
     if work.is_doubted:
-        rooms.ledger.set(run, lake_known=1)
+        rooms.ledger.trust_remote(run)
     rest.settle(rooms, work, changed)
 
 

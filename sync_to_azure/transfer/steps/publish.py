@@ -48,16 +48,23 @@ class _Document:
 
 
 def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
-    """Write the four blobs. A crash between them leaves ``lake_known`` at 0, so the next pass asks the lake first."""
-    run, now = work.run, rooms.clock.now()
+    """Write the four blobs. After a crash between them the next pass asks the destination first."""
     words.go_on(rooms, work)
     claims.must_stand(rooms, work)
     sheet_writing.must_be_as_published(rooms, work)
     beside = _Beside(rooms, work)
+    with rooms.ledger.publishing(work.run) as published:
+        _publish(rooms, work, verdict, beside, published)
+
+
+def _publish(
+    rooms: Rooms, work: Work, verdict: Verdict, beside: "_Beside", published: Mapping[str, Any]
+) -> None:
+    run, now = work.run, rooms.clock.now()
     if adopt.is_overtaken(rooms, work):
-        raise beside.overtaken()
+        raise _overtaken(work)
     gone = work.folder is None
-    rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None, lake_known=0)
+    rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None)
     generation = run.generation + 1
     counts: Counter[str] = Counter()
     told = work.continuous.ready if work.continuous is not None else None
@@ -113,7 +120,6 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         run.reason if gone else None,
         event="published" if generation == 1 else "published-again",
         announced_event=event,
-        lake_known=1,
         taken_over=int(work.continuous is not None),
         generation=generation,
         files=summary.files,
@@ -124,6 +130,7 @@ def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
         first_published=first,
         receipt_sha256=receipt_sha256,
         announced=receipt_sha256,
+        **published,
     )
     _log.info("%s: published, %d files, %s", run.key, summary.files, human_size(summary.bytes))
 
@@ -145,22 +152,22 @@ class _Beside:
                 name, data, document.size, document.md5, content_type, replaces=self._etags[suffix]
             )
         except BlobReplaced as error:
-            raise self.overtaken() from error
+            raise _overtaken(self._work) from error
 
     def must_stand(self, *suffixes: str) -> None:
         if any(self._etag(suffix) != self._etags[suffix] for suffix in suffixes):
-            raise self.overtaken()
-
-    def overtaken(self) -> RunError:
-        self._rooms.ledger.set(self._work.run, lake_known=0)
-        return RunError(
-            f"{self._work.key} was published by somebody else while we carried it; the next pass reads what is there",
-            "do two machines carry this main folder?",
-        )
+            raise _overtaken(self._work)
 
     def _etag(self, suffix: str) -> str | None:
         stands = self._rooms.lake().stat(self._work.base + suffix)
         return None if stands is None else stands.etag
+
+
+def _overtaken(work: Work) -> RunError:
+    return RunError(
+        f"{work.key} was published by somebody else while we carried it; the next pass reads what is there",
+        "do two machines carry this main folder?",
+    )
 
 
 @dataclasses.dataclass(slots=True)

@@ -78,12 +78,8 @@ def begin(rooms: Rooms, work: Work) -> None:
     if word is None or word.word != words.RETRY:
         return
     rooms.ledger.untell_run(work.key)
-    columns: dict[str, Any] = {
-        "fingerprint": None,
-        "quiet_since": None,
-        "folder_mtime_ns": None,
-        "lake_known": 0,
-    }
+    columns: dict[str, Any] = {"fingerprint": None, "quiet_since": None, "folder_mtime_ns": None}
+    rooms.ledger.doubt_remote(run)
     if run.state in (State.FLAGGED, State.FAILING):
         state = State.PUBLISHED if run.is_published else State.SEEN
         rooms.set_state(work, State.GONE if work.folder is None else state, None, **columns)

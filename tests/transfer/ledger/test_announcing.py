@@ -93,7 +93,7 @@ def test_removed_is_the_end_of_a_removal_alone(ledger: Ledger, run: Run) -> None
 def test_the_first_report_of_a_run_says_published_whatever_its_generation(ledger: Ledger, run: Run) -> None:
     def reported(generation: int, sha256: str, new: tuple[int, int, int] | None) -> None:
         event = announcing.published(FLOW, run, generation, "a" * 64, sha256, 3, 30, 2, "finished", new)
-        ledger.set_and_announce(run, event, 5.0, generation=generation, announced=sha256)
+        ledger.note_asked(run, is_known=True, event=event, now=5.0, generation=generation, announced=sha256)
 
     reported(4, "b" * 64, None)
     reported(5, "c" * 64, (1, 10, 0))

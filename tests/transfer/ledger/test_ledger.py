@@ -374,3 +374,22 @@ def test_the_place_of_the_ledger(tmp_path: pathlib.Path) -> None:
     assert ledger_path(tmp_path / "empty", FLOW, tmp_path) == (tmp_path / "empty", "")
     with pytest.raises(StateUnavailable, match="folder"):
         ledger_path(tmp_path, FLOW, tmp_path)
+
+
+def test_a_publishing_that_does_not_end_leaves_the_ledger_in_doubt(ledger: Ledger) -> None:
+    run = ledger.add_run("R", State.VERIFIED, 1.0)
+    ledger.note_asked(run, is_known=True)
+    with pytest.raises(RuntimeError), ledger.publishing(run):
+        raise RuntimeError
+    assert not ledger.runs()["R"].lake_known
+    with ledger.publishing(run) as published:
+        assert not ledger.runs()["R"].lake_known
+        ledger.set_state(run, State.PUBLISHED, None, 2.0, **published)
+    assert ledger.runs()["R"].lake_known and run.lake_known
+
+
+def test_nobody_else_says_whether_the_ledger_knows_what_is_published(ledger: Ledger) -> None:
+    run = ledger.add_run("R", State.VERIFIED, 1.0)
+    with pytest.raises(ValueError):
+        ledger.set(run, lake_known=1)
+    assert not ledger.runs()["R"].lake_known
