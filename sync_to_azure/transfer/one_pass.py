@@ -28,6 +28,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.steps import (
     early,
+    finished,
     flagging,
     late_files,
     look,
@@ -38,6 +39,7 @@ from sync_to_azure.transfer.steps import (
     sheet_changes,
     words,
 )
+from sync_to_azure.transfer.decisions.next_step import Readiness
 from sync_to_azure.transfer.decisions.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.steps.sheet_writing import SheetChanged
@@ -88,7 +90,7 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
     going_on, changed = [], []
     for work in look.works(rooms, found):
         storage_trouble = _guarded(rooms, work, storage_trouble)
-        if work.goes_on and early.wanted(rooms, work):
+        if work.found.goes_on and early.wanted(rooms, work):
             going_on.append(work)
         elif work.sheet_counted is not None:
             changed.append(work)
@@ -224,9 +226,12 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
         return
     if work.folder is None or work.run.is_published or look.nothing_new(rooms, work):
         return
-    waits = look.unfinished(rooms, work)
-    if waits is not None:
-        rest.unfinished(rooms, work, waits, ask=False)
+    judged = finished.unfinished(rooms, work)
+    if judged is not None and judged.readiness is Readiness.STALLED:
+        assert judged.reason is not None
+        flagging.flag(rooms, work, early.told(rooms, work, judged.reason))
+    elif judged is not None:
+        rest.wait(rooms, work, judged.waits)
     elif work.run.state is not State.FLAGGED:
         rooms.set_state(work, work.run.state, Reason("storage", {"problem": trouble.message}))
 

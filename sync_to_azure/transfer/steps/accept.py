@@ -17,7 +17,7 @@ from sync_to_azure.core.model import FileToSend, Progress
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.manifest import documents
 from sync_to_azure.transfer.steps import words
-from sync_to_azure.transfer.steps.frozen import Differences
+from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)

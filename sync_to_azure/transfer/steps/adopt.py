@@ -169,13 +169,6 @@ def publication(rooms: Rooms, work: Work) -> None:
         )
 
 
-def was_published(rooms: Rooms, work: Work) -> bool:
-    """Before a run is flagged as not carried: does the lake hold it, and only our ledger forgot? Asked once."""
-    if not work.run.lake_known and not rooms.settings.mode.dry_run:
-        publication(rooms, work)
-    return work.run.is_published
-
-
 def _ready_is_due(rooms: Rooms, work: Work, receipt: Mapping[str, Any], is_whole: bool) -> bool:
     """Cut off within the documents, or between the receipt and the sign that results are there: the pipelines may still
     wait for it. Better that they start once too often."""

@@ -3,43 +3,19 @@ only from a source that still matches the manifest."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 
 from sync_to_azure.core.errors import SourceUnavailable
 from sync_to_azure.files.hashing import Hasher, hash_file
 from sync_to_azure.core.model import FileToSend, Progress
-from sync_to_azure.core.reasons import Reason
+from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.core.few import Few
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 1000
-
-
-@dataclasses.dataclass(slots=True)
-class Differences:
-    """How many published files became others at the source; up to 20 names, under which code they are told, and
-    the last ones as they are now. ``renewed``: the blobs of those that may."""
-
-    count: int = 0
-    names: list[str] = dataclasses.field(default_factory=list)
-    code: str = "changed-after-verification"
-    last: list[FileToSend] = dataclasses.field(default_factory=list)
-    renewed: list[str] = dataclasses.field(default_factory=list)
-
-    @property
-    def reason(self) -> Reason:
-        """What is told of them."""
-        return Reason(self.code, {"count": self.count, "names": self.names})
-
-    def add(self, file: FileToSend) -> None:
-        self.count += 1
-        self.last.append(file)
-        if len(self.names) < 20:
-            self.names.append(file.blob)
 
 
 def changed_at_source(

@@ -1,4 +1,4 @@
-"""What the instrument itself tells of a run: its family, whether it is finished, how it ended, what it lacks.
+"""What the instrument itself tells of a run: its family, how it ended, what it lacks (``finished``: is it finished?).
 
 Looked at once in a pass, decided by the pure rooms ``profiles`` and ``run_facts``, kept in the ledger for what comes
 later: status, receipt, and whether the source may be removed. Nothing of it ever holds up carrying, but for a run
@@ -11,29 +11,19 @@ import logging
 import os
 from collections.abc import Iterator
 
-from sync_to_azure.instruments import completion, profiles
+from sync_to_azure.instruments import profiles
 from sync_to_azure.files.folder import Place
 from sync_to_azure.files.folder_view import levels_down, look_at
 from sync_to_azure.transfer.ledger.ledger import storable
 from sync_to_azure.core.model import Entry, Kind
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.decisions import ended
-from sync_to_azure.transfer.steps import words
-from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
 from sync_to_azure.transfer.steps.looks import Known
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
 
 NO_FAMILY = "unknown"
-RECOGNISED_AFTER = 3600.0
-"""Seconds for which a new folder may be of no known family before it is told: an instrument, or a person, makes the
-folder first, and what it is recognised by comes later."""
-UNJUDGED_AFTER = 24 * 3600.0
-"""Seconds after which a folder of which nobody can say what it is needs a person: waiting will not end by itself."""
-_UNJUDGED = {"no-profile": "unjudged", "runs-below": "no-run-itself"}
-_LOOKS = 8
-"""Looks at an unfinished run within ``stale-after``: each is a walk on the instrument's own computer."""
 
 
 def known(rooms: Rooms, work: Work) -> Known:
@@ -53,46 +43,6 @@ def known(rooms: Rooms, work: Work) -> Known:
     return work.known
 
 
-def flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
-    """The completion flags that a person named for this run; its family is asked only where that matters."""
-    settings = rooms.settings
-    profile = known(rooms, work).profile if settings.completion.family_flags else None
-    family = profile.name if profile is not None else None
-    return completion.named_flags(
-        family, settings.completion.completion_flag, settings.completion.family_flags
-    )
-
-
-def unfinished(rooms: Rooms, work: Work) -> Reason | None:
-    """What its family waits for; for a folder of no family, that nobody can say when it is finished (told once)."""
-    here, now = known(rooms, work), rooms.clock.now()
-    if here.profile is None:
-        if not here.view.files and not here.view.folders:
-            return Reason("no-profile", {"problem": "it is empty"})
-        reason = nobodys(work.root, here.reason)
-        age = now - work.run.first_seen
-        if RECOGNISED_AFTER <= age < UNJUDGED_AFTER and rooms.ledger.tell_once(f"no-profile:{work.key}", now):
-            text = f"{work.key}: {reason.text} ({reason.advice})"
-            rooms.trouble(f"{work.key}:no-profile", text, once=True)
-        return reason
-    missing = here.profile.waits_for(here.view)
-    if not missing:
-        return None
-    about: dict[str, object] = {"flags": list(missing)}
-    if here.outcome.is_bad:
-        # Many a run that broke off never gets its last flag.
-        about["said"] = ended.said(str(here.outcome.end), here.outcome.words)
-    return Reason("flag-missing", about)
-
-
-def unjudged(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
-    """Has it been there for so long without that anybody can say what it is? An empty folder says nothing."""
-    here, age = known(rooms, work).view, rooms.clock.now() - work.run.first_seen
-    if waits.code not in _UNJUDGED or age < UNJUDGED_AFTER or not (here.files or here.folders):
-        return None
-    return Reason(_UNJUDGED[waits.code], waits.parameters)
-
-
 def nobodys(place: Place, problem: str) -> Reason:
     """Why nobody can say of a folder when it is finished. MinKNOW writes GROUP/SAMPLE/RUN, and people keep runs by
     year: names on the way are left out, as they are often samples'."""
@@ -101,41 +51,6 @@ def nobodys(place: Place, problem: str) -> Reason:
         return Reason("no-profile", {"problem": problem})
     levels = "one level" if below[0] == 1 else "two levels"
     return Reason("runs-below", {"family": below[1], "levels": levels})
-
-
-def goes_on(rooms: Rooms, work: Work) -> str:
-    """Why a published run may still be written, in words: its family waits for something again, as for another SMRT
-    cell. Empty where a flag that a person named says that it is finished."""
-    profile = None if flags(rooms, work) else known(rooms, work).profile
-    missing = profile.waits_for(known(rooms, work).view) if profile is not None else ()
-    return (
-        f"its instrument may go on with it: {', '.join(missing)} is missing at the source" if missing else ""
-    )
-
-
-def quiet_for(rooms: Rooms, work: Work) -> float:
-    """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
-    without one, a family that has no flags asks for more than ``completion-delay``."""
-    delay = rooms.settings.completion.completion_delay
-    if flags(rooms, work) or words.accepts(work, UNFINISHED):
-        return delay
-    profile = known(rooms, work).profile
-    return delay if profile is None else max(delay, profile.quiet)
-
-
-def held(rooms: Rooms, work: Work) -> Reason | None:
-    """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so. Who accepted it
-    as it is, without its flags, has said so."""
-    if (
-        rooms.settings.completion.failed_runs != "hold"
-        or words.accepts(work, FAILED)
-        or words.accepts(work, UNFINISHED)
-    ):
-        return None
-    outcome = known(rooms, work).outcome
-    if not outcome.is_bad:
-        return None
-    return Reason("failed-held", {"problem": ended.said(str(outcome.end), outcome.words)})
 
 
 def tells_otherwise(work: Work) -> bool:
@@ -187,32 +102,3 @@ def tell_end(rooms: Rooms, work: Work) -> None:
         text = f"{work.key}: {why}; it is published like that, and its source is not removed by itself"
         # That it ended badly is news of the run; that something lacks need not be a fault of anybody.
         rooms.trouble(f"{work.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)
-
-
-def must_look(rooms: Rooms, work: Work) -> bool:
-    """Is it time for another look at whether an unfinished run still moves? The last one comes when it would be too
-    long: nothing is claimed of a time after the last look."""
-    run, now, patience = work.run, rooms.clock.now(), rooms.settings.completion.stale_after * 3600
-    if not patience or rooms.settings.mode.dry_run:
-        return False
-    looked, since = run.still_looked, run.still_since
-    if looked is None or since is None or not 0 <= now - looked < patience / _LOOKS:
-        return True
-    return now - since >= patience > looked - since
-
-
-def stalled(rooms: Rooms, work: Work, waits: Reason, digest: str | None) -> Reason | None:
-    """Has an unfinished run stood still for ``stale-after``? ``digest`` of its tree, if it was walked just now."""
-    run, now, patience = work.run, rooms.clock.now(), rooms.settings.completion.stale_after * 3600
-    if digest is not None:
-        before = None
-        if run.still_digest is not None and run.still_since is not None:
-            before = completion.Remembered(run.still_digest, run.still_since)
-        remember = completion.decide(digest, before, now, patience).remember
-        assert remember is not None
-        rooms.ledger.set(run, still_digest=digest, still_since=remember.since, still_looked=now)
-    if not patience or run.still_since is None or run.still_looked is None:
-        return None
-    if run.still_looked - run.still_since < patience:
-        return None
-    return Reason("stalled", {"flags": [], **waits.parameters, "since": run.still_since})

@@ -7,7 +7,6 @@ import fnmatch
 import logging
 from collections.abc import Iterator
 
-from sync_to_azure.instruments import completion
 from sync_to_azure.core.clock import local_time
 from sync_to_azure.core.errors import SourceUnavailable
 from sync_to_azure.files.folder import Place
@@ -15,7 +14,6 @@ from sync_to_azure.transfer.ledger import Run
 from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import Entry, Progress, State
 from sync_to_azure.core.names import run_name_problem
-from sync_to_azure.core.reasons import Reason
 from sync_to_azure.files.mounts import UNKNOWN_MOUNT
 from sync_to_azure.transfer.source import (
     Found,
@@ -24,9 +22,9 @@ from sync_to_azure.transfer.source import (
     find_sheets,
     names_alike,
     sheets_for,
-    top_level_files,
 )
 from sync_to_azure.transfer.steps import instruments, placing, sheets, words
+from sync_to_azure.transfer.steps.looks import Scanned
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import FingerprintBuilder, walk
 
@@ -156,18 +154,6 @@ def nothing_new(rooms: Rooms, work: Work) -> bool:
     return run.folder_mtime_ns == folder.mtime_ns and not sheets.has_changed(work)
 
 
-def unfinished(rooms: Rooms, work: Work) -> Reason | None:
-    """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
-    instruments says it."""
-    if work.folder is None or work.continuous is not None or words.accepts(work, "unfinished"):
-        return None
-    wanted = instruments.flags(rooms, work)
-    if not wanted:
-        return instruments.unfinished(rooms, work)
-    missing = completion.missing_flags(wanted, top_level_files(work.folder))
-    return completion.without_flags(missing).reason if missing else None
-
-
 def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
     """Walk the run into the ledger's ``seen`` table and take its fingerprint; warn of times in the future. Of a
     ``finished`` run it is noted how it ended and what it lacks."""
@@ -176,13 +162,13 @@ def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
     entries = _entries(rooms, work, builder, folders)
     if finished:
         entries = instruments.watched(rooms, work, entries)
-    work.walked_at = rooms.clock.now()
+    began = rooms.clock.now()
     rooms.files.take_walk(entries, work.renamed)
     folders.flush()
     if finished:
         instruments.note(rooms, work)
     fingerprint = builder.result()
-    work.fingerprint = fingerprint.digest
+    work.scanned = Scanned(fingerprint.digest, began)
     now = rooms.clock.now()
     if fingerprint.newest_ns > (now + 120) * 1e9 and rooms.ledger.tell_once(f"future:{work.key}", now):
         _log.warning(
@@ -214,32 +200,3 @@ def _entries(
         if number % 1000 == 999:
             rooms.progress(work, Progress(work.key, "looking", number + 1))
         yield entry
-
-
-def is_quiet(rooms: Rooms, work: Work) -> completion.Decision:
-    """The quiet time by our own clock; the look is remembered in the ledger."""
-    run = work.run
-    remembered = _remembered(run)
-    delay = instruments.quiet_for(rooms, work)
-    decision = completion.decide(work.fingerprint, remembered, rooms.clock.now(), delay)
-    if decision.remember is not None and decision.remember != remembered:
-        rooms.ledger.set(run, fingerprint=decision.remember.digest, quiet_since=decision.remember.since)
-    return decision
-
-
-def _remembered(run: Run) -> completion.Remembered | None:
-    if run.fingerprint is None or run.quiet_since is None:
-        return None
-    return completion.Remembered(run.fingerprint, run.quiet_since)
-
-
-def forget_quiet(rooms: Rooms, work: Work) -> None:
-    """The quiet time begins when the run is finished."""
-    if work.run.fingerprint is not None:
-        rooms.ledger.set(work.run, fingerprint=None, quiet_since=None)
-
-
-def stalled(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
-    """Has an unfinished run stood still for too long? A walk, but only now and then."""
-    digest = fingerprint_now(rooms, work) if instruments.must_look(rooms, work) else None
-    return instruments.stalled(rooms, work, waits, digest)

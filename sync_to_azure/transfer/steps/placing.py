@@ -24,6 +24,7 @@ from sync_to_azure.instruments.profiles.continuous import Continuous, Rules, Uni
 from sync_to_azure.instruments.run_facts import thermo_raw
 from sync_to_azure.transfer.source import Found, RunFolder
 from sync_to_azure.transfer.steps import words
+from sync_to_azure.transfer.steps.looks import Scanned
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_time
 from sync_to_azure.files.walk import SHARE_GONE, FingerprintBuilder, walk
@@ -88,12 +89,12 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
     delay = settings.completion.completion_delay
     if delay:
         waits.moved_after(now - delay, f"not seen unchanged for {human_time(delay)} yet")
-    _let_wait_what_is_being_acquired(rooms, work, waits)
+    acquiring = _let_wait_what_is_being_acquired(rooms, work, waits)
     builder = FingerprintBuilder()
     for path, size, mtime_ns in waits.files():
         builder.add(Entry(path, Kind.FILE, size, mtime_ns))
     found = builder.result()
-    work.fingerprint = found.digest
+    work.scanned = Scanned(found.digest, acquiring=tuple(acquiring))
     if found.newest_ns > (now + 120) * 1e9 and rooms.ledger.tell_once(f"future:{work.key}", now):
         _log.warning(
             "%s: the newest file is from %s, which lies in the future; a clock is wrong",
@@ -167,17 +168,19 @@ def has_broken_off(rooms: Rooms, since: float) -> bool:
     return patience > 0 and rooms.clock.now() - since >= patience
 
 
-def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Waits) -> None:
+def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Waits) -> list[tuple[str, float]]:
     """Of the .raw files that would be carried for the first time. A person accepts those that broke off, and no other
-    that is being acquired by now."""
-    work.acquiring, why = [], {}
+    that is being acquired by now. Returns them, and since when each is as it is."""
+    acquiring: list[tuple[str, float]] = []
+    why: dict[str, str] = {}
     accepted = words.accepts(work, "unfinished")
     for file, since in waits.unproved():
         told = _is_being_acquired(work, file) if file.blob.lower().endswith(".raw") else ""
         if told and not (accepted and has_broken_off(rooms, since)):
-            work.acquiring.append((file.blob, since))
+            acquiring.append((file.blob, since))
             why[file.blob] = told
     waits.wait(why.items())
+    return acquiring
 
 
 def _is_being_acquired(work: Work, file: FileToSend) -> str:

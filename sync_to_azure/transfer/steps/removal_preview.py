@@ -13,10 +13,10 @@ from sync_to_azure.transfer.ledger.seen_again import changed_since
 from sync_to_azure.core.model import Blob, Evidence
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.files.mounts import mounts_below
-from sync_to_azure.transfer.steps import carry, frozen, read_back, removal_proof, sheets
+from sync_to_azure.transfer.steps import carry, read_back, removal_proof, sheets
 from sync_to_azure.transfer.decisions import ended, removal_gate
 from sync_to_azure.transfer.decisions.removal_gate import Fate, Publication, Rules, Standing
-from sync_to_azure.transfer.steps.looks import Sheet
+from sync_to_azure.transfer.steps.looks import Differences, Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_size
 
@@ -77,7 +77,7 @@ def not_published(
     work: Work,
     sheet: Sheet | None,
     sheet_problem: Reason | None,
-    changed: frozen.Differences,
+    changed: Differences,
 ) -> str:
     """Of a dry run: why a pass would not publish it, or leave it flagged, although all of it arrives; or empty."""
     run, files = work.run, rooms.files

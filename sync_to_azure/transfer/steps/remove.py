@@ -15,7 +15,7 @@ from sync_to_azure.transfer.steps import (
     adopt,
     azcopy_record,
     cache_wait,
-    frozen,
+    finished,
     instruments,
     moved_aside,
     read_back,
@@ -26,7 +26,7 @@ from sync_to_azure.transfer.steps import (
 from sync_to_azure.transfer.decisions import ended, removal_clocks, removal_gate
 from sync_to_azure.transfer.steps.moved_aside import tell
 from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication
-from sync_to_azure.transfer.steps.looks import Sheet
+from sync_to_azure.transfer.steps.looks import Differences, Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import is_there, rename
 
@@ -53,7 +53,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
         # Not at rest: files that came later are not carried yet.
         return False
     if rooms.settings.mode.dry_run:
-        problem = _unwritable(rooms)[1] or instruments.goes_on(rooms, work)
+        problem = _unwritable(rooms)[1] or finished.goes_on(rooms, work)
         if not problem and adopt.lacks_documents(rooms, work):
             problem = (
                 "what its manifest, receipt or checksums were is written anew first; a later pass removes it"
@@ -68,12 +68,12 @@ def preview_after_carrying(
     work: Work,
     sheet: Sheet | None,
     sheet_problem: Reason | None,
-    changed: frozen.Differences,
+    changed: Differences,
 ) -> None:
     """Of a dry run: what this very pass would remove of a run that it carries first."""
     if rooms.settings.removal.remove_source and work.folder is not None:
         problem = removal_preview.not_published(rooms, work, sheet, sheet_problem, changed)
-        problem = problem or _unwritable(rooms)[1] or instruments.goes_on(rooms, work)
+        problem = problem or _unwritable(rooms)[1] or finished.goes_on(rooms, work)
         removal_preview.show_after_carrying(rooms, work, problem)
 
 
@@ -86,7 +86,7 @@ def _is_time(rooms: Rooms, work: Work) -> bool:
     if ended.never_removed(work.run):
         instruments.tell_end(rooms, work)
         return False
-    text = instruments.goes_on(rooms, work) or _uncarried(rooms, work)
+    text = finished.goes_on(rooms, work) or _uncarried(rooms, work)
     if text:
         tell(rooms, f"not-removed:{work.key}", f"{work.key} is published but not removed: {text}")
         return False

@@ -10,7 +10,8 @@ from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import nearly_sheets
-from sync_to_azure.transfer.steps import adopt, continuous, early, flagging, frozen, instruments, look, words
+from sync_to_azure.transfer.steps import continuous, early, flagging, instruments, words
+from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ AT_THE_SOURCE = (
 """Flags that lie at the source alone: the lake need not be asked again, and they end when the folder goes."""
 
 
-def settle(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+def settle(rooms: Rooms, work: Work, changed: Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
     if work.continuous is None:
         early.forget(rooms, work)
@@ -64,14 +65,14 @@ def at_rest(rooms: Rooms, work: Work) -> int | None:
     returned) it is known what comes later."""
     if work.folder is None:
         return None
-    if work.walked_at is not None:
-        Folders(rooms.ledger).keep(work.run, work.walked_at)
+    if work.scanned is not None and work.scanned.began is not None:
+        Folders(rooms.ledger).keep(work.run, work.scanned.began)
     return work.folder.mtime_ns
 
 
-def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differences | None = None) -> None:
+def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: Differences | None = None) -> None:
     if work.run.is_published:
-        settle(rooms, work, changed or frozen.Differences())
+        settle(rooms, work, changed or Differences())
         if work.run.state is State.PUBLISHED:
             # Not at rest: the next pass must look again, whatever the folder's mtime says.
             rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
@@ -79,26 +80,7 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: frozen.Differ
         rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
 
 
-def unfinished(rooms: Rooms, work: Work, waits: Reason, ask: bool = True) -> bool:
-    """Nobody says that it is finished: it waits, or stands still, or is of no known kind, for so long that a person
-    should look. False where the lake holds it (it was accepted as it is, and our ledger forgot that): then it is an
-    ordinary published run.
-    """
-    look.forget_quiet(rooms, work)
-    if waits.code == "flag-missing":
-        stalled = look.stalled(rooms, work, waits)
-    else:
-        stalled = instruments.unjudged(rooms, work, waits)
-    if stalled is not None and ask and adopt.was_published(rooms, work):
-        return False
-    if stalled is not None:
-        flagging.flag(rooms, work, early.told(rooms, work, stalled))
-    else:
-        wait(rooms, work, waits)
-    return True
-
-
-def tell_change(rooms: Rooms, work: Work, changed: frozen.Differences) -> None:
+def tell_change(rooms: Rooms, work: Work, changed: Differences) -> None:
     """Beside what keeps its new files from being carried: the graver of the two must not wait for that to end."""
     if changed.count:
         reason = changed.reason

@@ -25,6 +25,7 @@ from sync_to_azure.core.model import Progress, State, Trouble
 from sync_to_azure.core.names import ExcludeRules
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder, SheetFile
+from sync_to_azure.transfer.steps.findings import Findings
 from sync_to_azure.manifest.origin import Origin, origin_of
 from sync_to_azure.notify.redact import Redactor
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from sync_to_azure.stores.store import DeletingStore, Store
     from sync_to_azure.instruments.profiles.continuous import Continuous
     from sync_to_azure.settings import Settings
-    from sync_to_azure.transfer.steps.looks import Known, Sheet
+    from sync_to_azure.transfer.steps.looks import Known, Scanned, Sheet
     from sync_to_azure.uploaders import Uploader, UploadSession
 
 _log = logging.getLogger(__name__)
@@ -249,17 +250,17 @@ def _native(settings: "Settings", identity: "Identity", lake: "Store") -> "Uploa
 
 @dataclasses.dataclass(slots=True)
 class Work:
-    """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``receipt`` is the
-    published one where it was read in this pass; ``known``: what its instrument tells, ``sheet``: the outside sheet
-    that may be written, both once they were looked at; ``sheet_waits``: it is not quiet yet; ``sheet_refused``: a
-    person has to look at the new one; ``sheet_counted``: the new one, until it is known how many changed;
-    ``replaced``: published sheets that were replaced in this pass, and where they are kept; ``goes_on``: it was
-    looked at, and is not finished. ``continuous``: it is never done; ``acquiring``: its files that are still being
-    acquired, and since when each stands as it does; ``ready_is_due``: its sign that results are there was not
-    written; ``is_doubted``: a pass may have been cut off while it replaced what is published. ``claim``: the claim
-    that was written in this pass, at ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its
-    last listing that may be documents of another flow. ``walked_at``: when this pass began to walk it into the
-    ledger.
+    """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``continuous``: it is
+    never done. ``found``: what the steps of this pass found so far; ``one_run`` alone sets it.
+
+    What follows is set by one step and read by others. ``known``: what its instrument tells; ``scanned``: its last
+    scan; ``receipt`` is the published one where it was read in this pass; ``republish``: its documents have to be
+    written again; ``ready_is_due``: its sign that results are there was not written. ``sheet``: the outside sheet that
+    may be written, once it was looked at; ``sheet_waits``: it is not quiet yet; ``sheet_refused``: a person has to look
+    at the new one; ``sheet_counted``: the new one, until it is known how many changed; ``replaced``: published sheets
+    that were replaced in this pass, and where they are kept. ``claim``: the claim that was written in this pass, at
+    ``claimed_at`` of the monotonic clock; ``noticed``: names below the run in its last listing that may be documents of
+    another flow.
     """
 
     run: Run
@@ -268,7 +269,7 @@ class Work:
     base: str
     started: float
     renamed: dict[bytes, str] = dataclasses.field(default_factory=dict)
-    fingerprint: str = ""
+    scanned: "Scanned | None" = None
     sent_files: int = 0
     sent_bytes: int = 0
     republish: bool = False
@@ -280,19 +281,26 @@ class Work:
     sheet_refused: Reason | None = None
     sheet_counted: "Sheet | None" = None
     replaced: list[Replaced] = dataclasses.field(default_factory=list)
-    goes_on: bool = False
     continuous: "Continuous | None" = None
-    acquiring: list[tuple[str, float]] = dataclasses.field(default_factory=list)
     ready_is_due: bool = False
-    is_doubted: bool = False
     claim: Claim | None = None
     claimed_at: float = 0.0
     noticed: list[str] = dataclasses.field(default_factory=list)
-    walked_at: float | None = None
+    found: Findings = Findings()
 
     @property
     def key(self) -> str:
         return self.run.key
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its last scan."""
+        return self.scanned.fingerprint if self.scanned is not None else ""
+
+    @property
+    def acquiring(self) -> tuple[tuple[str, float], ...]:
+        """By its last scan."""
+        return self.scanned.acquiring if self.scanned is not None else ()
 
     @property
     def prefix(self) -> str:

@@ -22,6 +22,8 @@ from sync_to_azure.transfer.steps.rooms import Rooms, Work
 OWN_PATH = SHEET_BLOB.encode()
 NOT_THERE = ("no-sheet-yet", "sheet-named-otherwise")
 NOT_QUIET = "sheet-not-quiet"
+AWAITED = (*NOT_THERE, "sheet-ambiguous", "sheet-unreadable", NOT_QUIET)
+"""Codes of reasons: an uploaded run waits for its sheet."""
 LARGEST = 64 * 1024 * 1024
 _A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
 

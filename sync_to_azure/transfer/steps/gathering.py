@@ -1,0 +1,90 @@
+"""What is known of a run now, for ``next_step``: from the ledger, from the top of its folder as the main folder was
+listed, and from what the steps of this pass found. Nothing is opened, and nothing is asked over the network.
+"""
+
+from __future__ import annotations
+
+from sync_to_azure.core.model import State
+from sync_to_azure.core.names import SHEET_BLOB
+from sync_to_azure.settings.options import CONTINUOUS
+from sync_to_azure.transfer.decisions.next_step import Facts
+from sync_to_azure.transfer.steps import continuous, flagging, look, rest, sheets, words
+from sync_to_azure.transfer.steps.rooms import Rooms, Work
+
+
+def facts_of(rooms: Rooms, work: Work) -> Facts:
+    run, found, folder = work.run, work.found, work.folder
+    is_first = not (found.begun or found.ended)
+    proved = found.proved
+    return Facts(
+        state=run.state,
+        is_published=run.is_published,
+        remote_known=run.lake_known,
+        manifest_kept=run.rows_kept,
+        dry_run=rooms.settings.mode.dry_run,
+        has_source=folder is not None,
+        bad_name=is_first and folder is not None and bool(look.name_problem(folder)),
+        is_unchanged=is_first and look.nothing_new(rooms, work),
+        waits_only_for_sheet=is_first and waits_only_for_sheet(rooms, work),
+        is_continuous=work.continuous is not None,
+        kind_changed=run.is_published and (run.profile in CONTINUOUS) is not (work.continuous is not None),
+        is_half=folder is not None and folder.unit is not None and bool(folder.unit.lacks),
+        begun=found.begun,
+        prepared=found.prepared,
+        remote_asked=found.remote_asked,
+        readiness=found.judged.readiness if found.judged is not None else None,
+        sheet_read=found.sheet_read,
+        scanned=found.quiet is not None,
+        is_quiet=found.quiet is not None and found.quiet.ready,
+        compared=found.changed is not None,
+        source_changed=found.changed is not None and found.changed.count > 0,
+        replaces_pending=found.replaces_pending,
+        manifest_updated=found.has_additions is not None,
+        has_additions=bool(found.has_additions),
+        is_due=found.has_additions is not None and _is_due(rooms, work),
+        sheet_differs=found.has_additions is not None and _sheet_differs(rooms, work),
+        is_overtaken=found.is_overtaken,
+        verified=proved is not None,
+        has_lost=proved is not None and proved.lost[0] > 0,
+        has_foreign=proved is not None and proved.foreign[0] > 0,
+        foreign_offered=found.foreign_offered,
+        has_unusable=proved is not None and proved.unusable[0] > 0,
+        is_empty=proved is not None and proved.verdict.files == 0,
+        has_broken_off=proved is not None and continuous.never_ended(rooms, work) is not None,
+        sheet_written=found.sheet_written,
+        sheet_lost=found.sheet_written and sheets.is_lost(rooms, work),
+        sheet_undecided=work.sheet_counted is not None,
+        sheet_awaited=found.sheet_written and sheets.is_awaited(rooms, work, work.sheet),
+        documents_due=work.republish or (run.is_published and work.sent_files > 0),
+        written=found.written,
+        ended=found.ended,
+        removal=found.removal,
+    )
+
+
+def waits_only_for_sheet(rooms: Rooms, work: Work) -> bool:
+    """Uploaded and verified, and nothing moved since: no listing until the sheet comes, or is quiet."""
+    run, folder = work.run, work.folder
+    if run.state is not State.VERIFIED or folder is None:
+        return False
+    waits = run.reason is not None and run.reason.code in sheets.AWAITED
+    optional = rooms.settings.source.sheet_optional or rooms.settings.source.samplesheet_folder is None
+    at_rest = run.folder_mtime_ns == folder.mtime_ns and not words.thorough(rooms, work)
+    not_there = not optional and not work.sheets
+    return waits and at_rest and (not_there or work.sheet_waits is not None)
+
+
+def _is_due(rooms: Rooms, work: Work) -> bool:
+    """Must a published run be looked at in the lake, though nothing came to it?"""
+    run = work.run
+    if work.republish or work.found.is_doubted or words.thorough(rooms, work):
+        return True
+    known_only = run.reason is not None and run.reason.code in (*rest.AT_THE_SOURCE, *flagging.OF_THE_SHEET)
+    return run.state in (State.FLAGGED, State.FAILING) and not known_only
+
+
+def _sheet_differs(rooms: Rooms, work: Work) -> bool:
+    if work.sheet is None:
+        return False
+    published = rooms.files.get(work.run, SHEET_BLOB)
+    return published is None or published.md5 != work.sheet.md5
