@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from sync_to_azure.transfer.ledger.plan import Plan
+from sync_to_azure.transfer.ledger.work import Work
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import FileToSend
 
@@ -58,8 +58,13 @@ _PENDING = (
 )
 
 
-class Changes(Plan):
+class Changes:
     """Questions about what changed, and the steps of an acceptance in the ledger; each is one transaction."""
+
+    def __init__(self, scratch: Work) -> None:
+        self._scratch = scratch
+        self._ledger = scratch.ledger
+        self._connection = scratch.ledger.connection
 
     def begin_offer(self, run: Run) -> None:
         """A comparison begins: what was told before is doubted, unless it is accepted and under way. Snapshots stay on
@@ -71,7 +76,7 @@ class Changes(Plan):
 
     def offer(self, run: Run, files: Iterable[FileToSend]) -> None:
         """Put down files that the source holds other than published."""
-        self._insert(
+        self._scratch.insert(
             "INSERT INTO changed (run_id, blob, path, size, mtime_ns) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
             " SET path = excluded.path, size = excluded.size, mtime_ns = excluded.mtime_ns,"
             # What was kept for an earlier acceptance is not what stands there now.
@@ -145,7 +150,7 @@ class Changes(Plan):
 
     def without_snapshot(self, run: Run) -> Iterator[str]:
         query = "SELECT f.blob FROM changed f WHERE f.run_id = ? AND f.applied = 0 AND f.snapshot IS NULL"
-        for (blob,) in self._pages(query, run):
+        for (blob,) in self._scratch.pages(query, run):
             yield blob
 
     def set_snapshot(self, run: Run, blob: str, snapshot: str) -> None:

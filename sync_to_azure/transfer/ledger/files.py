@@ -9,18 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sync_to_azure.transfer.ledger.plan import DIFFERS
+from sync_to_azure.transfer.ledger.changes import Changes
+from sync_to_azure.transfer.ledger.ledger import Ledger
+from sync_to_azure.transfer.ledger.plan import DIFFERS, Plan
 from sync_to_azure.transfer.ledger.read_backs import ReadBacks
 from sync_to_azure.manifest.rows import ROW_COLUMNS, FileRow, Verdict, file_row
 from sync_to_azure.transfer.ledger.run import Run
+from sync_to_azure.transfer.ledger.work import Work
 from sync_to_azure.core.model import Evidence, FileToSend
 
 __all__ = ["FileRow", "Files", "Verdict"]
 
 
-class Files(ReadBacks):
-    """Opened beside a ledger for the length of a pass; ``close`` removes the throw-away database. What a walk, a
-    listing and a try say is taken by ``Work``, what is to be done about it is asked of ``Plan``."""
+class Files:
+    """Opened beside a ledger for the length of a pass; ``close`` removes the throw-away database. Its own are the rows
+    of the manifest. What a walk, a listing and a try say is in ``scratch``; ``plan`` says what is to be done about it,
+    ``changes`` what an operator may accept, ``read_backs`` what has to be read back."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.scratch = Work(ledger)
+        self.plan = Plan(self.scratch)
+        self.changes = Changes(self.scratch)
+        self.read_backs = ReadBacks(self.scratch)
+        self._ledger = ledger
+        self._connection = ledger.connection
+
+    def close(self) -> None:
+        self.scratch.close()
 
     # Hashes, verdict
 
@@ -161,7 +176,7 @@ class Files(ReadBacks):
 
     def put(self, run: Run, rows: Iterable[FileRow], adopted: bool = False) -> None:
         """Insert rows, replacing those of the same blob. ``adopted``: they come from the published manifest."""
-        self._insert(
+        self.scratch.insert(
             "INSERT OR REPLACE INTO file (run_id, blob, path, origin, size, mtime_ns, md5, evidence, etag, generation,"
             " etag_is_own, ctime_ns, adopted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -193,7 +208,7 @@ class Files(ReadBacks):
     def rows(self, run: Run) -> Iterator[FileRow]:
         """The whole manifest in order of blob names, a page at a time."""
         query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ?"
-        return map(file_row, self._pages(query, run))
+        return map(file_row, self.scratch.pages(query, run))
 
     def freeze(self, run: Run, generation: int) -> None:
         with self._ledger.transaction() as connection:

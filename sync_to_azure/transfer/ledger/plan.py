@@ -16,8 +16,13 @@ DIFFERS = (
 """Is the blob ``l`` missing, or other than the file ``f``?"""
 
 
-class Plan(Work):
+class Plan:
     """Questions about one run, answered in pages."""
+
+    def __init__(self, scratch: Work) -> None:
+        self._scratch = scratch
+        self._ledger = scratch.ledger
+        self._connection = scratch.ledger.connection
 
     def merge_walk(self, run: Run) -> None:
         """Make the unpublished part of the manifest what the walk saw, keeping MD5s of files that stood still."""
@@ -48,7 +53,7 @@ class Plan(Work):
             " WHERE f.run_id = ? AND s.kind = 'file' AND f.generation > 0 AND f.origin = 'run'"
             " AND (f.size <> s.size OR f.mtime_ns <> s.mtime_ns OR f.path <> s.path)"
         )
-        for blob, path, size, mtime_ns, published_size, md5 in self._pages(query, run):
+        for blob, path, size, mtime_ns, published_size, md5 in self._scratch.pages(query, run):
             yield FileToSend(path, blob, size, mtime_ns), published_size, md5
 
     def uncarried(self, run: Run, holding_up: bool) -> tuple[int, list[tuple[str, str, str]]]:
@@ -163,7 +168,7 @@ class Plan(Work):
             " (SELECT 1 FROM own o WHERE o.run_id = f.run_id AND o.blob = f.blob AND o.etag IN (l.etag, ''))"
             " AND NOT EXISTS (SELECT 1 FROM changed c WHERE c.run_id = f.run_id AND c.blob = f.blob AND c.applied = 1)"
         )
-        for (blob,) in self._pages(query, run):
+        for (blob,) in self._scratch.pages(query, run):
             yield blob
 
     def is_own(self, run: Run, blob: str) -> bool:
@@ -180,7 +185,7 @@ class Plan(Work):
             " LEFT JOIN work.seen s ON s.blob = f.blob AND s.kind = 'file' AND s.path = f.path AND s.size = f.size"
             f" WHERE f.run_id = ? AND f.generation > 0 AND {DIFFERS}"
         )
-        for row in self._pages(query, run):
+        for row in self._scratch.pages(query, run):
             published, mtime_ns = file_row(row[:ROW_LENGTH]), row[ROW_LENGTH]
             yield published, (
                 None
@@ -189,7 +194,7 @@ class Plan(Work):
             )
 
     def _files(self, tail: str, run: Run, etag: str = "NULL") -> Iterator[FileToSend]:
-        for blob, path, size, mtime_ns, stands in self._pages(
+        for blob, path, size, mtime_ns, stands in self._scratch.pages(
             f"SELECT f.blob, f.path, f.size, f.mtime_ns, {etag} {tail}", run
         ):
             yield FileToSend(path, blob, size, mtime_ns, stands)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sync_to_azure.transfer.ledger.changes import Changes
+from sync_to_azure.transfer.ledger.work import Work
 from sync_to_azure.manifest.rows import ROW_COLUMNS, FileRow, file_row
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import Evidence
@@ -31,8 +31,13 @@ TO_REMOVE = (
 """Proved, but by no request of our own for the ETag that is listed."""
 
 
-class ReadBacks(Changes):
+class ReadBacks:
     """``which``: ``to_publish(…)`` or ``TO_REMOVE``."""
+
+    def __init__(self, scratch: Work) -> None:
+        self._scratch = scratch
+        self._ledger = scratch.ledger
+        self._connection = scratch.ledger.connection
 
     def to_read_back(self, run: Run, which: str) -> tuple[int, int]:
         """Files and bytes."""
@@ -40,7 +45,7 @@ class ReadBacks(Changes):
 
     def each_to_read_back(self, run: Run, which: str) -> Iterator[FileRow]:
         query = f"SELECT {ROW_COLUMNS} FROM file f WHERE run_id = ? AND {which} AND NOT {_ARCHIVED}"
-        return map(file_row, self._pages(query, run))
+        return map(file_row, self._scratch.pages(query, run))
 
     def archived(self, run: Run, which: str) -> tuple[int, int, list[str]]:
         """Files and bytes that cannot be read back, and up to 20 of them."""
@@ -54,7 +59,7 @@ class ReadBacks(Changes):
         return count, size, [str(blob) for (blob,) in rows]
 
     def _counted(self, run: Run, where: str) -> tuple[int, int]:
-        self._attach()
+        self._scratch.attach()
         row = self._connection.execute(
             f"SELECT count(*), coalesce(sum(size), 0) FROM file f WHERE run_id = ? AND {where}", (run.id,)
         ).fetchone()

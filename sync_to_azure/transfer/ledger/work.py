@@ -21,17 +21,15 @@ class Work:
     in memory: they are written in batches and read in pages."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._connection = ledger.connection
         self._attached = False
 
-    def _attach(self) -> None:
+    def attach(self) -> None:
         if self._attached:
             return
         # A name that nobody has, and that is gone at once: nothing is left by a kill, and nothing of others removed.
-        handle, name = tempfile.mkstemp(
-            prefix=f".{self._ledger.path.name}.work-", dir=self._ledger.path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=f".{self.ledger.path.name}.work-", dir=self.ledger.path.parent)
         os.close(handle)
         try:
             self._connection.execute("ATTACH DATABASE ? AS work", (name,))
@@ -53,7 +51,7 @@ class Work:
 
     def take_walk(self, entries: Iterable[Entry], renamed: dict[bytes, str]) -> None:
         """Fill ``seen``. ``renamed`` maps paths to blob names other than their own (the instrument's sheet)."""
-        self._attach()
+        self.attach()
         connection = self._connection
         connection.execute("DELETE FROM work.seen")
         connection.execute("DELETE FROM work.folder")
@@ -74,7 +72,7 @@ class Work:
             )
             for entry in entries
         )
-        self._insert("INSERT INTO work.seen VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self.insert("INSERT INTO work.seen VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         connection.execute("CREATE INDEX work.seen_blob ON seen (blob)")
         connection.execute(
             "UPDATE work.seen SET kind = ?, detail = 'another file falls on the blob ' || blob WHERE kind = 'file' AND"
@@ -85,7 +83,7 @@ class Work:
     # What a listing shows
 
     def take_listing(self, blobs: Iterable[Blob], prefix: str) -> None:
-        self._attach()
+        self.attach()
         self._connection.execute("DELETE FROM work.listing")
         self._connection.execute("DROP INDEX IF EXISTS work.listing_blob")
         cut = len(prefix)
@@ -101,7 +99,7 @@ class Work:
             )
             for blob in blobs
         )
-        self._insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self.insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._connection.execute("CREATE INDEX work.listing_blob ON listing (blob)")
 
     def listed(self, blob: str) -> Blob | None:
@@ -113,15 +111,15 @@ class Work:
 
     def correct_listing(self, blob: str, md5: bytes) -> None:
         """What was read back counts more than what the listing says."""
-        with self._ledger.transaction() as connection:
+        with self.ledger.transaction() as connection:
             connection.execute("UPDATE work.listing SET md5 = ? WHERE blob = ?", (md5, blob))
 
     def hold(self, blobs: Iterable[tuple[str, str]]) -> None:
-        self._attach()
-        self._insert("INSERT OR REPLACE INTO work.hold VALUES (?, ?)", blobs)
+        self.attach()
+        self.insert("INSERT OR REPLACE INTO work.hold VALUES (?, ?)", blobs)
 
     def held(self, code: str) -> tuple[int, list[str]]:
-        self._attach()
+        self.attach()
         count = self._connection.execute("SELECT count(*) FROM work.hold WHERE code = ?", (code,)).fetchone()[
             0
         ]
@@ -132,13 +130,13 @@ class Work:
 
     def clear_try(self) -> None:
         """A new run: nothing sent, nothing held, nothing seen or listed."""
-        self._attach()
+        self.attach()
         for table in ("sent", "hold", "seen", "folder", "listing"):
             self._connection.execute(f"DELETE FROM work.{table}")
 
     def sent(self, rows: Iterable[Sent]) -> None:
         """What an uploader says it sent, with the ETag that stood there before, so that a new one can be told."""
-        self._insert(
+        self.insert(
             "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag, nonce, ctime_ns)"
             " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4, ?5, ?6)",
             (
@@ -147,7 +145,7 @@ class Work:
             ),
         )
 
-    def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+    def insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         """In batches, a transaction each: the rows come from disk or network, no lock is held while they do. What
         came before an error is kept."""
         batch: list[tuple[object, ...]] = []
@@ -162,10 +160,10 @@ class Work:
                 self._write(statement, batch)
 
     def _write(self, statement: str, batch: list[tuple[object, ...]]) -> None:
-        with self._ledger.transaction() as connection:
+        with self.ledger.transaction() as connection:
             connection.executemany(statement, batch)
 
-    def _pages(self, query: str, run: Run) -> Iterator[tuple[Any, ...]]:
+    def pages(self, query: str, run: Run) -> Iterator[tuple[Any, ...]]:
         """In order of blob names (the first column), a page at a time: no cursor stays open while rows are written."""
         last = ""
         while True:

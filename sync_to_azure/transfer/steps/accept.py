@@ -42,13 +42,13 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
     is left to be told. Raises NotReplaced.
     """
     run, files = work.run, rooms.files
-    moved = files.note_moved(run)
-    if changed.count == 0 and not files.pending(run):
+    moved = files.changes.note_moved(run)
+    if changed.count == 0 and not files.changes.pending(run):
         return changed
-    offer = files.offered(run)
+    offer = files.changes.offered(run)
     covered = _replaces(work) and work.word is not None and _covers(work.word, offer.digest)
     if not covered:
-        if moved or files.pending(run):
+        if moved or files.changes.pending(run):
             names = moved or changed.names
             raise NotReplaced(
                 work.key,
@@ -64,7 +64,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
         _may_withdraw(rooms, work)
         _keep(rooms, work)
         _withdraw(rooms, work)
-        files.apply(run)
+        files.changes.apply(run)
         rooms.ledger.append_event(run, rooms.clock.now(), "withdrawn", {"count": offer.count})
         _log.warning("%s: %d accepted files replace what was published", work.key, changed.count)
     return Differences()
@@ -74,8 +74,8 @@ def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
     """Blobs of somebody else that differ were just held: put down which, and True if a person accepted exactly these
     and the marker is withdrawn; the run is then an ordinary, unpublished one. Raises NotReplaced."""
     run, files = work.run, rooms.files
-    files.offer_held(run, "taken-over", others)
-    offer = files.offered(run)
+    files.changes.offer_held(run, "taken-over", others)
+    offer = files.changes.offered(run)
     if work.word is None or not (words.accepts(work, TAKEN_OVER) and _covers(work.word, offer.digest)):
         return False
     _may_withdraw(rooms, work)
@@ -83,7 +83,7 @@ def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
     if work.continuous is None:
         # What is published of a continuous folder goes on standing.
         _withdraw(rooms, work)
-    files.apply(run)
+    files.changes.apply(run)
     rooms.ledger.set(run, taken_over=0)
     _log.warning("%s: %d blobs of somebody else are replaced, as accepted", work.key, offer.count)
     return True
@@ -93,11 +93,11 @@ def take_back(rooms: Rooms, work: Work) -> None:
     """Nobody accepts any more what is half done (released, or the source is gone): the manifest is what it was. The
     lake is asked anew, and the marker comes back when all of it is verified."""
     run = work.run
-    if not run.is_published or not rooms.files.pending(run):
+    if not run.is_published or not rooms.files.changes.pending(run):
         return
     if _replaces(work) and work.folder is not None:
         return
-    rooms.files.take_back(run)
+    rooms.files.changes.take_back(run)
     rooms.ledger.doubt_remote(run)
     _log.warning("%s: what was accepted is taken back; the published manifest counts again", work.key)
 
@@ -123,14 +123,14 @@ def _receipt_stands(rooms: Rooms, work: Work) -> None:
 
 def _keep(rooms: Rooms, work: Work) -> None:
     """The bytes that will be replaced stay as snapshots; each is noted, so that an interrupted keeping goes on."""
-    for number, blob in enumerate(rooms.files.without_snapshot(work.run)):
+    for number, blob in enumerate(rooms.files.changes.without_snapshot(work.run)):
         try:
             snapshot = rooms.lake().snapshot(work.prefix + blob)
         except BlobMissing:
             snapshot = ""
         except (AccessRefused, BlobRefused) as error:
             raise NotReplaced(work.key, Reason("snapshot-refused", {"problem": error.message})) from error
-        rooms.files.set_snapshot(work.run, blob, snapshot)
+        rooms.files.changes.set_snapshot(work.run, blob, snapshot)
         rooms.progress(work, Progress(work.key, "keeping", number + 1))
 
 

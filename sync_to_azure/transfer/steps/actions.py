@@ -119,7 +119,7 @@ def _read_sheet(rooms: Rooms, work: Work) -> Findings:
 
 
 def _scan(rooms: Rooms, work: Work) -> Findings:
-    rooms.files.clear_try()
+    rooms.files.scratch.clear_try()
     if work.continuous is not None:
         placing.into_ledger(rooms, work)
         # What is not quiet was let wait, file by file.
@@ -145,11 +145,11 @@ def _compare(rooms: Rooms, work: Work) -> Findings:
         assert found.quiet is not None
         changed = frozen.changed_at_source(rooms, work)
         changed = accept.changed_files(rooms, work, changed, found.quiet.ready)
-    return _also(found, changed=changed, replaces_pending=rooms.files.pending(run) > 0)
+    return _also(found, changed=changed, replaces_pending=rooms.files.changes.pending(run) > 0)
 
 
 def _update_manifest(rooms: Rooms, work: Work) -> Findings:
-    rooms.files.merge_walk(work.run)
+    rooms.files.plan.merge_walk(work.run)
     if work.continuous is None:
         early.settled(rooms, work)
     return _also(work.found, has_additions=rooms.files.unpublished(work.run) > 0)
@@ -170,7 +170,7 @@ def _plan_again(rooms: Rooms, work: Work) -> Findings:
 
 def _upload(rooms: Rooms, work: Work) -> Findings:
     run, files = work.run, rooms.files
-    if files.pending(run) if run.is_published else run.state is not State.FLAGGED:
+    if files.changes.pending(run) if run.is_published else run.state is not State.FLAGGED:
         # A flag stays until it is solved: known trouble, that is looked at again, is no news.
         rooms.set_state(work, State.UPLOADING, None)
     try:
@@ -184,9 +184,9 @@ def _upload(rooms: Rooms, work: Work) -> Findings:
         raise RunChanged(f"{work.key}: files changed while they were carried")
     others = sheets.recognise(rooms, work, work.sheet)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
-    count, unusable = files.uncarried(run, holding_up=True)
+    count, unusable = files.plan.uncarried(run, holding_up=True)
     names = [f"{path} ({kind}{': ' + detail if detail else ''})" for path, kind, detail in unusable[:20]]
-    lost, foreign = files.held("lost"), files.held("taken-over")
+    lost, foreign = files.scratch.held("lost"), files.scratch.held("taken-over")
     return _also(work.found, proved=Proved(verdict, lost, foreign, (count, names), others))
 
 
@@ -233,7 +233,7 @@ def _preview(rooms: Rooms, work: Work) -> Findings:
     carry.take_listing(rooms, work)
     if run.is_published and gathering.facts_of(rooms, work).needs_upload:
         frozen.mark_what_to_heal(rooms, work)
-    count, size = files.to_send(run)
+    count, size = files.plan.to_send(run)
     rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "size": human_size(size)}))
     if count or not run.is_published:
         remove.preview_after_carrying(rooms, work, work.sheet, found.sheet_problem, _changed(work))

@@ -51,7 +51,7 @@ def publication(rooms: Rooms, work: Work) -> None:
     # but while accepted files are under way, of which the ledger alone knows what was kept of them.
     is_marked = work.continuous is None and lake.exists(work.base + ".sync")
     receipt_bytes = lake.get(work.base + ".json")
-    if work.continuous is not None and not rooms.files.pending(run):
+    if work.continuous is not None and not rooms.files.changes.pending(run):
         is_marked = receipt_bytes is not None
     receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
     if receipt_bytes is not None and receipt is None:

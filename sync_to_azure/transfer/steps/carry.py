@@ -56,7 +56,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
         words.go_on(rooms, work)
         misread: list[str] = []
         _mark(rooms, work)
-        problem = _send_and_hash(rooms, work, rooms.files.without_md5)
+        problem = _send_and_hash(rooms, work, rooms.files.plan.without_md5)
         verdict = rooms.files.verdict(work.run)
         _log_verdict(work, verdict)
         if isinstance(problem, Overtaken):
@@ -110,7 +110,7 @@ def take_listing(rooms: Rooms, work: Work) -> None:
     work.noticed.clear()
 
     nonces = azcopy_record.Nonces()
-    rooms.files.take_listing(nonces.watch(counted()), work.prefix)
+    rooms.files.scratch.take_listing(nonces.watch(counted()), work.prefix)
     nonces.note(rooms, work)
 
 
@@ -118,19 +118,19 @@ def _mark(rooms: Rooms, work: Work) -> None:
     if work.run.is_published:
         frozen.mark_what_to_heal(rooms, work)
     # A blob of the same size may be the very file: its MD5 decides, so that nothing identical is sent again.
-    _hash(rooms, work, rooms.files.to_hash_first(work.run))
+    _hash(rooms, work, rooms.files.plan.to_hash_first(work.run))
     if work.run.taken_over:
         may_differ = work.continuous is not None and work.continuous.is_frozen
-        rooms.files.hold(
+        rooms.files.scratch.hold(
             (blob, "taken-over")
-            for blob in rooms.files.unpublished_that_differ(work.run)
+            for blob in rooms.files.plan.unpublished_that_differ(work.run)
             if not may_differ or may_differ(blob)
         )
 
 
 def _given_up(rooms: Rooms, work: Work) -> int:
     """Blobs that no try of ours may put right: they are the caller's to flag (the sheet's is the sheet step's)."""
-    held = sum(rooms.files.held(code)[0] for code in ("lost", "taken-over"))
+    held = sum(rooms.files.scratch.held(code)[0] for code in ("lost", "taken-over"))
     return held + int(sheets.is_lost(rooms, work))
 
 
@@ -138,10 +138,10 @@ def all_is_ours(rooms: Rooms, work: Work) -> bool:
     """Is every blob below the prefix a file of our source, by size and MD5? Sizes first: another run is recognised by
     them without reading a file. By the walk and the listing in the ledger; MD5s that are computed are kept.
     """
-    if rooms.files.foreign_blobs(work.run, by_md5=False):
+    if rooms.files.plan.foreign_blobs(work.run, by_md5=False):
         return False
-    _hash(rooms, work, rooms.files.to_hash_first(work.run))
-    return not rooms.files.foreign_blobs(work.run, by_md5=True)
+    _hash(rooms, work, rooms.files.plan.to_hash_first(work.run))
+    return not rooms.files.plan.foreign_blobs(work.run, by_md5=True)
 
 
 def what_stands_still(rooms: Rooms, work: Work) -> None:
@@ -151,8 +151,8 @@ def what_stands_still(rooms: Rooms, work: Work) -> None:
     problem: RunChanged | UploadFailed | None
     try:
         # Sent by a pass that was cut off, or only touched: not sent again if it is the same.
-        _hash(rooms, work, rooms.files.to_hash_early(work.run))
-        problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5)
+        _hash(rooms, work, rooms.files.plan.to_hash_early(work.run))
+        problem = _send_and_hash(rooms, work, rooms.files.plan.to_send_without_md5)
     except RunChanged as error:
         problem = error
         rooms.files.learn_md5s(work.run)
@@ -165,7 +165,7 @@ def what_stands_still(rooms: Rooms, work: Work) -> None:
         _WHY_READ_BACK[rooms.settings.upload.verify],
     ):
         # The listing is corrected for blobs that hold other bytes.
-        problem = _send_and_hash(rooms, work, rooms.files.to_send_without_md5) or problem
+        problem = _send_and_hash(rooms, work, rooms.files.plan.to_send_without_md5) or problem
         rooms.files.verdict(work.run)
     if problem is not None:
         raise problem
@@ -175,7 +175,7 @@ def _send_and_hash(
     rooms: Rooms, work: Work, to_hash: Callable[[Run], Iterator[FileToSend]]
 ) -> UploadFailed | None:
     """Send what is missing while the MD5s are computed; list again if anything was sent."""
-    count, size = rooms.files.to_send(work.run)
+    count, size = rooms.files.plan.to_send(work.run)
     # One that computes no MD5s opens files by itself, by their paths.
     led = bool(count) and not rooms.uploader().computes_md5
     try:
@@ -202,7 +202,7 @@ def _sent_and_hashed(
         neighbours.none_below(rooms, work)
         uploader = _uploader(rooms, work)
         if run.taken_over:
-            files.note_begun(run)
+            files.plan.note_begun(run)
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
         apart = rooms.hashes_meanwhile and not uploader.computes_md5
         meanwhile = to_hash(run) if apart else iter(())
@@ -245,7 +245,7 @@ def _upload(
     in_blocks = put_blob_mib(os.environ) * 1024 * 1024
 
     def listed() -> Iterator[FileToSend]:
-        for file in rooms.files.each_to_send(work.run):
+        for file in rooms.files.plan.each_to_send(work.run):
             is_ours = uploader.computes_md5 or file.size <= in_blocks
             # Among blocks that another upload left, AzCopy's would fail: their ids have another length.
             if uploader.can_carry(file) and (is_ours or not _has_leftovers(rooms, work, file)):
@@ -265,7 +265,7 @@ def _upload(
     job = Job(work.key, work.root, work.base, listed(), count, size, record)
     problem: UploadFailed | None = None
     try:
-        rooms.files.sent(uploader.carry(job, tick))
+        rooms.files.scratch.sent(uploader.carry(job, tick))
     except UploadFailed as error:
         problem = error
     # Not in a ``finally``: asked to stop, or refused, we begin nothing new.
@@ -281,7 +281,7 @@ def _send_natively(rooms: Rooms, work: Work, files: Sequence[FileToSend]) -> Non
     rooms.must_hold_lock()
     size = sum(file.size for file in files)
     job = Job(work.key, work.root, work.base, files, len(files), size)
-    rooms.files.sent(rooms.native().carry(job, lambda at: claims.keep(rooms, work)))
+    rooms.files.scratch.sent(rooms.native().carry(job, lambda at: claims.keep(rooms, work)))
 
 
 def _has_leftovers(rooms: Rooms, work: Work, file: FileToSend) -> bool:
@@ -336,7 +336,7 @@ class _Hashes:
                 raise SourceUnavailable(f"{self._work.key}: {file.blob} cannot be read: {hashed.detail}")
             elif hashed.problem == "unreadable":
                 self._unreadable.show("%s: %s cannot be read: %s", self._work.key, file.blob, hashed.detail)
-                self._rooms.files.note_unreadable(self._work.run, file, hashed.detail)
+                self._rooms.files.plan.note_unreadable(self._work.run, file, hashed.detail)
             else:
                 self._changed.append(file.blob)
 

@@ -53,7 +53,7 @@ def compare(rooms: Rooms, work: Work) -> Differences:
 
 def at_rest(rooms: Rooms, work: Work) -> Reason:
     """How it stands at the end of a pass."""
-    waiting = rooms.files.uncarried_counts(work.run).get(Kind.WAITS.value, 0)
+    waiting = rooms.files.plan.uncarried_counts(work.run).get(Kind.WAITS.value, 0)
     return Reason(
         "continuous", {"files": work.run.files, "waiting": waiting, "acquiring": len(work.acquiring)}
     )
@@ -61,7 +61,7 @@ def at_rest(rooms: Rooms, work: Work) -> Reason:
 
 def left(rooms: Rooms, work: Work) -> Reason | None:
     """Its folder is gone: were there files that waited to be carried?"""
-    waiting = rooms.files.uncarried_counts(work.run).get(Kind.WAITS.value, 0)
+    waiting = rooms.files.plan.uncarried_counts(work.run).get(Kind.WAITS.value, 0)
     return Reason("vanished-waiting", {"count": waiting}) if waiting else None
 
 

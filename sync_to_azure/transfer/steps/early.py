@@ -56,7 +56,7 @@ def wanted(rooms: Rooms, work: Work) -> bool:
 def ahead(rooms: Rooms, work: Work) -> None:
     """Carry what has stood still for ``stable-for``."""
     run, files = work.run, rooms.files
-    files.clear_try()
+    files.scratch.clear_try()
     adopt.publication(rooms, work)
     if run.is_published or run.taken_over:
         # Somebody else's: the whole is compared when it is complete.
@@ -66,11 +66,11 @@ def ahead(rooms: Rooms, work: Work) -> None:
     # A walk may take long: a file was seen somewhen between its begin and its end.
     began = rooms.clock.now()
     look.into_ledger(rooms, work)
-    files.merge_walk(run)
+    files.plan.merge_walk(run)
     still = Still(rooms.ledger)
     still.note(run, rooms.clock.now())
     carry.take_listing(rooms, work)
-    files.hold(
+    files.scratch.hold(
         (blob, "moving")
         for blob, since in still.since(run)
         if goes_last(blob) or not _stands_still(since, began, rooms.settings.early.stable_for)
@@ -89,7 +89,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
 
 def _something_to_do(rooms: Rooms, work: Work) -> bool:
     files = rooms.files
-    return files.to_send(work.run)[0] > 0 or next(files.to_hash_early(work.run), None) is not None
+    return files.plan.to_send(work.run)[0] > 0 or next(files.plan.to_hash_early(work.run), None) is not None
 
 
 def _stands_still(since: float, began: float, stable_for: float) -> bool:

@@ -23,7 +23,7 @@ def changed_at_source(
 ) -> Differences:
     """Compare what the walk saw with the published manifest. Files that were only touched are hashed once and noted."""
     changed = Differences()
-    rooms.files.begin_offer(work.run)
+    rooms.files.changes.begin_offer(work.run)
     expected: dict[str, bytes] = {}
     touched: list[tuple[FileToSend, int | None]] = []
     count = 0
@@ -35,7 +35,7 @@ def changed_at_source(
             changed.renewed.append(file.blob)
 
     def of_same_size() -> Iterator[FileToSend]:
-        for file, published_size, md5 in rooms.files.published_that_differ(work.run):
+        for file, published_size, md5 in rooms.files.plan.published_that_differ(work.run):
             if file.size != published_size:
                 became_another(file)
             else:
@@ -60,7 +60,7 @@ def changed_at_source(
             rooms.progress(work, Progress(work.key, "comparing", count))
     rooms.files.set_mtimes(work.run, touched)
     _on_record(rooms, work, changed)
-    rooms.files.end_offer(work.run)
+    rooms.files.changes.end_offer(work.run)
     if count:
         _log.info("%s: %d published files have another time but the same bytes", work.key, count)
     return changed
@@ -68,19 +68,19 @@ def changed_at_source(
 
 def _on_record(rooms: Rooms, work: Work, changed: Differences) -> None:
     """One by one: what a person accepts is exactly these, as they are now."""
-    rooms.files.offer(work.run, changed.last)
+    rooms.files.changes.offer(work.run, changed.last)
     changed.last = []
 
 
 def mark_what_to_heal(rooms: Rooms, work: Work) -> None:
     """Published blobs that are missing or wrong by the listing just taken: ``heal`` where the source was hashed again
     and matches the manifest, ``lost`` otherwise. A sheet is healed by the sheet step."""
-    rooms.files.hold(_marks(rooms, work))
+    rooms.files.scratch.hold(_marks(rooms, work))
 
 
 def _marks(rooms: Rooms, work: Work) -> Iterator[tuple[str, str]]:
     healed = Few(_log, logging.WARNING, "%s: … and %d more blobs are sent again from the source", work.key)
-    for row, seen in rooms.files.published_gone_wrong(work.run):
+    for row, seen in rooms.files.plan.published_gone_wrong(work.run):
         if row.origin == "sheet":
             yield row.blob, "sheet"
             continue

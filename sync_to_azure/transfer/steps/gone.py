@@ -86,7 +86,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
 def in_the_lake_only(rooms: Rooms, work: Work, found: Sheet | None) -> None:
     """The source is gone: what is published is looked at in the lake, and a late or changed sheet is carried."""
     run, files = work.run, rooms.files
-    files.clear_try()
+    files.scratch.clear_try()
     if not run.lake_known or (run.is_published and not run.rows_kept):
         adopt.publication(rooms, work)
     if not run.is_published or rooms.settings.mode.dry_run:

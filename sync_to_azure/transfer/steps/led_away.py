@@ -79,13 +79,13 @@ def _report(rooms: Rooms, work: Work, text: str, exit_code: int) -> None:
 def _with_other_bytes(rooms: Rooms, work: Work, send: Send, again: _Blobs) -> None:
     """Files that are at the source as they were hashed, and whose blobs hold something else: a link that was there
     while AzCopy read, and is not any more."""
-    for file in rooms.files.sent_with_other_bytes(work.run):
+    for file in rooms.files.plan.sent_with_other_bytes(work.run):
         _send_if_other(rooms, work, file, send, again)
 
 
 def _send_if_other(rooms: Rooms, work: Work, file: FileToSend, send: Send, again: _Blobs) -> None:
     """Not where the file was rewritten since it was hashed, under the same size and time: AzCopy read it rightly."""
-    listed, md5 = rooms.files.listed(file.blob), hash_file(work.root, file).md5
+    listed, md5 = rooms.files.scratch.listed(file.blob), hash_file(work.root, file).md5
     if listed is not None and md5 is not None and md5 != listed.md5:
         again.add(file.blob)
         send([file])
@@ -97,8 +97,8 @@ def _not_hashed(
     """Of files that could not be hashed. Emptied is a blob that holds, byte by byte, the file to which the link leads:
     so nothing is lost with it, should it be the run's own that somebody moved."""
     links = _Links(work)
-    for file in rooms.files.sent_and_not_hashed(work.run):
-        listed = rooms.files.listed(file.blob)
+    for file in rooms.files.plan.sent_and_not_hashed(work.run):
+        listed = rooms.files.scratch.listed(file.blob)
         if listed is None or not listed.size:
             continue
         path = os.path.join(work.root.path, file.path)

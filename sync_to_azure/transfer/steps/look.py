@@ -163,7 +163,7 @@ def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
     if finished:
         entries = instruments.watched(rooms, work, entries)
     began = rooms.clock.now()
-    rooms.files.take_walk(entries, work.renamed)
+    rooms.files.scratch.take_walk(entries, work.renamed)
     folders.flush()
     if finished:
         instruments.note(rooms, work)

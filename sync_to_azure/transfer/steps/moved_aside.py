@@ -62,7 +62,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     removal_proof.begin(rooms, work)
     looked_twice, too_old = False, 0
     while True:
-        rooms.files.clear_try()
+        rooms.files.scratch.clear_try()
         removal_proof.look_again(rooms, work)
         read, differ = removal_proof.hashed_again(rooms, work)
         if differ:

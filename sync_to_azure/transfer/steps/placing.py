@@ -80,7 +80,7 @@ def age_of(completion: "CompletionSettings", continuous: Continuous) -> float:
 def into_ledger(rooms: Rooms, work: Work) -> None:
     """Walk it into ``seen``, let wait what must wait, and take the fingerprint of the rest."""
     continuous, now, settings = _of(work), rooms.clock.now(), rooms.settings
-    rooms.files.take_walk(_counted(rooms, work, _placed(rooms, work, continuous)), {})
+    rooms.files.scratch.take_walk(_counted(rooms, work, _placed(rooms, work, continuous)), {})
     # A first look counts from the end of its walk, a second one (``now``) from the begin of its own.
     Still(rooms.ledger).note(work.run, rooms.clock.now())
     waits = Waits(rooms.ledger, work.run, continuous.is_frozen)

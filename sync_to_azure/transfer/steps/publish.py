@@ -216,7 +216,7 @@ def _is_ready(rooms: Rooms, work: Work, sign: str, summary: _Counted) -> bool:
     if work.run.generation > 0 or work.ready_is_due:
         return True
     told = rooms.lake().modified(work.prefix + sign)
-    if told is None or any(rooms.files.is_own(work.run, blob) for blob in summary.results):
+    if told is None or any(rooms.files.plan.is_own(work.run, blob) for blob in summary.results):
         return True
     written = (rooms.lake().modified(work.prefix + blob) for blob in summary.results)
     return any(moment is None or moment > told for moment in written)
@@ -269,9 +269,9 @@ def _receipt(
         # The source is gone: what was said of it when it was there stays true.
         not_carried = work.receipt["not_carried"]
     else:
-        _, noted = rooms.files.uncarried(run, holding_up=False)
+        _, noted = rooms.files.plan.uncarried(run, holding_up=False)
         not_carried = {
-            "counts": rooms.files.uncarried_counts(run),
+            "counts": rooms.files.plan.uncarried_counts(run),
             "reasons": {kind.value: text for kind, text in _WHY.items()},
             "entries": [{"path": path, "kind": kind, "detail": detail} for path, kind, detail in noted],
         }
@@ -343,7 +343,7 @@ def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]
             "snapshot": blob.snapshot or None,
             "by_generation": generation,
         }
-        for blob in [*rooms.files.replaced(work.run), *work.replaced]
+        for blob in [*rooms.files.changes.replaced(work.run), *work.replaced]
     ]
     earlier = (work.receipt or {}).get("replaced")
     kept = [blob for blob in earlier if isinstance(blob, dict)] if isinstance(earlier, list) else []

@@ -44,7 +44,7 @@ def until(rooms: Rooms, work: Work, least: Evidence, why: str) -> list[str]:
     """To publish: bring every file to ``least``, but those that were published and adopted. Returns the wrong blobs.
     Raises RunError where blobs are archived."""
     which = to_publish(least)
-    count, size, names = rooms.files.archived(work.run, which)
+    count, size, names = rooms.files.read_backs.archived(work.run, which)
     if count:
         raise RunError(
             f"{work.key}: {count} blobs, {human_size(size)}, are archived and cannot be read back:"
@@ -57,7 +57,7 @@ def until(rooms: Rooms, work: Work, least: Evidence, why: str) -> list[str]:
 def before_removal(rooms: Rooms, work: Work) -> Reading:
     """Bring every file to a proof that rests on our own requests; at most ``read-back-limit`` in a pass. Nothing is
     read while archived blobs hold the removal anyway."""
-    count, size, names = rooms.files.archived(work.run, TO_REMOVE)
+    count, size, names = rooms.files.read_backs.archived(work.run, TO_REMOVE)
     if count:
         parameters = {"count": count, "size": human_size(size), "names": names, "looked": rooms.clock.now()}
         return Reading(waits=Reason(ARCHIVED, parameters))
@@ -66,7 +66,7 @@ def before_removal(rooms: Rooms, work: Work) -> Reading:
 
 def _read(rooms: Rooms, work: Work, which: str, why: str, limited: bool) -> Reading:
     reading = Reading()
-    count, size = rooms.files.to_read_back(work.run, which)
+    count, size = rooms.files.read_backs.to_read_back(work.run, which)
     if not count:
         return reading
     if not limited or rooms.read_back_left > 0:
@@ -74,7 +74,7 @@ def _read(rooms: Rooms, work: Work, which: str, why: str, limited: bool) -> Read
     few = Few(_log, logging.ERROR, "%s: … and %d more blobs hold other bytes than their MD5 says", work.key)
     done = 0
     started = rooms.clock.monotonic()
-    for row in rooms.files.each_to_read_back(work.run, which):
+    for row in rooms.files.read_backs.each_to_read_back(work.run, which):
         if limited and rooms.read_back_left <= 0:
             left = {"count": count - reading.files, "size": human_size(size - done)}
             reading.waits = Reason(LIMITED, left)
@@ -91,7 +91,7 @@ def _read(rooms: Rooms, work: Work, which: str, why: str, limited: bool) -> Read
         if found == row.md5:
             rooms.files.set_evidence(work.run, row.blob, row.etag, Evidence.READ_BACK)
             continue
-        rooms.files.correct_listing(row.blob, found)
+        rooms.files.scratch.correct_listing(row.blob, found)
         reading.wrong.append(row.blob)
         few.show("%s: blob %s holds other bytes than its MD5 says", work.key, row.blob)
     few.end()

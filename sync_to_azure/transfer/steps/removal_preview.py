@@ -28,7 +28,7 @@ _SHOWN = 20
 def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> None:
     """``again``: the folder stands aside already. ``problem``: why the main folder cannot be written at all."""
     rules = Rules(rooms.rules, rooms.settings.removal.remove_excluded)
-    rooms.files.clear_try()
+    rooms.files.scratch.clear_try()
     removal_proof.look_again(rooms, work)
     carry.take_listing(rooms, work)
     wrong = rooms.files.verdict(work.run).wrong_count
@@ -39,7 +39,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         _log.info("%s: would be removed from %s on%s", work.key, local_time(waits[1]), why)
         facts = dataclasses.replace(facts, after=0.0, credentials=0.0)
     decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms, work)), rules)
-    count, size, names = rooms.files.archived(work.run, TO_REMOVE)
+    count, size, names = rooms.files.read_backs.archived(work.run, TO_REMOVE)
     if count:
         archived = {"count": count, "size": human_size(size), "names": names}
         problem = problem or Reason(read_back.ARCHIVED, archived).text
@@ -51,7 +51,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         return
     what = "its removal would go on" if again else "would be removed"
     _log.info("%s: %s: %s", work.key, what, _how_much(decision))
-    count, size = rooms.files.to_read_back(work.run, TO_REMOVE)
+    count, size = rooms.files.read_backs.to_read_back(work.run, TO_REMOVE)
     if count:
         _log.info(
             "%s: of its blobs %d, %s, would be read back first%s",
@@ -85,13 +85,13 @@ def not_published(
         return Reason("empty", {}).text
     if changed.count:
         return changed.reason.text
-    lost, names = files.held("lost")
+    lost, names = files.scratch.held("lost")
     if lost:
         return Reason("blob-lost", {"count": lost, "names": names}).text
-    others = list(files.unpublished_that_differ(run)) if run.taken_over else []
+    others = list(files.plan.unpublished_that_differ(run)) if run.taken_over else []
     if others:
         return Reason("taken-over-differs", {"count": len(others), "names": others[:20]}).text
-    count, uncarried = files.uncarried(run, holding_up=True)
+    count, uncarried = files.plan.uncarried(run, holding_up=True)
     if count:
         told = [f"{path} ({kind})" for path, kind, _ in uncarried[:20]]
         return Reason("uncarried", {"count": count, "names": told}).text

@@ -47,7 +47,7 @@ def look_again(rooms: Rooms, work: Work) -> None:
                 rooms.progress(work, Progress(work.key, "looking", number + 1))
             yield entry
 
-    rooms.files.take_walk(watched(), renamed)
+    rooms.files.scratch.take_walk(watched(), renamed)
 
 
 def _renamed(rooms: Rooms, work: Work) -> dict[bytes, str]:

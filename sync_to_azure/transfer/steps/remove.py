@@ -156,7 +156,7 @@ def remove(rooms: Rooms, work: Work) -> None:
     if not refused_before:
         if asked.marker is not None and _waits_till_due(rooms, work, asked):
             return
-        rooms.files.clear_try()
+        rooms.files.scratch.clear_try()
         proof = removal_proof.prove(rooms, work)
         if proof.waits is not None:
             _not_read(rooms, work, proof.waits)

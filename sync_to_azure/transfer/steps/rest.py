@@ -91,7 +91,7 @@ def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
     """The source moved while it was carried: nothing failed, the quiet time starts over."""
     _log.warning("%s", error)
     columns = {"fingerprint": None, "quiet_since": None}
-    if work.run.is_published and not rooms.files.pending(work.run):
+    if work.run.is_published and not rooms.files.changes.pending(work.run):
         state = State.PUBLISHED if work.continuous is None else State.WAITING
         rooms.set_state(work, state, Reason("changed-meanwhile"), **columns, folder_mtime_ns=None)
     else:

@@ -139,13 +139,13 @@ def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> list[FileToSend]
     returned."""
     if sheet is None or not work.run.taken_over or rooms.files.get(work.run, SHEET_BLOB) is not None:
         return []
-    listed = rooms.files.listed(SHEET_BLOB)
+    listed = rooms.files.scratch.listed(SHEET_BLOB)
     if listed is None:
         return []
     if (listed.size, listed.md5) == (sheet.size, sheet.md5):
         rooms.files.put(work.run, [row_of(work, sheet, Evidence.LISTED, listed.etag)])
         return []
-    rooms.files.hold([(SHEET_BLOB, "taken-over")])
+    rooms.files.scratch.hold([(SHEET_BLOB, "taken-over")])
     return [FileToSend(os.fsencode(work.sheets[0].path.name), SHEET_BLOB, sheet.size, sheet.mtime_ns)]
 
 

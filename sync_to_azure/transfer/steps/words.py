@@ -109,7 +109,7 @@ def accepted(rooms: Rooms, work: Work) -> None:
     if work.word is not None and work.word.word == words.ACCEPT:
         words.used_up(rooms.ledger, work.word)
         work.word = None
-    rooms.files.forget_changes(work.run)
+    rooms.files.changes.forget_changes(work.run)
 
 
 def thorough(rooms: Rooms, work: Work) -> bool:

@@ -30,12 +30,12 @@ class Bench:
 
     def walk(self, files: dict[str, str], mtime_ns: int = 1, others: tuple[Entry, ...] = ()) -> None:
         entries = [Entry(name.encode(), Kind.FILE, len(text), mtime_ns) for name, text in files.items()]
-        self.files.take_walk([*entries, *others], {})
+        self.files.scratch.take_walk([*entries, *others], {})
 
     def manifest(self, files: dict[str, str], mtime_ns: int = 1, others: tuple[Entry, ...] = ()) -> None:
         """Walked, merged and hashed."""
         self.walk(files, mtime_ns, others)
-        self.files.merge_walk(self.run)
+        self.files.plan.merge_walk(self.run)
         self.hash(files, mtime_ns)
 
     def hash(self, files: dict[str, str], mtime_ns: int = 1) -> None:
@@ -49,7 +49,7 @@ class Bench:
 
     def list(self, blobs: dict[str, str], etag: str = "1", others: tuple[Blob, ...] = ()) -> None:
         found = [Blob(PREFIX + name, len(text), md5(text), etag) for name, text in blobs.items()]
-        self.files.take_listing([*found, *others], PREFIX)
+        self.files.scratch.take_listing([*found, *others], PREFIX)
 
     def send(
         self,
@@ -58,11 +58,11 @@ class Bench:
         etag: str | None = None,
     ) -> None:
         """``etag``: of the answer to our own request, where it is known."""
-        self.files.sent(Sent(name, evidence, etag=etag) for name in names)
+        self.files.scratch.sent(Sent(name, evidence, etag=etag) for name in names)
 
     def planned(self) -> list[str]:
-        names = [file.blob for file in self.files.each_to_send(self.run)]
-        assert self.files.to_send(self.run)[0] == len(names)
+        names = [file.blob for file in self.files.plan.each_to_send(self.run)]
+        assert self.files.plan.to_send(self.run)[0] == len(names)
         return names
 
     def evidence(self) -> dict[str, Evidence]:

@@ -42,7 +42,7 @@ def test_all_there_is_verified_with_the_evidence_of_a_listing(bench: Bench) -> N
 def test_what_is_wrong_is_told_with_its_reason(bench: Bench) -> None:
     bench.manifest({name: "12" for name in ("good", "missing", "md5", "size", "none", "stub")})
     bench.walk({name: "12" for name in ("good", "missing", "md5", "size", "none", "stub", "unhashed")})
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     bench.list(
         {"good": "12", "md5": "34", "size": "123", "unhashed": "12"},
         others=(Blob(PREFIX + "none", 2, None, "1"), stub("stub")),
@@ -127,9 +127,9 @@ def test_evidence_belongs_to_the_etag_of_our_own_answer(bench: Bench) -> None:
     }
     assert bench.own() == {"ours"}
     # Before a removal, all but what our own answer named is read back; that names an ETag, too.
-    assert bench.files.to_read_back(bench.run, to_publish(Evidence.VALIDATED)) == (2, 2)
-    assert bench.files.to_read_back(bench.run, TO_REMOVE) == (3, 3)
-    for row in list(bench.files.each_to_read_back(bench.run, TO_REMOVE)):
+    assert bench.files.read_backs.to_read_back(bench.run, to_publish(Evidence.VALIDATED)) == (2, 2)
+    assert bench.files.read_backs.to_read_back(bench.run, TO_REMOVE) == (3, 3)
+    for row in list(bench.files.read_backs.each_to_read_back(bench.run, TO_REMOVE)):
         bench.files.set_evidence(bench.run, row.blob, row.etag, Evidence.READ_BACK)
     assert bench.own() == {"ours", "overwritten", "azcopy", "weak"}
     # And is no more once the blob stands under another ETag.
@@ -145,13 +145,13 @@ def test_a_blob_that_another_writer_put_there_is_not_ours_beside_the_blobs_of_ot
     bench.send(["a", "b"], etag="answer")
     bench.list({"a": "y"}, etag="answer", others=(Blob(PREFIX + "b", 1, b"y" * 16, "other"),))
     bench.files.verdict(bench.run)
-    assert list(bench.files.unpublished_that_differ(bench.run)) == ["b"]
+    assert list(bench.files.plan.unpublished_that_differ(bench.run)) == ["b"]
 
 
 def test_an_uploader_whose_md5_is_another_proves_nothing(bench: Bench) -> None:
     bench.manifest({"a": "1"})
     bench.list({})
-    bench.files.sent([Sent("a", Evidence.VALIDATED, b"x" * 16)])
+    bench.files.scratch.sent([Sent("a", Evidence.VALIDATED, b"x" * 16)])
     bench.list({"a": "1"})
     bench.files.verdict(bench.run)
     assert bench.evidence() == {"a": Evidence.LISTED}
@@ -211,30 +211,35 @@ def test_missing_and_different_are_sent_and_nothing_else(bench: Bench) -> None:
     bench.manifest({"same": "1", "missing": "2", "other": "3", "size": "4"})
     bench.list({"same": "1", "other": "x", "size": "44", "extra": "5"}, etag="seen")
     assert bench.planned() == ["missing", "other", "size"]
-    etags = {file.blob: file.etag for file in bench.files.each_to_send(bench.run)}
+    etags = {file.blob: file.etag for file in bench.files.plan.each_to_send(bench.run)}
     assert etags == {"missing": None, "other": "seen", "size": "seen"}, "the condition of each upload"
-    assert bench.files.to_send(bench.run) == (3, 3)
+    assert bench.files.plan.to_send(bench.run) == (3, 3)
 
 
 def test_a_blob_of_the_same_size_is_hashed_before_it_is_sent(bench: Bench) -> None:
     bench.walk({"same": "12", "longer": "123", "missing": "1", "bare": "12"})
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     bench.list({"same": "12", "longer": "1"}, others=(Blob(PREFIX + "bare", 2, None, "1"),))
-    assert [file.blob for file in bench.files.to_hash_first(bench.run)] == ["same"]
-    assert [file.blob for file in bench.files.without_md5(bench.run)] == ["bare", "longer", "missing", "same"]
+    assert [file.blob for file in bench.files.plan.to_hash_first(bench.run)] == ["same"]
+    assert [file.blob for file in bench.files.plan.without_md5(bench.run)] == [
+        "bare",
+        "longer",
+        "missing",
+        "same",
+    ]
 
 
 def test_a_published_file_is_sent_only_if_it_is_to_be_healed(bench: Bench) -> None:
     bench.manifest({"heal": "1", "lost": "2", "plain": "3"})
     bench.files.freeze(bench.run, 1)
     bench.walk({"heal": "1", "lost": "2", "plain": "3", "new": "4", "held": "5"})
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     bench.list({})
-    bench.files.hold([("heal", "heal"), ("lost", "lost"), ("held", "taken-over")])
+    bench.files.scratch.hold([("heal", "heal"), ("lost", "lost"), ("held", "taken-over")])
     assert bench.planned() == ["heal", "new"]
-    assert bench.files.held("lost") == (1, ["lost"])
-    bench.files.clear_try()
-    assert bench.files.held("lost") == (0, [])
+    assert bench.files.scratch.held("lost") == (1, ["lost"])
+    bench.files.scratch.clear_try()
+    assert bench.files.scratch.held("lost") == (0, [])
 
 
 def test_what_the_sheet_step_carries_is_not_planned(bench: Bench) -> None:
@@ -250,7 +255,7 @@ def test_what_the_sheet_step_carries_is_not_planned(bench: Bench) -> None:
 def test_unpublished_blobs_that_differ_from_the_source(bench: Bench) -> None:
     bench.manifest({"same": "1", "other": "2", "missing": "3"})
     bench.list({"same": "1", "other": "x"})
-    assert list(bench.files.unpublished_that_differ(bench.run)) == ["other"]
+    assert list(bench.files.plan.unpublished_that_differ(bench.run)) == ["other"]
 
 
 def test_published_blobs_that_went_wrong_with_what_the_walk_saw(bench: Bench) -> None:
@@ -258,7 +263,7 @@ def test_published_blobs_that_went_wrong_with_what_the_walk_saw(bench: Bench) ->
     bench.files.freeze(bench.run, 1)
     bench.walk({"fine": "1", "gone": "2", "changed": "33"}, mtime_ns=9)
     bench.list({"fine": "1"})
-    found = {row.blob: seen for row, seen in bench.files.published_gone_wrong(bench.run)}
+    found = {row.blob: seen for row, seen in bench.files.plan.published_gone_wrong(bench.run)}
     assert found == {"gone": FileToSend(b"gone", "gone", 1, 9), "changed": None, "vanished": None}
 
 
@@ -269,9 +274,9 @@ def test_published_blobs_that_went_wrong_with_what_the_walk_saw(bench: Bench) ->
 def test_pages_lose_and_double_nothing(bench: Bench, count: int) -> None:
     files = {f"{number:05d}": "" for number in range(count)}
     bench.walk(files)
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     bench.list({})
-    assert [file.blob for file in bench.files.without_md5(bench.run)] == sorted(files)
+    assert [file.blob for file in bench.files.plan.without_md5(bench.run)] == sorted(files)
     assert bench.planned() == sorted(files)
     assert [row.blob for row in bench.files.rows(bench.run)] == sorted(files)
 
@@ -279,15 +284,15 @@ def test_pages_lose_and_double_nothing(bench: Bench, count: int) -> None:
 def test_rows_may_be_written_while_pages_are_read(bench: Bench) -> None:
     files = {f"{number:05d}": "x" for number in range(4500)}
     bench.walk(files)
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     seen = []
-    for file in bench.files.without_md5(bench.run):
+    for file in bench.files.plan.without_md5(bench.run):
         seen.append(file.blob)
         if len(seen) % 500 == 0:
             bench.files.set_md5s(bench.run, [(file, b"m" * 16, 3)])
         if len(seen) == 700:
-            bench.files.note_unreadable(bench.run, FileToSend(b"00650", "00650", 1, 1), "no")
-            bench.files.note_unreadable(bench.run, FileToSend(b"04400", "04400", 1, 1), "no")
+            bench.files.plan.note_unreadable(bench.run, FileToSend(b"00650", "00650", 1, 1), "no")
+            bench.files.plan.note_unreadable(bench.run, FileToSend(b"04400", "04400", 1, 1), "no")
     assert seen == [name for name in sorted(files) if name != "04400" or name in seen]
     assert len(seen) == len(set(seen)) >= 4499
 
@@ -295,18 +300,18 @@ def test_rows_may_be_written_while_pages_are_read(bench: Bench) -> None:
 def test_no_page_is_found_by_sorting_the_whole_run(bench: Bench) -> None:
     """A page that needs a sort or a scan of all rows makes a run of a million files quadratic."""
     bench.walk({"a": "1"})
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     bench.list({"a": "1"})
     told: list[str] = []
     bench.ledger.connection.set_trace_callback(told.append)
     for stream in (
-        bench.files.to_hash_first,
-        bench.files.each_to_send,
-        bench.files.without_md5,
+        bench.files.plan.to_hash_first,
+        bench.files.plan.each_to_send,
+        bench.files.plan.without_md5,
         bench.files.rows,
-        bench.files.unpublished_that_differ,
-        bench.files.published_gone_wrong,
-        bench.files.published_that_differ,
+        bench.files.plan.unpublished_that_differ,
+        bench.files.plan.published_gone_wrong,
+        bench.files.plan.published_that_differ,
     ):
         list(stream(bench.run))
     bench.ledger.connection.set_trace_callback(None)
@@ -329,18 +334,18 @@ def test_files_that_stood_still_keep_their_md5(bench: Bench) -> None:
         Entry(b"grown", Kind.FILE, 2, 1),
         Entry(b"new", Kind.FILE),
     )
-    bench.files.take_walk([still, touched, grown, new], {})
-    bench.files.merge_walk(bench.run)
+    bench.files.scratch.take_walk([still, touched, grown, new], {})
+    bench.files.plan.merge_walk(bench.run)
     assert set(bench.rows()) == {"still", "touched", "grown", "new"}
-    assert [file.blob for file in bench.files.without_md5(bench.run)] == ["grown", "new", "touched"]
+    assert [file.blob for file in bench.files.plan.without_md5(bench.run)] == ["grown", "new", "touched"]
 
 
 def test_an_md5_of_a_file_that_moved_on_is_not_taken(bench: Bench) -> None:
     bench.walk({"a": "1"}, mtime_ns=2)
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     bench.hash({"a": "1"}, mtime_ns=1)
     bench.hash({"a": "22"}, mtime_ns=2)
-    assert [file.blob for file in bench.files.without_md5(bench.run)] == ["a"]
+    assert [file.blob for file in bench.files.plan.without_md5(bench.run)] == ["a"]
 
 
 NAMES = strategies.sampled_from(["a", "b", "c", "d/e"])
@@ -362,8 +367,8 @@ def test_frozen_rows_never_change_nor_go_whatever_the_walks_see(
         run = with_ledger.add_run("run", State.SEEN, 1.0)
 
         def walk(tree: dict[str, tuple[int, int]]) -> None:
-            files.take_walk([Entry(n.encode(), Kind.FILE, *facts) for n, facts in tree.items()], {})
-            files.merge_walk(run)
+            files.scratch.take_walk([Entry(n.encode(), Kind.FILE, *facts) for n, facts in tree.items()], {})
+            files.plan.merge_walk(run)
 
         walk(published)
         files.freeze(run, 1)
@@ -374,7 +379,7 @@ def test_frozen_rows_never_change_nor_go_whatever_the_walks_see(
             assert [rows[row.blob] for row in frozen] == frozen
             assert set(rows) == set(published) | set(tree)
             assert files.unpublished(run) == len(set(tree) - set(published))
-            differing = {file.blob for file, _, _ in files.published_that_differ(run)}
+            differing = {file.blob for file, _, _ in files.plan.published_that_differ(run)}
             assert differing == {
                 name for name in tree.keys() & published.keys() if tree[name] != published[name]
             }
@@ -393,12 +398,12 @@ def test_a_later_publishing_leaves_the_generations_before_alone(bench: Bench) ->
 
 def test_names_that_fall_on_one_blob_are_all_told_and_none_is_carried(bench: Bench) -> None:
     entries = [Entry(b"SampleSheet.csv", Kind.FILE, 1), Entry(b"SampleSheet.instrument.csv", Kind.FILE, 2)]
-    bench.files.take_walk(
+    bench.files.scratch.take_walk(
         [*entries, Entry(b"x", Kind.FILE)], {b"SampleSheet.csv": "SampleSheet.instrument.csv"}
     )
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     assert set(bench.rows()) == {"x"}
-    count, told = bench.files.uncarried(bench.run, holding_up=True)
+    count, told = bench.files.plan.uncarried(bench.run, holding_up=True)
     assert count == 2
     assert [(path, kind) for path, kind, _ in told] == [
         ("SampleSheet.csv", "name-clash"),
@@ -414,14 +419,18 @@ def test_what_is_not_carried_is_kept_by_kind_and_forgotten_when_solved(bench: Be
         Entry(b"pipe", Kind.SPECIAL, 0, 1, "fifo"),
     )
     bench.manifest({"a": "1"}, others=others)
-    assert bench.files.uncarried(bench.run, holding_up=True) == (
+    assert bench.files.plan.uncarried(bench.run, holding_up=True) == (
         2,
         [("bad\\xff", "bad-name", "the name is not UTF-8"), ("pipe", "special-file", "fifo")],
     )
-    assert bench.files.uncarried(bench.run, holding_up=False) == (1, [("empty", "empty-folder", "")])
-    assert bench.files.uncarried_counts(bench.run) == {"bad-name": 1, "empty-folder": 1, "special-file": 1}
+    assert bench.files.plan.uncarried(bench.run, holding_up=False) == (1, [("empty", "empty-folder", "")])
+    assert bench.files.plan.uncarried_counts(bench.run) == {
+        "bad-name": 1,
+        "empty-folder": 1,
+        "special-file": 1,
+    }
     bench.manifest({"a": "1"})
-    assert bench.files.uncarried(bench.run, holding_up=True) == (0, [])
+    assert bench.files.plan.uncarried(bench.run, holding_up=True) == (0, [])
 
 
 def test_a_file_that_turned_out_unreadable_leaves_the_manifest_unless_it_is_published(bench: Bench) -> None:
@@ -429,9 +438,9 @@ def test_a_file_that_turned_out_unreadable_leaves_the_manifest_unless_it_is_publ
     bench.files.freeze(bench.run, 1)
     bench.manifest({"old": "1", "new": "2"})
     for name in ("old", "new"):
-        bench.files.note_unreadable(bench.run, FileToSend(name.encode(), name, 1, 1), "denied")
+        bench.files.plan.note_unreadable(bench.run, FileToSend(name.encode(), name, 1, 1), "denied")
     assert set(bench.rows()) == {"old"}
-    assert bench.files.uncarried(bench.run, holding_up=True)[0] == 2
+    assert bench.files.plan.uncarried(bench.run, holding_up=True)[0] == 2
 
 
 def test_removal_sees_whatever_is_not_exactly_as_published(bench: Bench) -> None:
@@ -447,7 +456,7 @@ def test_removal_sees_whatever_is_not_exactly_as_published(bench: Bench) -> None
         Entry(b"Thumbs.db", Kind.JUNK),
         Entry(b"empty", Kind.EMPTY_FOLDER),
     ]
-    bench.files.take_walk(seen, {})
+    bench.files.scratch.take_walk(seen, {})
     bench.list({"same": "1", "grown": "3"})
     found = list(standings(bench.ledger.connection, bench.run))
     assert [entry for entry, _, _ in found] == sorted(seen, key=lambda entry: entry.path)
@@ -470,7 +479,7 @@ def test_what_came_before_an_error_of_the_source_is_kept(bench: Bench) -> None:
     bench.manifest({"a": "1"})
     bench.list({})
     with pytest.raises(RuntimeError):
-        bench.files.sent(blobs())
+        bench.files.scratch.sent(blobs())
     bench.list({"a": "1"})
     bench.files.verdict(bench.run)
     assert bench.evidence() == {"a": Evidence.VALIDATED}
@@ -492,15 +501,15 @@ def test_the_throw_away_database_has_no_name_and_takes_none(path: pathlib.Path, 
     assert mine.endswith(" (deleted)")
     bench.files.close()
     bench.walk({"b": "1"})
-    bench.files.merge_walk(bench.run)
+    bench.files.plan.merge_walk(bench.run)
     assert set(bench.rows()) == {"b"}
     assert [other.read_bytes() for other in named_so] == [b"of somebody else"] * 2
 
 
 def test_times_and_sizes_at_the_edge_of_64_bits(bench: Bench) -> None:
     edge = [Entry(b"a", Kind.FILE, 2**63 - 1, 2**63 - 1), Entry(b"b", Kind.FILE, 0, -(2**63))]
-    bench.files.take_walk(edge, {})
-    bench.files.merge_walk(bench.run)
+    bench.files.scratch.take_walk(edge, {})
+    bench.files.plan.merge_walk(bench.run)
     assert bench.rows()["b"] == (0, -(2**63), b"", 0)
 
 

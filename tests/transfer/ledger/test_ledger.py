@@ -186,8 +186,8 @@ def test_a_copy_learns_what_it_likes_and_nothing_of_it_stays(path: pathlib.Path,
     try:
         run = copy.runs()["run"]
         assert [row.blob for row in files.rows(run)] == ["a"]
-        files.take_walk([Entry(b"b", Kind.FILE, 1, 1)], {})
-        files.merge_walk(run)
+        files.scratch.take_walk([Entry(b"b", Kind.FILE, 1, 1)], {})
+        files.plan.merge_walk(run)
         assert [row.blob for row in files.rows(run)] == ["b"]
         copy.set_state(run, State.PUBLISHED, None, 9.0)
         with pytest.raises(RuntimeError):
@@ -238,8 +238,8 @@ def filled(path: pathlib.Path) -> None:
     """A ledger with some hundred pages."""
     ledger = Ledger.open(path, FLOW)
     run, files = ledger.add_run("run", State.SEEN, 1.0), Files(ledger)
-    files.take_walk([Entry(b"%05d" % number, Kind.FILE, number, 1) for number in range(5000)], {})
-    files.merge_walk(run)
+    files.scratch.take_walk([Entry(b"%05d" % number, Kind.FILE, number, 1) for number in range(5000)], {})
+    files.plan.merge_walk(run)
     files.close()
     ledger.close()
     assert path.stat().st_size > 50 * 4096
