@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import itertools
 import re
 import typing
@@ -259,6 +260,7 @@ def after(known: Known, action: Action) -> collections.abc.Iterator[Known]:
         yield given("state", ended=True)
 
 
+@functools.cache
 def explored() -> tuple[set[tuple[str, str]], int]:
     """All edges between actions, and the most steps without a restart."""
     edges: set[tuple[str, str]] = set()
