@@ -15,7 +15,7 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from embedded.tools import azurite_path
+from embedded.tools import FOLDER, azurite_path
 
 # Azurite's well-known account, printed in Microsoft's documentation: no secret.
 ACCOUNT = "devstoreaccount1"
@@ -177,7 +177,8 @@ class Azurite:
     def _arguments(self, location: pathlib.Path) -> list[str]:
         # setpriv (util-linux, on every Debian) sets the death signal in the child itself and then becomes node:
         # a preexec_fn would run Python between fork and exec, which is unsafe beside threads.
-        arguments = ["setpriv", "--pdeathsig", "KILL", "node", str(azurite_path())]
+        arguments = ["setpriv", "--pdeathsig", "KILL", "node"]
+        arguments += ["--require", str(FOLDER / "without_telemetry.js"), str(azurite_path())]
         arguments += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
         arguments += ["--blobHost", "127.0.0.1", "--blobPort", str(self.port), "-l", str(location)]
         if self.certificate is not None:
