@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 class Evidence(enum.IntEnum):
-    """How strongly a file at the destination is proved, weakest first (docs/design.md, Words)."""
+    """How strongly a file at the destination is proved, weakest first (docs/glossary.md)."""
 
     NONE = 0
     LISTED = 1

@@ -288,7 +288,7 @@ def test_every_way_ends_and_is_in_the_drawing() -> None:
     edges, longest = explored()
     assert longest <= 16, "steps from the start, or from a new plan, to the end"
     text = (PROJECT / "docs" / "design.md").read_text(encoding="utf-8")
-    drawing = re.search(r"## The story of a run\n.*?```mermaid\nflowchart TD\n(.*?)```", text, re.DOTALL)
+    drawing = re.search(r"## State machine of a run\n.*?```mermaid\nflowchart TD\n(.*?)```", text, re.DOTALL)
     assert drawing is not None
     drawn = set()
     for line in drawing[1].strip().splitlines():
