@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -14,11 +15,13 @@ import uuid
 
 import hypothesis
 import pytest
+from azure.core.exceptions import AzureError
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from embedded.tools import PROJECT, azcopy_path
 from tests import recording
+from tests.warm_start import Process, WarmServer, for_cold, must_be_cold
 
 Config = collections.abc.Mapping[str, object] | str | pathlib.Path
 LONG = 600.0
@@ -62,9 +65,13 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterato
 
 @pytest.fixture
 def container(azurite: Azurite) -> collections.abc.Iterator[ContainerClient]:
-    """An empty container with a name that no other test has."""
+    """An empty container with a name that no other test has. It goes with its test: Azurite looks through the blobs of
+    all containers for each request."""
     with azurite.create_container(f"test-{uuid.uuid4().hex}") as client:
         yield client
+        # A test may have taken it away, or leased it.
+        with contextlib.suppress(AzureError):
+            client.delete_container()
 
 
 @pytest.fixture(scope="session")
@@ -136,18 +143,27 @@ class Outcome:
         return self.stdout + self.stderr
 
 
+def clean_environment(home: pathlib.Path) -> dict[str, str]:
+    """Without an Azure login, without any setting of ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYENV_VERSION") if name in os.environ}
+    return kept | {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT)}
+
+
 class StartCommand:
     """Starts the real command in a process of its own with a clean environment (no Azure login, no own config).
 
     ``config``: a mapping of keys (a list gives one value a line), the text of a config file, or its path.
     ``environment``: added to the clean one. ``unprivileged``: without capabilities, so that file modes bind
-    root too (CI runs as root). Its home and working folder are empty folders of the test.
+    root too (CI runs as root). ``cold``: by ``python -m``, not by the server that has it loaded; so is everything
+    where there is none, and what is given variables that count when an interpreter starts. Its home and working
+    folder are empty folders of the test.
     """
 
-    def __init__(self, tmp_path: pathlib.Path) -> None:
+    def __init__(self, tmp_path: pathlib.Path, warm: WarmServer | None = None) -> None:
         self.home = tmp_path / "home"
         self.home.mkdir()
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Process] = []
+        self._warm = warm
 
     def __call__(
         self,
@@ -155,14 +171,29 @@ class StartCommand:
         config: Config | None = None,
         environment: collections.abc.Mapping[str, str] | None = None,
         unprivileged: bool = False,
-    ) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "sync_to_azure"]
-        if unprivileged and os.geteuid() == 0:
-            command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
+        cold: bool = False,
+    ) -> Process:
+        words = [str(argument) for argument in arguments]
         if config is not None:
-            command += ["--config-file", str(self._file(config))]
-        command += [str(argument) for argument in arguments]
-        process = subprocess.Popen(
+            words = ["--config-file", str(self._file(config)), *words]
+        given = environment or {}
+        variables = self.clean_environment() | dict(given)
+        unprivileged = unprivileged and os.geteuid() == 0
+        process: Process
+        if self._warm is None or cold or must_be_cold(given):
+            process = self._start_cold(words, for_cold(variables, PROJECT), unprivileged)
+        else:
+            process = self._warm.start(words, cwd=self.home, environment=variables, unprivileged=unprivileged)
+        self.processes.append(process)
+        return process
+
+    def _start_cold(
+        self, words: list[str], environment: dict[str, str], unprivileged: bool
+    ) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "sync_to_azure", *words]
+        if unprivileged:
+            command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -171,19 +202,11 @@ class StartCommand:
             encoding="utf-8",
             errors="replace",
             cwd=self.home,
-            env=self.clean_environment() | dict(environment or {}),
+            env=environment,
         )
-        self.processes.append(process)
-        return process
 
     def clean_environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "PYENV_VERSION") if name in os.environ}
-        return kept | {
-            "HOME": str(self.home),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(PROJECT),
-            **recording.environment(),
-        }
+        return clean_environment(self.home) | recording.environment()
 
     def _file(self, config: Config) -> pathlib.Path:
         if isinstance(config, pathlib.Path):
@@ -203,10 +226,27 @@ def config_text(config: collections.abc.Mapping[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.fixture(scope="session")
+def warm_server(tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterator[WarmServer]:
+    """One a worker; it starts the command in the place of ``python -m``: see tests/warm_start.py."""
+    server = WarmServer(clean_environment(tmp_path_factory.mktemp("warm")))
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def start_command(tmp_path: pathlib.Path) -> collections.abc.Iterator[StartCommand]:
+def starts(warm_server: WarmServer) -> WarmServer | None:
+    """Where every start has to be cold, a module or a folder has a fixture of this name that returns None. Processes
+    that are recorded are cold too: the recorder comes in while they load."""
+    return None if recording.environment() else warm_server
+
+
+@pytest.fixture
+def start_command(
+    tmp_path: pathlib.Path, starts: WarmServer | None
+) -> collections.abc.Iterator[StartCommand]:
     """Start the command and go on: for tests that stop or kill it. What still runs at the end is killed."""
-    start = StartCommand(tmp_path)
+    start = StartCommand(tmp_path, starts)
     yield start
     for process in start.processes:
         if process.poll() is None:
@@ -221,6 +261,7 @@ class RunCommand(typing.Protocol):
         config: Config | None = None,
         environment: collections.abc.Mapping[str, str] | None = None,
         unprivileged: bool = False,
+        cold: bool = False,
         timeout: float = LONG,
     ) -> Outcome: ...
 

@@ -9,13 +9,13 @@ import pathlib
 import shutil
 import signal
 import sqlite3
-import subprocess
 import time
 
 from tests.faults.fault import Fault, Some, acting, at_end, is_data
 from tests.faults.points import COUNTED
 from tests.faults.world import HUNG_AFTER, Outcome, World
 from tests.line import Request
+from tests.warm_start import Process
 
 Armed = collections.abc.Iterator[None]
 LEDGER = "ledger.sqlite"
@@ -41,7 +41,7 @@ def _at_a_random_instant(world: World, do: collections.abc.Callable[[], object])
     else:
         wait = chance.uniform(0.1, 1.2 if world.plan.uploader == "native" else 3.5)
 
-        def later(process: "subprocess.Popen[str]") -> None:
+        def later(process: Process) -> None:
             time.sleep(wait)
             if process.poll() is None:
                 # Else it would strike the pass after it.

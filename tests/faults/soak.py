@@ -15,7 +15,6 @@ import os
 import pathlib
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from tests.faults.__main__ import DOCUMENT, versions
 from tests.faults.fault import Fault
 from tests.faults.faults import TABLE
 from tests.faults.world import FLAG, HUNG, Plan, World
+from tests.warm_start import Process
 
 _FAULTY = 1 / 3
 _AZCOPY_EVERY = 10
@@ -180,7 +180,7 @@ class Soak:
             )
         )
 
-    def _watch(self, process: "subprocess.Popen[str]") -> None:
+    def _watch(self, process: Process) -> None:
         folder = pathlib.Path("/proc") / str(process.pid)
         with contextlib.suppress(OSError, IndexError):
             while process.poll() is None:

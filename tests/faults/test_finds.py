@@ -14,6 +14,7 @@ from tests.faults import invariants
 from tests.faults.fault import acting, is_document
 from tests.faults.world import Plan, World
 from tests.line import CUT, Answer, Request
+from tests.warm_start import WarmServer
 
 DOCUMENTS = ("R.md5", "R.files.jsonl", "R.json", "R.sync")
 KILLED = -signal.SIGKILL
@@ -21,9 +22,11 @@ KILLED = -signal.SIGKILL
 
 @pytest.fixture
 def world(
-    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path
+    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path, starts: WarmServer | None
 ) -> collections.abc.Iterator[World]:
-    with World(Plan("finds", (), "native", "small", False), tmp_path / "w", azurite, container) as made:
+    with World(
+        Plan("finds", (), "native", "small", False), tmp_path / "w", azurite, container, starts
+    ) as made:
         yield made
 
 

@@ -19,14 +19,15 @@ from tests.faults.faults import TABLE
 from tests.faults.storage import digest_of, forge, put
 from tests.faults.world import Plan, World
 from tests.line import DRIP, Request
+from tests.warm_start import WarmServer
 
 
 @pytest.fixture
 def world(
-    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path
+    azurite: Azurite, container: ContainerClient, tmp_path: pathlib.Path, starts: WarmServer | None
 ) -> collections.abc.Iterator[World]:
     plan = Plan("by hand", (), "native", "small", False)
-    with World(plan, tmp_path / "w", azurite, container) as made:
+    with World(plan, tmp_path / "w", azurite, container, starts) as made:
         yield made
 
 

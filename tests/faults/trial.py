@@ -13,6 +13,7 @@ from embedded.azurite import Azurite
 from tests.faults import invariants, links
 from tests.faults.faults import BY_NAME
 from tests.faults.world import HUNG, HUNG_AFTER, Outcome, Plan, World
+from tests.warm_start import WarmServer
 
 _TRIES = 3
 """Passes in which a fault may strike."""
@@ -41,11 +42,11 @@ class Result:
         return set(self.struck) == set(self.plan.faults)
 
 
-def run(plan: Plan, folder: pathlib.Path, azurite: Azurite) -> Result:
+def run(plan: Plan, folder: pathlib.Path, azurite: Azurite, warm: WarmServer | None = None) -> Result:
     """The folder is removed if all held, and kept with everything that is needed to understand it otherwise."""
     began = time.monotonic()
     with azurite.create_container(f"faults-{uuid.uuid4().hex[:20]}") as container:
-        with World(plan, folder, azurite, container) as world:
+        with World(plan, folder, azurite, container, warm) as world:
             trial = Trial(world)
             try:
                 trial.run()

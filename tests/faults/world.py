@@ -27,6 +27,7 @@ from tests.faults.points import Points
 from tests.faults.truth import Truth, digest
 from tests.faults.watch import Watch
 from tests.line import Act, Answer, Line, Request
+from tests.warm_start import Process, WarmServer, must_be_cold
 
 FLAG = "RTAComplete.txt"
 ASIDE = ".sync_to_azure-removing-"
@@ -77,8 +78,14 @@ class World:
     """Entered once a trial. ``main`` is what the command sees, ``disk`` the folder that lies below it."""
 
     def __init__(
-        self, plan: Plan, folder: pathlib.Path, azurite: Azurite, container: ContainerClient
+        self,
+        plan: Plan,
+        folder: pathlib.Path,
+        azurite: Azurite,
+        container: ContainerClient,
+        warm: WarmServer | None = None,
     ) -> None:
+        """``warm``: starts the passes in whose interpreter nothing has to listen for a point."""
         self.plan = plan
         self.chance = random.Random(plan.seed)
         self.folder = folder
@@ -107,16 +114,17 @@ class World:
         """Called before each pass when the faults are lifted."""
         self.on_end: list[collections.abc.Callable[[Outcome], None]] = []
         self.tasks: "queue.SimpleQueue[collections.abc.Callable[[], None]]" = queue.SimpleQueue()
-        self.on_start: list[collections.abc.Callable[[subprocess.Popen[str]], None]] = []
+        self.on_start: list[collections.abc.Callable[[Process], None]] = []
         self.environment: dict[str, str] = {}
         self.passes: list[Outcome] = []
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Process | None = None
         self.main, self.disk = folder / "main", folder / "main"
         self.bound: Bound | None = None
         self.share: Share | None = None
         self.small: SmallDisk | None = None
         self.seen = 0
-        self._processes: list[subprocess.Popen[str]] = []
+        self._warm = warm
+        self._processes: list[Process] = []
 
     def __enter__(self) -> "World":
         for name in ("home", "main", "state", "log", "plans", "sheets"):
@@ -324,21 +332,35 @@ class World:
 
     # The command
 
-    def start(
-        self, *arguments: str, state: str = "ledger.sqlite", **other: object
-    ) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, state: str = "ledger.sqlite", **other: object) -> Process:
         """``state``: name of the ledger; ``other``: keys of the configuration, with _ for -."""
         config = dict(self.config) | {name.replace("_", "-"): value for name, value in other.items()}
         config["state-file"] = self.folder / "state" / state
         path = self.folder / f"{state}.cfg"
         path.write_text("".join(f"{key} = {value}\n" for key, value in config.items()), encoding="utf-8")
-        command = [sys.executable, "-m", "sync_to_azure", "--config-file", str(path), *arguments]
+        given = self.environment | self.points.environment()
+        kept = {name: os.environ[name] for name in ("PATH", "PYENV_VERSION") if name in os.environ}
+        home = self.folder / "home"
+        environment = kept | {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT)} | given
+        words = ["--config-file", str(path), *arguments]
+        if self._warm is None or must_be_cold(given):
+            process: Process = self._start_cold(words, home, environment)
+        else:
+            process = self._warm.start(
+                words, cwd=home, environment=environment, unprivileged=os.geteuid() == 0, one_stream=True
+            )
+        self._processes.append(process)
+        return process
+
+    @staticmethod
+    def _start_cold(
+        words: list[str], home: pathlib.Path, environment: dict[str, str]
+    ) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "sync_to_azure", *words]
         if os.geteuid() == 0:
             # Without root's right to ignore file modes.
             command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--", *command]
-        kept = {name: os.environ[name] for name in ("PATH", "PYENV_VERSION") if name in os.environ}
-        own = {"HOME": str(self.folder / "home"), "LANG": "C.UTF-8"}
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -346,13 +368,11 @@ class World:
             text=True,
             encoding="utf-8",
             errors="replace",
-            cwd=self.folder / "home",
-            env=kept | own | {"PYTHONPATH": str(PROJECT)} | self.environment | self.points.environment(),
+            cwd=home,
+            env=environment,
         )
-        self._processes.append(process)
-        return process
 
-    def finish(self, process: "subprocess.Popen[str]", began: float) -> Outcome:
+    def finish(self, process: Process, began: float) -> Outcome:
         """Waits for its end; what must happen in this thread meanwhile is done (Azurite dies with its starter)."""
         while True:
             try:

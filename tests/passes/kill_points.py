@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pathlib
 
-from embedded.tools import PROJECT
+from tests.warm_start import LISTENER
 
 _LISTENER = """
 import os, sys
@@ -44,4 +44,4 @@ def environment(folder: pathlib.Path, event: str, fragment: str = "", number: in
     place = folder / "kill-point"
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(_LISTENER, encoding="utf-8")
-    return {"PYTHONPATH": f"{place}:{PROJECT}", "KILL_AT": f"{event}|{fragment}|{number}"}
+    return {LISTENER: str(place), "KILL_AT": f"{event}|{fragment}|{number}"}

@@ -98,7 +98,7 @@ def test_a_document_that_unpacks_to_gigabytes_stays_as_small_as_it_is(scene: Sce
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(b" " * (16 << 20)) for _ in range(24)) + packer.flush()
     put_encoded(scene, "A.json", bomb, md5_of=bomb)
-    process = scene.start()
+    process = scene.start(cold=True)
     most = 0
     while process.poll() is None:
         most = max(most, peak(process.pid))

@@ -57,7 +57,8 @@ def struck(scene: Scene, road: str, point: tuple[str, str], code: str, **options
         with open(scene.folder / "meanwhile" / "sitecustomize.py", "a", encoding="utf-8") as listener:
             listener.write(SITECUSTOMIZE.format(project=str(PROJECT)))
         environment["REFUSE_OPENAT2"] = str(errno.ENOSYS)
-    done = scene.run_command(config=scene.config, environment=environment, timeout=LONG, **options)
+    cold = road == "part by part"
+    done = scene.run_command(config=scene.config, environment=environment, timeout=LONG, cold=cold, **options)
     assert "MEANWHILE DONE" in done.stderr, done.output
     assert "internal error" not in done.output and "Traceback" not in done.output, done.output
     return done

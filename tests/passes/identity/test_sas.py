@@ -65,7 +65,9 @@ def test_process_lists_show_the_signature_and_nothing_else(
         # So that AzCopy is there for some looks, on a busy machine too.
         proxy.rate = 500_000
         config = everyday | {"blob-endpoint": proxy.endpoint}
-        process = start_command(config=config, environment={"SYNC_TO_AZURE_SMTP_PASSWORD": "hunter3-smtp"})
+        process = start_command(
+            config=config, environment={"SYNC_TO_AZURE_SMTP_PASSWORD": "hunter3-smtp"}, cold=True
+        )
         seen: set[str] = set()
         while process.poll() is None:
             listed = subprocess.run(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pathlib
 import textwrap
 
-from embedded.tools import PROJECT
+from tests.warm_start import LISTENER
 
 _LISTENER = """
 import os, pathlib, shutil, subprocess, sys
@@ -61,4 +61,4 @@ def environment(
     flat = [(event, fragment, textwrap.dedent(code)) for (event, fragment), code in steps]
     text = _LISTENER.format(main=str(main), run=run, steps=flat)
     (place / "sitecustomize.py").write_text(text, encoding="utf-8")
-    return {"PYTHONPATH": f"{place}:{PROJECT}"}
+    return {LISTENER: str(place)}

@@ -52,7 +52,8 @@ def struck(scene: Scene, code: str, more: str = "", expect: int = 0) -> typing.A
     environment = meanwhile.environment(scene.folder, seen, "R", (meanwhile.DECIDED, behind + code))
     place = scene.folder / "meanwhile" / "sitecustomize.py"
     place.write_text(place.read_text(encoding="utf-8") + textwrap.dedent(more), encoding="utf-8")
-    done = scene.run(expect=expect, environment=environment)
+    # What is changed at its start has to be there before other modules take hold of it.
+    done = scene.run(expect=expect, environment=environment, cold=bool(more))
     assert "MEANWHILE DONE" in done.stderr
     return done
 

@@ -10,11 +10,13 @@ import typing
 
 import pytest
 
+from embedded.tools import PROJECT
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
 from tests.passes.removing import meanwhile
 from tests.passes.removing.conftest import ASIDE, Contents
+from tests.warm_start import for_cold
 
 POINTS = {"before it is seen again": meanwhile.MOVED, "after the gate": meanwhile.DECIDED}
 
@@ -117,7 +119,7 @@ def namespace(
     return subprocess.run(
         ["unshare", "--mount", "sh", "-ec", f'{mount}\nexec "$@"', "sh", *command],
         cwd=scene.folder,
-        env=scene.start_command.clean_environment() | environment,
+        env=for_cold(scene.start_command.clean_environment() | environment, PROJECT),
         capture_output=True,
         text=True,
         timeout=LONG,
