@@ -150,7 +150,7 @@ class Scene:
         return sums.decode(), rows, receipt, self.get(base + ".sync").decode()
 
     def is_published(self, base: str) -> bool:
-        return f"{base}.sync" in self.etags()
+        return bool(self.container.get_blob_client(f"{base}.sync").exists())
 
     def download(self, base: str) -> pathlib.Path:
         """DEST as a folder: everything of the run, and what stands beside it."""

@@ -159,6 +159,9 @@ class LocalScene(Scene):
     def etags(self) -> dict[str, str]:
         return {blob.name: blob.etag for blob in self.store.list("") if CLAIMS_FOLDER not in blob.name}
 
+    def is_published(self, base: str) -> bool:
+        return f"{base}.sync" in self.etags()
+
     def get(self, name: str) -> bytes:
         content = self.store.get(name)
         assert content is not None, name
