@@ -1,4 +1,4 @@
-"""A file of the product that the documents name is there."""
+"""Files, pages and headings that the documents name are there."""
 
 from __future__ import annotations
 
@@ -30,3 +30,20 @@ def test_files_that_documents_name_are_there(document: pathlib.Path) -> None:
 def test_some_are_named() -> None:
     design = (PROJECT / "docs" / "design.md").read_text(encoding="utf-8")
     assert len(NAMED.findall(design)) > 3 and not is_there("transfer/steps/origin.py")
+
+
+def anchors(path: pathlib.Path) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)
+def test_links_between_pages_lead_somewhere(document: pathlib.Path) -> None:
+    wrong = []
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        page = document.parent / name if name else document
+        if not page.exists() or anchor and anchor not in anchors(page):
+            wrong.append(target)
+    assert wrong == []
