@@ -43,18 +43,75 @@ class OtherKind(RunError):
         super().__init__(f"{run}: {self.reason.text}", self.reason.advice)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Published:
+    """What stands at the destination. ``is_marked``: it says by itself that the run is published; ``text``: the receipt
+    as it was read."""
+
+    is_marked: bool
+    text: bytes | None
+    receipt: Mapping[str, Any] | None
+
+    @property
+    def generation(self) -> int:
+        return int((self.receipt or {}).get("generation") or 1)
+
+
 def publication(rooms: Rooms, work: Work) -> None:
     """Take over what the lake says of this run, until its documents are whole each time it is carried. Raises
     OtherFlow, OtherKind."""
+    run, there = work.run, _read(rooms, work)
+    is_newer = there.receipt is not None and there.generation > run.generation
+    is_known = run.rows_kept and not is_newer if run.is_published else there.receipt is None
+    if not there.is_marked and is_known:
+        # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
+        # its marker or without. Of a published run the ledger knows what shall stand there.
+        work.republish = run.is_published
+        taken_over = int(work.continuous is not None)
+        rooms.ledger.note_asked(run, is_known=not work.republish, taken_over=taken_over)
+        return
+    if there.receipt is None:
+        # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
+        rooms.ledger.note_asked(run, is_known=True, taken_over=1)
+        if rooms.ledger.tell_once(f"taken-over:{work.key}", rooms.clock.now()):
+            _log.warning(
+                "%s: the marker of another tool stands there; its blobs are verified, none is replaced",
+                run.key,
+            )
+        return
+    work.receipt = there.receipt
+    azcopy_until = documents.time_in(there.receipt, AZCOPY_EXPIRY)
+    if azcopy_until is not None:
+        AzCopyHistory(rooms.ledger).note_receipt(run, azcopy_until)
+    listed, summed, doubt = _take_documents(rooms, work, there)
+    digests = there.receipt.get("sha256") or {}
+    wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
+    if wanted[0] != listed:
+        _read_again(rooms, work, listed)
+    # A publishing that was cut off between its blobs: every line is true, the set is written again.
+    is_whole = there.is_marked and wanted == (listed, summed)
+    work.ready_is_due = _ready_is_due(rooms, work, there.receipt, is_whole)
+    work.republish = not is_whole or work.ready_is_due
+    _note(rooms, work, there, listed, doubt, is_whole)
+    _log.info(
+        "%s: published before (%s files); its manifest was read from the container, %s",
+        run.key,
+        run.files,
+        f"its files count as listed: {doubt}" if doubt else "our key vouches for it",
+    )
+
+
+def _read(rooms: Rooms, work: Work) -> _Published:
+    """Marker and receipt. Raises RunError where they contradict the ledger, or are not ours to go on with."""
     run, lake = work.run, rooms.lake()
     # The marker first: another machine may publish meanwhile. A continuous folder has none: its receipt is its claim,
     # but while accepted files are under way, of which the ledger alone knows what was kept of them.
     is_marked = work.continuous is None and lake.exists(work.base + ".sync")
-    receipt_bytes = lake.get(work.base + ".json")
+    text = lake.get(work.base + ".json")
     if work.continuous is not None and not rooms.files.changes.pending(run):
-        is_marked = receipt_bytes is not None
-    receipt = documents.parse_receipt(receipt_bytes) if receipt_bytes is not None else None
-    if receipt_bytes is not None and receipt is None:
+        is_marked = text is not None
+    receipt = documents.parse_receipt(text) if text is not None else None
+    if text is not None and receipt is None:
         raise RunError(
             f"{work.base}.json is no receipt that this version can read",
             "move it away, or use a newer version",
@@ -69,68 +126,51 @@ def publication(rooms: Rooms, work: Work) -> None:
             f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
             "restore them",
         )
-    newer = receipt is not None and int(receipt.get("generation") or 1) > run.generation
-    if not is_marked and (run.rows_kept and not newer if run.is_published else receipt is None):
-        # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
-        # its marker or without. Of a published run the ledger knows what shall stand there.
-        work.republish = run.is_published
-        taken_over = int(work.continuous is not None)
-        rooms.ledger.note_asked(run, is_known=not work.republish, taken_over=taken_over)
-        return
-    if receipt is None:
-        # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
-        rooms.ledger.note_asked(run, is_known=True, taken_over=1)
-        if rooms.ledger.tell_once(f"taken-over:{work.key}", rooms.clock.now()):
-            _log.warning(
-                "%s: the marker of another tool stands there; its blobs are verified, none is replaced",
-                run.key,
-            )
-        return
-    work.receipt = receipt
-    azcopy_until = documents.time_in(receipt, AZCOPY_EXPIRY)
-    if azcopy_until is not None:
-        AzCopyHistory(rooms.ledger).note_receipt(run, azcopy_until)
-    generation = int(receipt.get("generation") or 1)
-    digests = receipt.get("sha256") or {}
+    return _Published(is_marked, text, receipt)
+
+
+def _take_documents(rooms: Rooms, work: Work, there: _Published) -> tuple[str, str, str]:
+    """The manifest into the ledger: its SHA-256, that of the other form, and why it proves nothing (or nothing)."""
     summed = hashlib.sha256()
-    rooms.files.forget(run)
+    assert there.receipt is not None
+    rooms.files.forget(work.run)
     try:
-        listed, doubt = _take_manifest(rooms, work, receipt, generation)
+        listed, doubt = _take_manifest(rooms, work, there.receipt, there.generation)
         # Where it is missing, it is written again from the manifest.
         with contextlib.suppress(BlobMissing):
-            for chunk in lake.read(work.base + ".md5", most=bounded.MOST_MANIFEST):
+            for chunk in rooms.lake().read(work.base + ".md5", most=bounded.MOST_MANIFEST):
                 summed.update(chunk)
     except DocumentTooLarge:
-        rooms.files.forget(run)
+        rooms.files.forget(work.run)
         raise
     except (ValueError, BlobMissing) as error:
-        rooms.files.forget(run)
+        rooms.files.forget(work.run)
         raise RunError(
             f"{work.base}.files.jsonl cannot be read: {error}", "restore it, or move the marker away"
         ) from error
-    wanted = (digests.get(f"{run.key}.files.jsonl"), digests.get(f"{run.key}.md5"))
-    if wanted[0] != listed:
-        _read_again(rooms, work, listed)
-    # A publishing that was cut off between its blobs: every line is true, the set is written again.
-    is_whole = is_marked and wanted == (listed, summed.hexdigest())
-    work.ready_is_due = _ready_is_due(rooms, work, receipt, is_whole)
-    work.republish = not is_whole or work.ready_is_due
-    receipt_sha256 = hashlib.sha256(receipt_bytes or b"").hexdigest()
+    return listed, summed.hexdigest(), doubt
+
+
+def _note(rooms: Rooms, work: Work, there: _Published, listed: str, doubt: str, is_whole: bool) -> None:
+    run, receipt, now = work.run, there.receipt, rooms.clock.now()
+    assert receipt is not None
+    receipt_sha256 = hashlib.sha256(there.text or b"").hexdigest()
     weakest = int(Evidence.LISTED) if doubt else _weakest(receipt)
     files, size = int(receipt.get("files") or 0), int(receipt.get("bytes") or 0)
     event = None
     # What is not whole is reported by the publishing that completes it.
     if is_whole and receipt_sha256 != run.announced:
+        outcome = receipt.get("outcome")
         event = announcing.published(
             rooms.ledger.flow,
             run,
-            generation,
+            there.generation,
             listed,
             receipt_sha256,
             files,
             size,
             weakest,
-            receipt.get("outcome"),
+            outcome,
             None,
         )
     rooms.ledger.note_asked(
@@ -138,11 +178,11 @@ def publication(rooms: Rooms, work: Work) -> None:
         # Should this pass not come to it, the next one writes them.
         is_known=not work.republish,
         event=event,
-        now=rooms.clock.now(),
+        now=now,
         announced=run.announced if event is None else receipt_sha256,
         taken_over=int(work.continuous is not None),
         rows_kept=1,
-        generation=generation,
+        generation=there.generation,
         files=files,
         bytes=size,
         weakest=weakest,
@@ -153,20 +193,7 @@ def publication(rooms: Rooms, work: Work) -> None:
         **ended.of_receipt(receipt),
     )
     Audits(rooms.ledger).doubt(run)
-    rooms.ledger.append_event(run, rooms.clock.now(), ADOPTED, {"generation": generation})
-    if doubt:
-        _log.info(
-            "%s: published before (%s files); its manifest was read from the container, its files count as listed: %s",
-            run.key,
-            run.files,
-            doubt,
-        )
-    else:
-        _log.info(
-            "%s: published before (%s files); its manifest was read from the container, our key vouches for it",
-            run.key,
-            run.files,
-        )
+    rooms.ledger.append_event(run, now, ADOPTED, {"generation": there.generation})
 
 
 def _ready_is_due(rooms: Rooms, work: Work, receipt: Mapping[str, Any], is_whole: bool) -> bool:
