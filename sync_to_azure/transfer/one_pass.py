@@ -20,7 +20,7 @@ from sync_to_azure.core.errors import (
     StateUnavailable,
     SurroundingsError,
 )
-from sync_to_azure.transfer.ledger import Ledger
+from sync_to_azure.transfer.ledger import Ledger, Run
 from sync_to_azure.transfer.ledger.audits import Audits
 from sync_to_azure.transfer.ledger.words import HOLD
 from sync_to_azure.core.model import RunLine, State, Summary
@@ -45,6 +45,7 @@ from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.steps.sheet_writing import SheetChanged
 from sync_to_azure.transfer.surroundings import Surroundings
 from sync_to_azure.files.walk import SHARE_GONE
+from sync_to_azure.transfer.source import RunFolder
 
 _log = logging.getLogger(__name__)
 
@@ -175,16 +176,16 @@ def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
     if reason is not None:
         flagging.flag(rooms, work, reason)
         return
-    rooms.set_state(work, _failing(work), Reason("failed", {"problem": str(error)}))
+    rooms.set_state(work, _failing(work.folder, work.run), Reason("failed", {"problem": str(error)}))
     rooms.trouble(f"{work.key}:failed", str(error))
 
 
-def _failing(work: Work) -> State:
+def _failing(folder: RunFolder | None, run: Run) -> State:
     """A run whose folder is not there stays what it is: an empty main folder must not look like a lost share."""
-    if work.folder is not None:
+    if folder is not None:
         return State.FAILING
     without_folder = (State.EXPECTED, State.REMOVED, State.GONE)
-    return work.run.state if work.run.state in without_folder else State.GONE
+    return run.state if run.state in without_folder else State.GONE
 
 
 def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> SurroundingsError | None:
@@ -200,7 +201,7 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
         # Not at rest: the next pass must look again, whatever the folder's mtime says.
         rooms.set_state(work, work.run.state, reason, folder_mtime_ns=None)
     else:
-        rooms.set_state(work, _failing(work), reason)
+        rooms.set_state(work, _failing(work.folder, work.run), reason)
     look.at_main_folder(rooms)
     if isinstance(error, Redirected):
         # Whatever the same line answers to the next question: nothing on it is to be believed now.
@@ -229,7 +230,7 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
     judged = finished.unfinished(rooms, work)
     if judged is not None and judged.readiness is Readiness.STALLED:
         assert judged.reason is not None
-        flagging.flag(rooms, work, early.told(rooms, work, judged.reason))
+        flagging.flag(rooms, work, early.told(rooms.files, rooms.ledger, work.run, judged.reason))
     elif judged is not None:
         rest.wait(rooms, work, judged.waits)
     elif work.run.state is not State.FLAGGED:

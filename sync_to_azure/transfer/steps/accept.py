@@ -46,7 +46,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
     if changed.count == 0 and not files.changes.pending(run):
         return changed
     offer = files.changes.offered(run)
-    covered = _replaces(work) and work.word is not None and _covers(work.word, offer.digest)
+    covered = _replaces(work.word) and work.word is not None and _covers(work.word, offer.digest)
     if not covered:
         if moved or files.changes.pending(run):
             names = moved or changed.names
@@ -54,7 +54,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
                 work.key,
                 Reason("changed-after-accept", {"count": len(moved) + changed.count, "names": names}),
             )
-        if words.accepts(work, CHANGED):
+        if words.accepts(work.word, CHANGED):
             changed.code = "changed-after-accept"
         return changed
     if not quiet or rooms.settings.mode.dry_run:
@@ -76,7 +76,7 @@ def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
     run, files = work.run, rooms.files
     files.changes.offer_held(run, "taken-over", others)
     offer = files.changes.offered(run)
-    if work.word is None or not (words.accepts(work, TAKEN_OVER) and _covers(work.word, offer.digest)):
+    if work.word is None or not (words.accepts(work.word, TAKEN_OVER) and _covers(work.word, offer.digest)):
         return False
     _may_withdraw(rooms, work)
     _keep(rooms, work)
@@ -95,16 +95,16 @@ def take_back(rooms: Rooms, work: Work) -> None:
     run = work.run
     if not run.is_published or not rooms.files.changes.pending(run):
         return
-    if _replaces(work) and work.folder is not None:
+    if _replaces(work.word) and work.folder is not None:
         return
     rooms.files.changes.take_back(run)
     rooms.ledger.doubt_remote(run)
     _log.warning("%s: what was accepted is taken back; the published manifest counts again", work.key)
 
 
-def _replaces(work: Work) -> bool:
+def _replaces(word: Word | None) -> bool:
     """Of a continuous folder, which is published while it goes on, blobs of somebody else may be accepted, too."""
-    return words.accepts(work, CHANGED) or words.accepts(work, TAKEN_OVER)
+    return words.accepts(word, CHANGED) or words.accepts(word, TAKEN_OVER)
 
 
 def _covers(word: Word, digest: str) -> bool:

@@ -53,7 +53,7 @@ def act(rooms: Rooms, work: Work, action: Action, why: str) -> Findings:
         _wait(rooms, work, why)
     else:
         return _ACTIONS[action](rooms, work)
-    return _also(work.found, ended=True, goes_on=_goes_on(work, why))
+    return _also(work.found, ended=True, goes_on=_goes_on(work.found, why))
 
 
 def planned_again(rooms: Rooms, work: Work, plan: int) -> Findings:
@@ -64,10 +64,10 @@ def planned_again(rooms: Rooms, work: Work, plan: int) -> Findings:
     return work.found.planned_again(plan)
 
 
-def _goes_on(work: Work, why: str) -> bool:
+def _goes_on(found: Findings, why: str) -> bool:
     """Is it not finished, so that what stands still may be uploaded ahead? Nothing is of a folder of which nobody can
     say what it is."""
-    judged = work.found.judged
+    judged = found.judged
     if why in ("unfinished", "stalled") and judged is not None and judged.waits is not None:
         return judged.waits.code not in OF_NO_FAMILY
     return why == "not-quiet"
@@ -178,11 +178,11 @@ def _upload(rooms: Rooms, work: Work) -> Findings:
     except RunChanged:
         raise
     except RunError:
-        rest.tell_change(rooms, work, _changed(work))
+        rest.tell_change(rooms, work, _changed(work.found))
         raise
     if look.fingerprint_now(rooms, work) != work.fingerprint or instruments.tells_otherwise(work):
         raise RunChanged(f"{work.key}: files changed while they were carried")
-    others = sheets.recognise(rooms, work, work.sheet)
+    others = sheets.recognise(rooms.files, work.run, work.sheets, work.sheet)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
     count, unusable = files.plan.uncarried(run, holding_up=True)
     names = [f"{path} ({kind}{': ' + detail if detail else ''})" for path, kind, detail in unusable[:20]]
@@ -191,7 +191,7 @@ def _upload(rooms: Rooms, work: Work) -> Findings:
 
 
 def _replace_foreign(rooms: Rooms, work: Work) -> Findings:
-    if accept.taken_over(rooms, work, _proved(work).other_sheets):
+    if accept.taken_over(rooms, work, _proved(work.found).other_sheets):
         return work.found.planned_again()
     return _also(work.found, foreign_offered=True)
 
@@ -202,14 +202,14 @@ def _write_sheet(rooms: Rooms, work: Work) -> Findings:
         # Nothing had to be sent, perhaps; what is written from here on is.
         claims.take(rooms, work, lambda: carry.all_is_ours(rooms, work))
     sheet_writing.carry(rooms, work, work.sheet)
-    is_lost = sheets.is_lost(rooms, work)
+    is_lost = sheets.is_lost(rooms.files, work.run)
     if work.run.is_published and not is_lost and not adopt.documents_stand(rooms, work):
         work.republish = True
     return _also(work.found, sheet_written=True, has_additions=rooms.files.unpublished(work.run) > 0)
 
 
 def _publish(rooms: Rooms, work: Work) -> Findings:
-    publish.publish(rooms, work, _proved(work).verdict)
+    publish.publish(rooms, work, _proved(work.found).verdict)
     instrument_facts.tell_sheet(rooms, work)
     return _also(work.found, written=True, has_additions=False)
 
@@ -218,12 +218,12 @@ def _publish(rooms: Rooms, work: Work) -> Findings:
 
 
 def _settle(rooms: Rooms, work: Work) -> Findings:
-    sheets.note_carried(rooms, work, work.sheet)
+    sheets.note_carried(rooms.ledger, work.run, work.sheet)
     if work.found.proved is not None:
         rest.answer_audit(rooms, work)
         if work.found.is_doubted:
             rooms.ledger.trust_remote(work.run)
-    rest.settle(rooms, work, _changed(work))
+    rest.settle(rooms, work, _changed(work.found))
     return _also(work.found, ended=True)
 
 
@@ -236,7 +236,7 @@ def _preview(rooms: Rooms, work: Work) -> Findings:
     count, size = files.plan.to_send(run)
     rooms.set_state(work, run.state, Reason("dry-run", {"files": count, "size": human_size(size)}))
     if count or not run.is_published:
-        remove.preview_after_carrying(rooms, work, work.sheet, found.sheet_problem, _changed(work))
+        remove.preview_after_carrying(rooms, work, work.sheet, found.sheet_problem, _changed(work.found))
     return _also(found, ended=True)
 
 
@@ -256,9 +256,9 @@ def _wait(rooms: Rooms, work: Work, why: str) -> None:
     elif why == "half-a-data-set":
         continuous.wait_for_half(rooms, work)
     elif why == "accepted-not-quiet":
-        rooms.set_state(work, State.WAITING, Reason(why, _quiet_since(work)))
+        rooms.set_state(work, State.WAITING, Reason(why, _quiet_since(work.found)))
     elif why == "not-quiet-additions":
-        rest.wait(rooms, work, Reason(why, _quiet_since(work)), _changed(work))
+        rest.wait(rooms, work, Reason(why, _quiet_since(work.found)), _changed(work.found))
     elif why == "empty":
         is_run = work.continuous is None
         rest.wait(rooms, work, Reason("empty", {}) if is_run else continuous.at_rest(rooms, work))
@@ -276,7 +276,7 @@ def _wait(rooms: Rooms, work: Work, why: str) -> None:
 def _flag(rooms: Rooms, work: Work, why: str) -> None:
     found = work.found
     if why == "changed":
-        rest.settle(rooms, work, _changed(work))
+        rest.settle(rooms, work, _changed(work.found))
     elif why == "bad-run-name":
         assert work.folder is not None
         flagging.flag(rooms, work, Reason(why, {"problem": look.name_problem(work.folder)}))
@@ -285,7 +285,7 @@ def _flag(rooms: Rooms, work: Work, why: str) -> None:
         flagging.flag(rooms, work, found.judged.reason)
     elif why == "stalled":
         assert found.judged is not None and found.judged.reason is not None
-        flagging.flag(rooms, work, early.told(rooms, work, found.judged.reason))
+        flagging.flag(rooms, work, early.told(rooms.files, rooms.ledger, work.run, found.judged.reason))
     elif why == "never-ended":
         never_ended = continuous.never_ended(rooms, work)
         assert never_ended is not None
@@ -293,7 +293,7 @@ def _flag(rooms: Rooms, work: Work, why: str) -> None:
     elif why == "sheet-lost":
         flagging.flag(rooms, work, Reason("blob-lost", {"count": 1, "names": [SHEET_BLOB]}))
     else:
-        proved = _proved(work)
+        proved = _proved(work.found)
         held = {"blob-lost": proved.lost, "taken-over-differs": proved.foreign, "uncarried": proved.unusable}
         count, names = held[why]
         flagging.flag(rooms, work, Reason(why, {"count": count, "names": names}))
@@ -321,17 +321,17 @@ def _remove(rooms: Rooms, work: Work) -> Findings:
     return _also(work.found, removal=Removal.DONE)
 
 
-def _changed(work: Work) -> Differences:
-    return work.found.changed or Differences()
+def _changed(found: Findings) -> Differences:
+    return found.changed or Differences()
 
 
-def _proved(work: Work) -> Proved:
-    assert work.found.proved is not None
-    return work.found.proved
+def _proved(found: Findings) -> Proved:
+    assert found.proved is not None
+    return found.proved
 
 
-def _quiet_since(work: Work) -> dict[str, object]:
-    quiet = work.found.quiet
+def _quiet_since(found: Findings) -> dict[str, object]:
+    quiet = found.quiet
     return dict(quiet.reason.parameters) if quiet is not None and quiet.reason is not None else {}
 
 

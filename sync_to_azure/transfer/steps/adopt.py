@@ -287,7 +287,7 @@ def _take_manifest(rooms: Rooms, work: Work, receipt: Mapping[str, Any], generat
             listed.update(line + b"\n")
             yield line + b"\n"
 
-    with spool.spooled(rooms, lines()) as manifest:
+    with spool.spooled(rooms.ledger, lines()) as manifest:
         doubt = vouching.doubt(rooms.settings.identity, rooms.settings.destination, work.key, receipt)
         if not doubt and (receipt.get("sha256") or {}).get(f"{work.key}.files.jsonl") != listed.hexdigest():
             doubt = "its manifest is not the one that its receipt was written for"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sync_to_azure.core.errors import Overtaken, RunChanged, RunError, SourceUnavailable, UploadFailed
 from sync_to_azure.files.hashing import Hashed, Hasher
-from sync_to_azure.transfer.ledger import Run
+from sync_to_azure.transfer.ledger import Files, Run
 from sync_to_azure.transfer.ledger.files import Verdict
 from sync_to_azure.core.model import Blob, Evidence, FileToSend, Progress
 from sync_to_azure.transfer.steps import (
@@ -58,10 +58,10 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
         _mark(rooms, work)
         problem = _send_and_hash(rooms, work, rooms.files.plan.without_md5)
         verdict = rooms.files.verdict(work.run)
-        _log_verdict(work, verdict)
+        _log_verdict(work.key, verdict)
         if isinstance(problem, Overtaken):
             raise problem
-        if verdict.wrong_count <= _given_up(rooms, work):
+        if verdict.wrong_count <= _given_up(rooms.files, work.run):
             if problem is not None and problem.is_try:
                 _log.warning("%s: %s; the listing agrees with the manifest all the same", work.key, problem)
             misread = read_back.until(rooms, work, least, _WHY_READ_BACK[rooms.settings.upload.verify])
@@ -128,10 +128,10 @@ def _mark(rooms: Rooms, work: Work) -> None:
         )
 
 
-def _given_up(rooms: Rooms, work: Work) -> int:
+def _given_up(files: Files, run: Run) -> int:
     """Blobs that no try of ours may put right: they are the caller's to flag (the sheet's is the sheet step's)."""
-    held = sum(rooms.files.scratch.held(code)[0] for code in ("lost", "taken-over"))
-    return held + int(sheets.is_lost(rooms, work))
+    held = sum(files.scratch.held(code)[0] for code in ("lost", "taken-over"))
+    return held + int(sheets.is_lost(files, run))
 
 
 def all_is_ours(rooms: Rooms, work: Work) -> bool:
@@ -356,10 +356,10 @@ class _Hashes:
             )
 
 
-def _log_verdict(work: Work, verdict: Verdict) -> None:
+def _log_verdict(key: str, verdict: Verdict) -> None:
     _log.info(
         "%s: %d of %d files verified, weakest evidence %s, %d extra blobs",
-        work.key,
+        key,
         verdict.verified,
         verdict.files,
         verdict.weakest.label,

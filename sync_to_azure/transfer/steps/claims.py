@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from sync_to_azure.core.errors import AccessRefused, BlobRefused, BlobReplaced, RunError
 from sync_to_azure.transfer.ledger.flows import Claim, Flows
-from sync_to_azure.transfer.ledger.words import used_up
+from sync_to_azure.transfer.ledger.words import Word, used_up
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import neighbours, words
@@ -92,7 +92,7 @@ def _judge(rooms: Rooms, work: Work, found: Found, all_is_ours: Callable[[], boo
     if judged is Whose.SAME_FOLDER:
         _log.info("%s: claimed from this folder with another ledger; this one continues", work.key)
         return False
-    if takes_over(work, found.identity):
+    if takes_over(work.word, found.identity):
         _log.warning("%s: taken over from another flow (%s), as accepted", work.key, who)
         return True
     if judged is Whose.OLD and all_is_ours():
@@ -106,9 +106,9 @@ def _judge(rooms: Rooms, work: Work, found: Found, all_is_ours: Callable[[], boo
     raise OtherFlow(rooms, work, "claimed-by-other-flow", theirs, found.identity)
 
 
-def takes_over(work: Work, identity: str) -> bool:
+def takes_over(word: Word | None, identity: str) -> bool:
     """Did a person accept that this flow takes the run over from exactly that one?"""
-    return words.accepts(work, FLOW) and work.word is not None and work.word.about.get("flow") == identity
+    return words.accepts(word, FLOW) and word is not None and word.about.get("flow") == identity
 
 
 def newest(rooms: Rooms, work: Work) -> Found | None:
@@ -131,7 +131,7 @@ def newest(rooms: Rooms, work: Work) -> Found | None:
 def must_stand(rooms: Rooms, work: Work) -> None:
     """Before documents are written. Raises RunError if another flow took the run over during this pass."""
     if work.claim is not None and _listed(rooms, work) != (work.claim.number, work.claim.etag):
-        raise _overtaken(work)
+        raise _overtaken(work.key)
 
 
 def keep(rooms: Rooms, work: Work) -> None:
@@ -143,12 +143,12 @@ def keep(rooms: Rooms, work: Work) -> None:
     try:
         _write(rooms, work, Found(claim.number, claim.etag, rooms.origin, OLD), claim)
     except BlobReplaced as error:
-        raise _overtaken(work) from error
+        raise _overtaken(work.key) from error
 
 
-def _overtaken(work: Work) -> RunError:
+def _overtaken(key: str) -> RunError:
     return RunError(
-        f"{work.key}: another flow took it over during this pass; nothing more of it is uploaded",
+        f"{key}: another flow took it over during this pass; nothing more of it is uploaded",
         "the next pass reads whose it is",
     )
 

@@ -16,6 +16,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import accept, frozen, placing
 from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.ledger import Files, Run
 
 _log = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ def at_rest(rooms: Rooms, work: Work) -> Reason:
     )
 
 
-def left(rooms: Rooms, work: Work) -> Reason | None:
+def left(files: Files, run: Run) -> Reason | None:
     """Its folder is gone: were there files that waited to be carried?"""
-    waiting = rooms.files.plan.uncarried_counts(work.run).get(Kind.WAITS.value, 0)
+    waiting = files.plan.uncarried_counts(run).get(Kind.WAITS.value, 0)
     return Reason("vanished-waiting", {"count": waiting}) if waiting else None
 
 

@@ -15,6 +15,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import adopt, carry, look, sheet_changes, sheet_writing, sheets
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_size
+from sync_to_azure.transfer.ledger import Files, Ledger, Run
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
         for blob, since in still.since(run)
         if goes_last(blob) or not _stands_still(since, began, rooms.settings.early.stable_for)
     )
-    if _something_to_do(rooms, work) and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
+    if _something_to_do(rooms.files, work.run) and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
         rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
     try:
         carry.what_stands_still(rooms, work)
@@ -87,9 +88,8 @@ def ahead(rooms: Rooms, work: Work) -> None:
         _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
 
 
-def _something_to_do(rooms: Rooms, work: Work) -> bool:
-    files = rooms.files
-    return files.plan.to_send(work.run)[0] > 0 or next(files.plan.to_hash_early(work.run), None) is not None
+def _something_to_do(files: Files, run: Run) -> bool:
+    return files.plan.to_send(run)[0] > 0 or next(files.plan.to_hash_early(run), None) is not None
 
 
 def _stands_still(since: float, began: float, stable_for: float) -> bool:
@@ -98,11 +98,11 @@ def _stands_still(since: float, began: float, stable_for: float) -> bool:
     return since < began and began - since >= stable_for
 
 
-def told(rooms: Rooms, work: Work, reason: Reason) -> Reason:
+def told(files: Files, ledger: Ledger, run: Run, reason: Reason) -> Reason:
     """The reason why a run is not published, and how much of it stands at the destination all the same."""
     there, size = 0, 0
-    if not work.run.is_published and Still(rooms.ledger).knows(work.run):
-        there, size = rooms.files.proved(work.run)
+    if not run.is_published and Still(ledger).knows(run):
+        there, size = files.proved(run)
     if not there:
         return reason
     return Reason(reason.code, {**reason.parameters, "ahead": f"{there} files, {human_size(size)}"})
@@ -115,8 +115,8 @@ def settled(rooms: Rooms, work: Work) -> None:
         still.note(work.run, rooms.clock.now())
 
 
-def forget(rooms: Rooms, work: Work) -> None:
+def forget(ledger: Ledger, run: Run) -> None:
     """It is published: its manifest says how each file was."""
-    still = Still(rooms.ledger)
-    if still.knows(work.run):
-        still.forget(work.run)
+    still = Still(ledger)
+    if still.knows(run):
+        still.forget(run)

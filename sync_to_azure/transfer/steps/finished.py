@@ -9,7 +9,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments import completion
 from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.decisions.next_step import Readiness
-from sync_to_azure.transfer.ledger import Run
+from sync_to_azure.transfer.ledger import Ledger, Run
 from sync_to_azure.transfer.source import top_level_files
 from sync_to_azure.transfer.steps import instruments, look, words
 from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
@@ -43,7 +43,7 @@ def unfinished(rooms: Rooms, work: Work) -> Judged | None:
     waits = _waits_for(rooms, work)
     if waits is None:
         return None
-    _forget_quiet(rooms, work)
+    _forget_quiet(rooms.ledger, work.run)
     stalled = _stalled(rooms, work, waits) if waits.code == "flag-missing" else _unjudged(rooms, work, waits)
     if stalled is not None:
         return Judged(Readiness.STALLED, stalled, waits)
@@ -53,7 +53,7 @@ def unfinished(rooms: Rooms, work: Work) -> Judged | None:
 def _waits_for(rooms: Rooms, work: Work) -> Reason | None:
     """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
     instruments says it."""
-    if work.folder is None or work.continuous is not None or words.accepts(work, "unfinished"):
+    if work.folder is None or work.continuous is not None or words.accepts(work.word, "unfinished"):
         return None
     wanted = _flags(rooms, work)
     if not wanted:
@@ -142,8 +142,8 @@ def _held(rooms: Rooms, work: Work) -> Reason | None:
     as it is, without its flags, has said so."""
     if (
         rooms.settings.completion.failed_runs != "hold"
-        or words.accepts(work, FAILED)
-        or words.accepts(work, UNFINISHED)
+        or words.accepts(work.word, FAILED)
+        or words.accepts(work.word, UNFINISHED)
     ):
         return None
     outcome = instruments.known(rooms, work).outcome
@@ -173,16 +173,16 @@ def _quiet_for(rooms: Rooms, work: Work) -> float:
     """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
     without one, a family that has no flags asks for more than ``completion-delay``."""
     delay = rooms.settings.completion.completion_delay
-    if _flags(rooms, work) or words.accepts(work, UNFINISHED):
+    if _flags(rooms, work) or words.accepts(work.word, UNFINISHED):
         return delay
     profile = instruments.known(rooms, work).profile
     return delay if profile is None else max(delay, profile.quiet)
 
 
-def _forget_quiet(rooms: Rooms, work: Work) -> None:
+def _forget_quiet(ledger: Ledger, run: Run) -> None:
     """The quiet time begins when the run is finished."""
-    if work.run.fingerprint is not None:
-        rooms.ledger.set(work.run, fingerprint=None, quiet_since=None)
+    if run.fingerprint is not None:
+        ledger.set(run, fingerprint=None, quiet_since=None)
 
 
 def goes_on(rooms: Rooms, work: Work) -> str:

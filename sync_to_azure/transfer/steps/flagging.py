@@ -6,6 +6,7 @@ from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import words
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.ledger import Run
 
 OF_THE_SHEET = ("sheet-is-none", "sheets-at-once")
 """Flags for a new sample sheet alone: what is published is as it was."""
@@ -30,6 +31,5 @@ def advice(reason: Reason) -> str:
     return f" ({reason.advice})" if reason.advice else ""
 
 
-def is_flagged_for_its_sheet(work: Work) -> bool:
-    run = work.run
+def is_flagged_for_its_sheet(run: Run) -> bool:
     return run.state is State.FLAGGED and run.reason is not None and run.reason.code in OF_THE_SHEET

@@ -12,6 +12,7 @@ from sync_to_azure.core.model import FileToSend, Progress
 from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.core.few import Few
+from sync_to_azure.transfer.ledger import Files, Run
 
 _log = logging.getLogger(__name__)
 
@@ -56,19 +57,19 @@ def changed_at_source(
                 rooms.files.set_mtimes(work.run, touched)
                 touched.clear()
             if len(changed.last) >= _BATCH:
-                _on_record(rooms, work, changed)
+                _on_record(rooms.files, work.run, changed)
             rooms.progress(work, Progress(work.key, "comparing", count))
     rooms.files.set_mtimes(work.run, touched)
-    _on_record(rooms, work, changed)
+    _on_record(rooms.files, work.run, changed)
     rooms.files.changes.end_offer(work.run)
     if count:
         _log.info("%s: %d published files have another time but the same bytes", work.key, count)
     return changed
 
 
-def _on_record(rooms: Rooms, work: Work, changed: Differences) -> None:
+def _on_record(files: Files, run: Run, changed: Differences) -> None:
     """One by one: what a person accepts is exactly these, as they are now."""
-    rooms.files.changes.offer(work.run, changed.last)
+    files.changes.offer(run, changed.last)
     changed.last = []
 
 

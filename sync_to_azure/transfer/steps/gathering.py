@@ -52,7 +52,7 @@ def facts_of(rooms: Rooms, work: Work) -> Facts:
         is_empty=proved is not None and proved.verdict.files == 0,
         has_broken_off=proved is not None and continuous.never_ended(rooms, work) is not None,
         sheet_written=found.sheet_written,
-        sheet_lost=found.sheet_written and sheets.is_lost(rooms, work),
+        sheet_lost=found.sheet_written and sheets.is_lost(rooms.files, work.run),
         sheet_undecided=work.sheet_counted is not None,
         sheet_awaited=found.sheet_written and sheets.is_awaited(rooms, work, work.sheet),
         documents_due=work.republish or (run.is_published and work.sent_files > 0),

@@ -52,7 +52,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
             flagging.flag(rooms, work, refused)
     if run.is_published:
         if _is_solved(work) and run.state not in (State.REMOVED, State.GONE):
-            reason = continuous.left(rooms, work) or Reason("not-there")
+            reason = continuous.left(rooms.files, work.run) or Reason("not-there")
             rooms.set_state(work, *_absent(run, reason))
             Folders(rooms.ledger).forget(run)
             _log.info("%s: %s", work.key, reason.text)
@@ -76,7 +76,7 @@ def without_folder(rooms: Rooms, work: Work) -> None:
             text = f"sample sheet {work.key}.csv has been waiting for its run for 48 h"
             rooms.trouble(f"{work.key}:no-run", text, once=True)
     elif run.state is not State.GONE:
-        reason = early.told(rooms, work, Reason("vanished"))
+        reason = early.told(rooms.files, rooms.ledger, work.run, Reason("vanished"))
         rooms.set_state(work, State.GONE, reason)
         rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
     elif work.sheets:
@@ -98,7 +98,7 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: Sheet | None) -> None:
     verdict = files.verdict(run)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
     is_replaced = sheet is not None or work.sheet_counted is not None
-    of_the_sheet = int(is_replaced and sheets.is_lost(rooms, work))
+    of_the_sheet = int(is_replaced and sheets.is_lost(rooms.files, work.run))
     if not run.rows_kept or verdict.wrong_count > of_the_sheet:
         names = list(verdict.wrong) or [f"{work.key}.sync"]
         flagging.flag(
@@ -109,13 +109,13 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: Sheet | None) -> None:
     sheet_writing.carry(rooms, work, sheet)
     if work.republish or not adopt.documents_stand(rooms, work):
         publish.publish(rooms, work, verdict)
-    sheets.note_carried(rooms, work, sheet)
+    sheets.note_carried(rooms.ledger, work.run, sheet)
     rest.answer_audit(rooms, work)
     if work.sheet_refused is not None:
         flagging.flag(rooms, work, work.sheet_refused)
     elif work.sheet_counted is None or run.state is not State.FLAGGED:
         rooms.set_state(work, state, reason)
-        if words.accepts(work, sheet_changes.SHEET):
+        if words.accepts(work.word, sheet_changes.SHEET):
             words.accepted(rooms, work)
     rooms.ledger.set(run, rows_kept=0)
     files.forget(run)
@@ -128,7 +128,9 @@ def _is_solved(work: Work) -> bool:
     if run.state is not State.FLAGGED or code in rest.AT_THE_SOURCE:
         return True
     return (
-        flagging.is_flagged_for_its_sheet(work) and work.sheet_waits is None and not sheets.has_changed(work)
+        flagging.is_flagged_for_its_sheet(work.run)
+        and work.sheet_waits is None
+        and not sheets.has_changed(work)
     )
 
 

@@ -17,6 +17,8 @@ from sync_to_azure.files.hashing import hash_file
 from sync_to_azure.core.model import Blob, FileToSend
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import how_many
+from sync_to_azure.transfer.ledger import Files, Run
+from sync_to_azure.files.folder import Place
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class _Blobs:
 def undo(rooms: Rooms, work: Work, send: Send) -> bool:
     """After AzCopy ended and its blobs were listed. True if a blob was written."""
     again, emptied, unclear = _Blobs(), _Blobs(), _Blobs()
-    _with_other_bytes(rooms, work, send, again)
+    _with_other_bytes(rooms.files, work.run, work.root, send, again)
     _not_hashed(rooms, work, send, again, emptied, unclear)
     parts = []
     if emptied.count:
@@ -76,16 +78,16 @@ def _report(rooms: Rooms, work: Work, text: str, exit_code: int) -> None:
     rooms.trouble(f"{work.key}:{_EVENT}", f"{work.key}: {text} ({advice})", exit_code=exit_code, once=True)
 
 
-def _with_other_bytes(rooms: Rooms, work: Work, send: Send, again: _Blobs) -> None:
+def _with_other_bytes(files: Files, run: Run, root: Place, send: Send, again: _Blobs) -> None:
     """Files that are at the source as they were hashed, and whose blobs hold something else: a link that was there
     while AzCopy read, and is not any more."""
-    for file in rooms.files.plan.sent_with_other_bytes(work.run):
-        _send_if_other(rooms, work, file, send, again)
+    for file in files.plan.sent_with_other_bytes(run):
+        _send_if_other(files, root, file, send, again)
 
 
-def _send_if_other(rooms: Rooms, work: Work, file: FileToSend, send: Send, again: _Blobs) -> None:
+def _send_if_other(files: Files, root: Place, file: FileToSend, send: Send, again: _Blobs) -> None:
     """Not where the file was rewritten since it was hashed, under the same size and time: AzCopy read it rightly."""
-    listed, md5 = rooms.files.scratch.listed(file.blob), hash_file(work.root, file).md5
+    listed, md5 = files.scratch.listed(file.blob), hash_file(root, file).md5
     if listed is not None and md5 is not None and md5 != listed.md5:
         again.add(file.blob)
         send([file])
@@ -104,7 +106,7 @@ def _not_hashed(
         path = os.path.join(work.root.path, file.path)
         if not links.lead_away(file.path):
             # The link may be gone by now.
-            _send_if_other(rooms, work, file, send, again)
+            _send_if_other(rooms.files, work.root, file, send, again)
         elif _is_the_file_at(path, listed) and _empty(rooms, work, file, listed):
             emptied.add(file.blob)
         else:

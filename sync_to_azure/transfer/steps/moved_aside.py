@@ -21,6 +21,7 @@ from sync_to_azure.transfer.decisions.removal_gate import Decision, Fate, Rules
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import Below, rename
 from sync_to_azure.notify.terminal import how_many
+from sync_to_azure.transfer.ledger import Ledger, Run
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     rules = Rules(rooms.rules, rooms.settings.removal.remove_excluded)
     problem = cache_wait.problem(rooms)
     if problem:
-        if has_begun(work):
+        if has_begun(work.run):
             _stopped(rooms, work, problem)
         else:
             put_back(rooms, work, place, problem)
@@ -70,7 +71,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
             return
         if read:
             removal_proof.look_again(rooms, work)
-            moved = removal_proof.still_changed(rooms, work)
+            moved = removal_proof.still_changed(rooms.ledger, work.run)
             if moved:
                 _moves(rooms, work, place, moved)
                 return
@@ -82,14 +83,14 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
             put_back(rooms, work, place, problem)
             return
         facts = removal_proof.facts_of(rooms, work, removal_proof.ask(rooms, work), proof.wrong)
-        decision = removal_gate.decide(facts, removal_proof.seen_again(rooms, work), rules)
+        decision = removal_gate.decide(facts, removal_proof.seen_again(rooms.ledger, work.run), rules)
         if not decision.may_begin:
             _not_now(rooms, work, place, decision)
             return
         if words.stops(rooms, work):
             put_back(rooms, work, place, "a person holds it")
             return
-        if not has_begun(work):
+        if not has_begun(work.run):
             rooms.set_state(work, State.REMOVING, Reason("unlinking", {}))
         asked = removal_proof.ask(rooms, work)
 
@@ -111,7 +112,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
                     rooms.progress(work, Progress(work.key, "removing", number, decision.files))
                 return proof_lasts()
 
-            outcome = below.unlink(_going(rooms, work, rules), fresh)
+            outcome = below.unlink(_going(rooms.ledger, work.run, rules), fresh)
             if not outcome.hopeless and not outcome.late:
                 below.remove_folders(outcome)
             is_gone = below.is_gone()
@@ -127,8 +128,8 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         looked_twice = outcome.changed > 0
 
 
-def _going(rooms: Rooms, work: Work, rules: Rules) -> Iterator[Entry]:
-    for standing in removal_proof.seen_again(rooms, work):
+def _going(ledger: Ledger, run: Run, rules: Rules) -> Iterator[Entry]:
+    for standing in removal_proof.seen_again(ledger, run):
         if removal_gate.fate(standing, rules)[0] is Fate.GOES:
             yield standing.entry
 
@@ -136,7 +137,7 @@ def _going(rooms: Rooms, work: Work, rules: Rules) -> Iterator[Entry]:
 def _not_now(rooms: Rooms, work: Work, place: Place, decision: Decision) -> None:
     for each in decision.in_the_way[:5]:
         _log.warning("%s: %s", work.key, each)
-    if decision.only_waits and has_begun(work):
+    if decision.only_waits and has_begun(work.run):
         _stopped(rooms, work, decision.why)
         return
     put_back(rooms, work, place, decision.why)
@@ -145,7 +146,7 @@ def _not_now(rooms: Rooms, work: Work, place: Place, decision: Decision) -> None
 def _moves(rooms: Rooms, work: Work, place: Place, count: int) -> None:
     """Somebody changes rights or owners at this moment; or the share moves ctime whenever a file is read."""
     problem = f"{how_many(count, 'file')} changed in some way (rights, owner, attributes) while being read once more"
-    if has_begun(work):
+    if has_begun(work.run):
         _stopped(rooms, work, problem)
     elif put_back(rooms, work, place, problem):
         tell(
@@ -155,13 +156,11 @@ def _moves(rooms: Rooms, work: Work, place: Place, count: int) -> None:
         )
 
 
-def has_begun(work: Work) -> bool:
+def has_begun(run: Run) -> bool:
     """Was the first file unlinked (or about to be)?"""
-    reason = work.run.reason
+    reason = run.reason
     return (
-        work.run.state is State.REMOVING
-        and reason is not None
-        and reason.code in ("unlinking", "unlink-refused")
+        run.state is State.REMOVING and reason is not None and reason.code in ("unlinking", "unlink-refused")
     )
 
 

@@ -32,9 +32,9 @@ def step(rooms: Rooms, work: Work) -> None:
         words.stand_still(rooms, work)
         return
     except RunError:
-        words.end(rooms, work)
+        words.end(rooms.ledger, work.word)
         raise
-    words.end(rooms, work)
+    words.end(rooms.ledger, work.word)
 
 
 def _bring_forward(rooms: Rooms, work: Work) -> None:
@@ -76,4 +76,4 @@ def carry_ahead(rooms: Rooms, work: Work) -> None:
         # It is complete by the lake's word; the source is looked at in the next pass.
         rest.wait(rooms, work, reason)
     else:
-        rooms.set_state(work, run.state, early.told(rooms, work, reason))
+        rooms.set_state(work, run.state, early.told(rooms.files, rooms.ledger, work.run, reason))

@@ -26,6 +26,7 @@ from sync_to_azure.manifest import documents
 from sync_to_azure.manifest.origin import Origin, origin_in
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import SHARE_GONE
+from sync_to_azure.transfer.source import RunFolder
 
 _log = logging.getLogger(__name__)
 
@@ -36,14 +37,14 @@ COMPARED_AGAIN = 24 * 3600.0
 def of_receipt(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> None:
     """Raises OtherFlow if the receipt is another flow's and this source is not that of the published run."""
     ours, theirs = rooms.origin, origin_in(receipt.get("source"))
-    if _is_ours(ours, theirs) or _is_aside(work):
+    if _is_ours(ours, theirs) or _is_aside(work.folder):
         return
     identity = theirs.flow or f"main folder {theirs.main_folder}"
     flows, now = Flows(rooms.ledger), rooms.clock.now()
     how, at = flows.judged(work.key, identity) or (None, 0.0)
     if how in (SAME_FILES, ACCEPTED):
         return
-    if claims.takes_over(work, identity) and work.word is not None:
+    if claims.takes_over(work.word, identity) and work.word is not None:
         flows.judge(work.key, identity, ACCEPTED, now)
         used_up(rooms.ledger, work.word)
         work.word = None
@@ -69,12 +70,10 @@ def _is_ours(ours: Origin, theirs: Origin) -> bool:
     return theirs.flow == ours.flow or ours.is_same_folder(theirs)
 
 
-def _is_aside(work: Work) -> bool:
+def _is_aside(folder: RunFolder | None) -> bool:
     """It was moved aside for removal, by us: what is left of it is compared with the manifest entry by entry before
     anything is unlinked, whoever published it."""
-    return work.folder is not None and os.path.basename(work.folder.path).startswith(
-        os.fsencode(ASIDE_PREFIX)
-    )
+    return folder is not None and os.path.basename(folder.path).startswith(os.fsencode(ASIDE_PREFIX))
 
 
 def _holds_all(rooms: Rooms, work: Work) -> bool:

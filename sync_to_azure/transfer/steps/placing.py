@@ -173,9 +173,9 @@ def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Waits) -> 
     that is being acquired by now. Returns them, and since when each is as it is."""
     acquiring: list[tuple[str, float]] = []
     why: dict[str, str] = {}
-    accepted = words.accepts(work, "unfinished")
+    accepted = words.accepts(work.word, "unfinished")
     for file, since in waits.unproved():
-        told = _is_being_acquired(work, file) if file.blob.lower().endswith(".raw") else ""
+        told = _is_being_acquired(work.root, file) if file.blob.lower().endswith(".raw") else ""
         if told and not (accepted and has_broken_off(rooms, since)):
             acquiring.append((file.blob, since))
             why[file.blob] = told
@@ -183,17 +183,17 @@ def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Waits) -> 
     return acquiring
 
 
-def _is_being_acquired(work: Work, file: FileToSend) -> str:
+def _is_being_acquired(root: Place, file: FileToSend) -> str:
     """By what, or an empty string."""
     if file.size == 0:
         # Opened by the acquisition software (MannLabs/alphakraken, acquisition_monitor.py).
         return "it is empty: opened, and not written yet"
     try:
-        with work.root.open() as folder, open(folder.file(file.path)[0], "rb") as opened:
+        with root.open() as folder, open(folder.file(file.path)[0], "rb") as opened:
             acquiring = thermo_raw.is_being_acquired(opened.read(thermo_raw.MOST_BYTES))
     except OSError as error:
         if error.errno in SHARE_GONE:
-            what = shown(os.path.join(work.root.path, file.path))
+            what = shown(os.path.join(root.path, file.path))
             raise SourceUnavailable(f"{what} cannot be read: {error.strerror}") from error
         # Gone, or not for us to read: hashing says so.
         return ""

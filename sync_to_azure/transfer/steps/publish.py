@@ -62,16 +62,16 @@ def _publish(
 ) -> None:
     run, now = work.run, rooms.clock.now()
     if adopt.is_overtaken(rooms, work):
-        raise _overtaken(work)
+        raise _overtaken(work.key)
     gone = work.folder is None
     rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None)
     generation = run.generation + 1
     counts: Counter[str] = Counter()
     told = work.continuous.ready if work.continuous is not None else None
     summary = _Counted(counts, told.groups if told is not None else ())
-    with spooled(rooms, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
+    with spooled(rooms.ledger, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
         sums_document = _written(sums)
-        with spooled(rooms, map(documents.file_line, rooms.files.rows(run))) as lines:
+        with spooled(rooms.ledger, map(documents.file_line, rooms.files.rows(run))) as lines:
             lines_document = _written(lines)
             first = run.first_published or now
             receipt = _receipt(rooms, work, verdict, summary, generation, now, first)
@@ -152,20 +152,20 @@ class _Beside:
                 name, data, document.size, document.md5, content_type, replaces=self._etags[suffix]
             )
         except BlobReplaced as error:
-            raise _overtaken(self._work) from error
+            raise _overtaken(self._work.key) from error
 
     def must_stand(self, *suffixes: str) -> None:
         if any(self._etag(suffix) != self._etags[suffix] for suffix in suffixes):
-            raise _overtaken(self._work)
+            raise _overtaken(self._work.key)
 
     def _etag(self, suffix: str) -> str | None:
         stands = self._rooms.lake().stat(self._work.base + suffix)
         return None if stands is None else stands.etag
 
 
-def _overtaken(work: Work) -> RunError:
+def _overtaken(key: str) -> RunError:
     return RunError(
-        f"{work.key} was published by somebody else while we carried it; the next pass reads what is there",
+        f"{key} was published by somebody else while we carried it; the next pass reads what is there",
         "do two machines carry this main folder?",
     )
 
@@ -321,7 +321,7 @@ def _receipt(
 def _spoken(rooms: Rooms, work: Work) -> list[dict[str, Any]]:
     """Every word that a person said about this run; those of an earlier receipt too, if the ledger was lost since."""
     ours = []
-    for word in words.spoken(rooms, work):
+    for word in words.spoken(rooms.ledger, work.key):
         about = dict(word.about)
         accepted = {"accepted": about.pop("kind"), **about} if "kind" in about else {}
         ours.append({"word": word.word, "by": word.by, "at": iso(word.at), "reason": word.reason, **accepted})

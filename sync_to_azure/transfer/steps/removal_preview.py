@@ -38,7 +38,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
         why = " (AzCopy's credentials expire then)" if waits[0] == removal_gate.CREDENTIALS else ""
         _log.info("%s: would be removed from %s on%s", work.key, local_time(waits[1]), why)
         facts = dataclasses.replace(facts, after=0.0, credentials=0.0)
-    decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms, work)), rules)
+    decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms.ledger, work.run)), rules)
     count, size, names = rooms.files.read_backs.archived(work.run, TO_REMOVE)
     if count:
         archived = {"count": count, "size": human_size(size), "names": names}
@@ -69,7 +69,7 @@ def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> No
                 count,
                 human_size(size),
             )
-    _show_each(work, rules, _read_back(removal_proof.seen_again(rooms, work)))
+    _show_each(work.key, rules, _read_back(removal_proof.seen_again(rooms.ledger, work.run)))
 
 
 def not_published(
@@ -114,7 +114,7 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
         never=ended.never_removed(work.run),
         service_now=now,
     )
-    decision = removal_gate.decide(facts, _arrived(removal_proof.seen_again(rooms, work)), rules)
+    decision = removal_gate.decide(facts, _arrived(removal_proof.seen_again(rooms.ledger, work.run)), rules)
     decision.objection = problem or decision.objection
     if not decision.may_begin:
         _log.info("%s: would not be removed after that: %s", work.key, decision.why)
@@ -123,7 +123,7 @@ def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     when = f"{days:g} days after that" if days else "after that"
     _log.info("%s: would be removed %s: %s", work.key, when, _how_much(decision))
     _tell_of_rehashing(rooms, work)
-    _show_each(work, rules, _arrived(removal_proof.seen_again(rooms, work)))
+    _show_each(work.key, rules, _arrived(removal_proof.seen_again(rooms.ledger, work.run)))
 
 
 def _tell_of_rehashing(rooms: Rooms, work: Work) -> bool:
@@ -170,14 +170,12 @@ def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
         yield dataclasses.replace(standing, row=row)
 
 
-def _show_each(work: Work, rules: Rules, standings: Iterator[Standing]) -> None:
+def _show_each(key: str, rules: Rules, standings: Iterator[Standing]) -> None:
     number = 0
     for standing in standings:
         if removal_gate.fate(standing, rules)[0] is Fate.GOES:
             number += 1
             level = logging.INFO if number <= _SHOWN else logging.DEBUG
-            _log.log(
-                level, "%s: would go: %s", work.key, standing.entry.path.decode("utf-8", "backslashreplace")
-            )
+            _log.log(level, "%s: would go: %s", key, standing.entry.path.decode("utf-8", "backslashreplace"))
     if number > _SHOWN:
-        _log.info("%s: and %d files more; --log-level DEBUG names each", work.key, number - _SHOWN)
+        _log.info("%s: and %d files more; --log-level DEBUG names each", key, number - _SHOWN)

@@ -28,6 +28,7 @@ from sync_to_azure.transfer.decisions.removal_clocks import Instant
 from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication, Standing
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import walk
+from sync_to_azure.transfer.ledger import Files, Ledger, Run
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ _KEPT_EVERY = 5.0
 
 def look_again(rooms: Rooms, work: Work) -> None:
     """Every entry, also what is excluded: the gate knows the rules."""
-    renamed = _renamed(rooms, work)
+    renamed = _renamed(rooms.files, work.run)
 
     def watched() -> Iterator[Entry]:
         for number, entry in enumerate(walk(work.root, _EVERYTHING, work.prefix, freshly=True)):
@@ -50,13 +51,13 @@ def look_again(rooms: Rooms, work: Work) -> None:
     rooms.files.scratch.take_walk(watched(), renamed)
 
 
-def _renamed(rooms: Rooms, work: Work) -> dict[bytes, str]:
-    row = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
+def _renamed(files: Files, run: Run) -> dict[bytes, str]:
+    row = files.get(run, INSTRUMENT_SHEET_BLOB)
     return {row.path: row.blob} if row is not None and row.path != row.blob.encode() else {}
 
 
-def seen_again(rooms: Rooms, work: Work) -> Iterator[Standing]:
-    for entry, row, blob in standings(rooms.ledger.connection, work.run):
+def seen_again(ledger: Ledger, run: Run) -> Iterator[Standing]:
+    for entry, row, blob in standings(ledger.connection, run):
         yield Standing(entry, row, blob)
 
 
@@ -127,7 +128,7 @@ def prove(rooms: Rooms, work: Work) -> Proof:
 
 def _heal(rooms: Rooms, work: Work) -> None:
     """The source is still here: blobs that were read back wrong are sent again from it, if it matches the manifest."""
-    work.renamed = _renamed(rooms, work)
+    work.renamed = _renamed(rooms.files, work.run)
     look.into_ledger(rooms, work)
     verdict = carry.until_verified(rooms, work, listed=True)
     if verdict.is_verified:
@@ -197,6 +198,6 @@ def hashed_again(rooms: Rooms, work: Work) -> tuple[int, list[str]]:
     return count, differ
 
 
-def still_changed(rooms: Rooms, work: Work) -> int:
+def still_changed(ledger: Ledger, run: Run) -> int:
     """How many files, by the look just taken, changed in some way after they were hashed."""
-    return changed_since(rooms.ledger.connection, work.run)[0]
+    return changed_since(ledger.connection, run)[0]

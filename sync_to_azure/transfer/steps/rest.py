@@ -32,7 +32,7 @@ AT_THE_SOURCE = (
 def settle(rooms: Rooms, work: Work, changed: Differences) -> None:
     """A published run at rest: remembered by its folder's mtime, or flagged because its source became another."""
     if work.continuous is None:
-        early.forget(rooms, work)
+        early.forget(rooms.ledger, work.run)
     # Also here: a pass that was killed after the marker told nothing.
     instruments.tell_end(rooms, work)
     if changed.count:
@@ -77,7 +77,9 @@ def wait(rooms: Rooms, work: Work, reason: Reason | None, changed: Differences |
             # Not at rest: the next pass must look again, whatever the folder's mtime says.
             rooms.set_state(work, State.PUBLISHED, reason, folder_mtime_ns=None)
     else:
-        rooms.set_state(work, State.WAITING, reason and early.told(rooms, work, reason))
+        rooms.set_state(
+            work, State.WAITING, reason and early.told(rooms.files, rooms.ledger, work.run, reason)
+        )
 
 
 def tell_change(rooms: Rooms, work: Work, changed: Differences) -> None:

@@ -81,6 +81,6 @@ def _go_on(rooms: Rooms, work: Work, place: Place) -> None:
         removal_preview.show(rooms, work, again=True)
     else:
         _log.info("%s: its removal was interrupted and goes on", work.key)
-        if not moved_aside.has_begun(work):
+        if not moved_aside.has_begun(work.run):
             rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
         moved_aside.go_on(rooms, work, place.name)

@@ -12,7 +12,7 @@ import logging
 from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced
 from sync_to_azure.transfer.ledger.files import FileRow
 from sync_to_azure.transfer.ledger.sheets import Refusal, Sheets
-from sync_to_azure.transfer.ledger.words import ACCEPT
+from sync_to_azure.transfer.ledger.words import ACCEPT, Word
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments.run_facts import sample_sheet, text
@@ -41,12 +41,12 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
     run = work.run
     work.sheet_refused = work.sheet_counted = None
     if sheet is None:
-        if work.sheet_waits is not None and flagging.is_flagged_for_its_sheet(work):
+        if work.sheet_waits is not None and flagging.is_flagged_for_its_sheet(work.run):
             # Modified once more: a person has not decided yet.
             work.sheet_refused = run.reason
         return None
     row = rooms.files.get(run, SHEET_BLOB) if run.is_published else None
-    if row is None or row.md5 == sheet.md5 or rooms.settings.mode.dry_run or is_accepted(work, sheet):
+    if row is None or row.md5 == sheet.md5 or rooms.settings.mode.dry_run or is_accepted(work.word, sheet):
         return sheet
     work.sheet_refused = refused_before(rooms, work, sheet)
     if work.sheet_refused is not None:
@@ -61,16 +61,14 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
     return sheet
 
 
-def is_accepted(work: Work, sheet: Sheet) -> bool:
-    return (
-        work.word is not None and work.word.accepts(SHEET) and work.word.about.get("md5") == sheet.md5.hex()
-    )
+def is_accepted(word: Word | None, sheet: Sheet) -> bool:
+    return word is not None and word.accepts(SHEET) and word.about.get("md5") == sheet.md5.hex()
 
 
 def refused_before(rooms: Rooms, work: Work, sheet: Sheet) -> Reason | None:
     """Why this very sheet was refused; None where it was not, or was accepted since."""
     refused = Sheets(rooms.ledger).refused(work.run)
-    if refused is None or refused.md5 != sheet.md5 or is_accepted(work, sheet):
+    if refused is None or refused.md5 != sheet.md5 or is_accepted(work.word, sheet):
         return None
     if rooms.clock.now() - refused.at < _A_DAY:
         rooms.sheets_refused.add(work.key)

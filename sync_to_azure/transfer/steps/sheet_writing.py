@@ -17,6 +17,7 @@ from sync_to_azure.transfer.steps import sheets
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.sheets import OWN_PATH
+from sync_to_azure.files.folder import Place
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +54,13 @@ def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
         work.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
     elif standing is not None and standing.generation > 0:
         work.renamed = {}
-    elif sheet is not None and work.folder is not None and _own_differs(work, sheet):
+    elif sheet is not None and work.folder is not None and _own_differs(work.root, sheet):
         work.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
 
 
-def _own_differs(work: Work, sheet: Sheet) -> bool:
+def _own_differs(root: Place, sheet: Sheet) -> bool:
     try:
-        with work.root.open() as folder, open(folder.file(OWN_PATH)[0], "rb") as handle:
+        with root.open() as folder, open(folder.file(OWN_PATH)[0], "rb") as handle:
             return handle.read(sheets.LARGEST + 1) != sheet.content
     except OSError:
         # What is no regular file is the walk's to tell.
@@ -88,7 +89,7 @@ def carry(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
 
 def must_be_as_read(rooms: Rooms, work: Work, sheet: Sheet) -> None:
     """Just before it is written: what is published is no earlier state. Raises SheetChanged."""
-    now, _ = sheets.read_file(work)
+    now, _ = sheets.read_file(work.sheets)
     if now != sheet:
         raise SheetChanged(work.key, sheets.moves(rooms, work, now))
 
@@ -148,7 +149,7 @@ def _put(rooms: Rooms, work: Work, sheet: Sheet, stands: Blob | None) -> FileRow
     rooms.must_hold_lock()
     name, replaces = work.prefix + SHEET_BLOB, None if stands is None else stands.etag
     etag = rooms.lake().put(name, sheet.content, sheet.size, sheet.md5, "text/csv", replaces)
-    return sheets.row_of(work, sheet, Evidence.VALIDATED, etag)
+    return sheets.row_of(work.sheets, sheet, Evidence.VALIDATED, etag)
 
 
 def _go_on_setting_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:

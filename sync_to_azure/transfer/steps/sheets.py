@@ -15,9 +15,10 @@ from sync_to_azure.transfer.ledger.sheets import Sheets
 from sync_to_azure.core.model import Evidence, FileToSend
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.source import nearly_sheets
+from sync_to_azure.transfer.source import SheetFile, nearly_sheets
 from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.ledger import Files, Ledger, Run
 
 OWN_PATH = SHEET_BLOB.encode()
 NOT_THERE = ("no-sheet-yet", "sheet-named-otherwise")
@@ -31,7 +32,7 @@ _A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
 def look(rooms: Rooms, work: Work) -> None:
     """The quiet time of a sheet that is not published begins when it is seen, whatever its run waits for. No file is
     opened."""
-    if len(work.sheets) == 1 and not _is_carried(work):
+    if len(work.sheets) == 1 and not _is_carried(work.sheets, work.run):
         sheet = work.sheets[0]
         _judge(rooms, work, sheet.size, sheet.mtime_ns)
         if work.run.is_published and work.sheet_waits is not None:
@@ -40,14 +41,14 @@ def look(rooms: Rooms, work: Work) -> None:
 
 def has_changed(work: Work) -> bool:
     """Is there a sheet other than the one that was carried, judged by size and mtime, and is it quiet?"""
-    return bool(work.sheets) and work.sheet_waits is None and not _is_carried(work)
+    return bool(work.sheets) and work.sheet_waits is None and not _is_carried(work.sheets, work.run)
 
 
-def _is_carried(work: Work) -> bool:
-    if len(work.sheets) != 1:
+def _is_carried(sheets: list[SheetFile], run: Run) -> bool:
+    if len(sheets) != 1:
         return False
-    sheet = work.sheets[0]
-    return (work.run.sheet_size, work.run.sheet_mtime_ns) == (sheet.size, sheet.mtime_ns)
+    sheet = sheets[0]
+    return (run.sheet_size, run.sheet_mtime_ns) == (sheet.size, sheet.mtime_ns)
 
 
 def _judge(rooms: Rooms, work: Work, size: int, mtime: int) -> None:
@@ -67,7 +68,7 @@ def _judge(rooms: Rooms, work: Work, size: int, mtime: int) -> None:
 
 def read(rooms: Rooms, work: Work) -> tuple[Sheet | None, Reason | None]:
     """The outside sheet of this run, or why there is none that can be used. ``work.sheet_waits``: it is not quiet."""
-    sheet, problem = read_file(work)
+    sheet, problem = read_file(work.sheets)
     if sheet is not None and (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns):
         _judge(rooms, work, sheet.size, sheet.mtime_ns)
     elif sheet is None and problem is None and work.sheets:
@@ -92,12 +93,12 @@ def moves(rooms: Rooms, work: Work, sheet: Sheet | None) -> Reason:
     return Reason(NOT_QUIET, {"sheet": work.sheets[0].path.name, **begins})
 
 
-def read_file(work: Work) -> tuple[Sheet | None, Reason | None]:
-    if not work.sheets:
+def read_file(sheets: list[SheetFile]) -> tuple[Sheet | None, Reason | None]:
+    if not sheets:
         return None, None
-    if len(work.sheets) > 1:
-        return None, Reason("sheet-ambiguous", {"sheets": [sheet.path.name for sheet in work.sheets]})
-    file = work.sheets[0]
+    if len(sheets) > 1:
+        return None, Reason("sheet-ambiguous", {"sheets": [sheet.path.name for sheet in sheets]})
+    file = sheets[0]
     try:
         opened, before = file.folder.file(os.fsencode(file.path.name))
         with open(opened, "rb") as handle:
@@ -125,40 +126,40 @@ def read_file(work: Work) -> tuple[Sheet | None, Reason | None]:
     return Sheet(content, md5_of(content), after.st_size, mtime_ns(after)), None
 
 
-def row_of(work: Work, sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:
+def row_of(sheets: list[SheetFile], sheet: Sheet, evidence: Evidence, etag: str) -> FileRow:
     """The manifest's line of a sheet that was just written, or found."""
-    name = work.sheets[0].path.name.encode("utf-8", "backslashreplace")
+    name = sheets[0].path.name.encode("utf-8", "backslashreplace")
     own = evidence >= Evidence.VALIDATED
     return FileRow(
         SHEET_BLOB, name, "sheet", sheet.size, sheet.mtime_ns, sheet.md5, evidence, etag, etag_is_own=own
     )
 
 
-def recognise(rooms: Rooms, work: Work, sheet: Sheet | None) -> list[FileToSend]:
+def recognise(files: Files, run: Run, sheets: list[SheetFile], sheet: Sheet | None) -> list[FileToSend]:
     """A sheet that the tool before this one wrote: the same bytes count as carried, others are not overwritten and
     returned."""
-    if sheet is None or not work.run.taken_over or rooms.files.get(work.run, SHEET_BLOB) is not None:
+    if sheet is None or not run.taken_over or files.get(run, SHEET_BLOB) is not None:
         return []
-    listed = rooms.files.scratch.listed(SHEET_BLOB)
+    listed = files.scratch.listed(SHEET_BLOB)
     if listed is None:
         return []
     if (listed.size, listed.md5) == (sheet.size, sheet.md5):
-        rooms.files.put(work.run, [row_of(work, sheet, Evidence.LISTED, listed.etag)])
+        files.put(run, [row_of(sheets, sheet, Evidence.LISTED, listed.etag)])
         return []
-    rooms.files.scratch.hold([(SHEET_BLOB, "taken-over")])
-    return [FileToSend(os.fsencode(work.sheets[0].path.name), SHEET_BLOB, sheet.size, sheet.mtime_ns)]
+    files.scratch.hold([(SHEET_BLOB, "taken-over")])
+    return [FileToSend(os.fsencode(sheets[0].path.name), SHEET_BLOB, sheet.size, sheet.mtime_ns)]
 
 
-def is_lost(rooms: Rooms, work: Work) -> bool:
+def is_lost(files: Files, run: Run) -> bool:
     """The outside sheet's blob is missing or wrong (by the verdict just made, or after ``carry`` could not heal it)."""
-    row = rooms.files.get(work.run, SHEET_BLOB)
+    row = files.get(run, SHEET_BLOB)
     return row is not None and row.origin == "sheet" and row.evidence is Evidence.NONE
 
 
-def note_carried(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
-    if sheet is not None and (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns):
-        rooms.ledger.set(work.run, sheet_size=sheet.size, sheet_mtime_ns=sheet.mtime_ns)
-        Sheets(rooms.ledger).forget(work.run)
+def note_carried(ledger: Ledger, run: Run, sheet: Sheet | None) -> None:
+    if sheet is not None and (run.sheet_size, run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns):
+        ledger.set(run, sheet_size=sheet.size, sheet_mtime_ns=sheet.mtime_ns)
+        Sheets(ledger).forget(run)
 
 
 def is_awaited(rooms: Rooms, work: Work, sheet: Sheet | None) -> bool:

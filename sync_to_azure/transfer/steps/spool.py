@@ -11,22 +11,23 @@ from sync_to_azure.core import bounded
 from sync_to_azure.core.errors import DocumentTooLarge, RunError, StateUnavailable
 from sync_to_azure.transfer.steps.rooms import Rooms
 from sync_to_azure.notify.terminal import human_size
+from sync_to_azure.transfer.ledger import Ledger
 
 _ROOM = 4
 """A manifest is spooled, and its rows go into the ledger and its log."""
 
 
-def spooled(rooms: Rooms, lines: Iterable[bytes]) -> IO[Any]:
+def spooled(ledger: Ledger, lines: Iterable[bytes]) -> IO[Any]:
     """Filled, not rewound."""
     try:
-        handle = tempfile.TemporaryFile(dir=rooms.ledger.path.parent)
+        handle = tempfile.TemporaryFile(dir=ledger.path.parent)
         for line in lines:
             handle.write(line)
         handle.flush()
         return handle
     except OSError as error:
         raise StateUnavailable(
-            f"the manifest cannot be written to {rooms.ledger.path.parent}: {error.strerror}",
+            f"the manifest cannot be written to {ledger.path.parent}: {error.strerror}",
             "free some space there",
         ) from error
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sync_to_azure.transfer.ledger import words
+from sync_to_azure.transfer.ledger import Ledger, words
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.settings.values import GeneralSettings
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.output import quoted
+from sync_to_azure.transfer.ledger.words import Word
 
 _log = logging.getLogger(__name__)
 
@@ -88,20 +89,20 @@ def begin(rooms: Rooms, work: Work) -> None:
     _log.info("%s: looked at anew, as %s asked", work.key, word.by)
 
 
-def end(rooms: Rooms, work: Work) -> None:
+def end(ledger: Ledger, word: Word | None) -> None:
     """The run was looked at as ``retry`` asked."""
-    if work.word is not None and work.word.word == words.RETRY:
-        words.used_up(rooms.ledger, work.word)
+    if word is not None and word.word == words.RETRY:
+        words.used_up(ledger, word)
 
 
-def spoken(rooms: Rooms, work: Work) -> list[words.Word]:
+def spoken(ledger: Ledger, key: str) -> list[words.Word]:
     """Every word on this run that counts: one that was taken back or replaced accepted nothing."""
-    ever = words.spoken(rooms.ledger.connection, rooms.ledger.flow_id, work.key)
+    ever = words.spoken(ledger.connection, ledger.flow_id, key)
     return [word for word in ever if word.word != words.ACCEPT or word.ended in (None, words.USED)]
 
 
-def accepts(work: Work, kind: str) -> bool:
-    return work.word is not None and work.word.accepts(kind)
+def accepts(word: Word | None, kind: str) -> bool:
+    return word is not None and word.accepts(kind)
 
 
 def accepted(rooms: Rooms, work: Work) -> None:
