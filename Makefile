@@ -1,4 +1,4 @@
-# Everything a person types here; `make help` tells what there is. Paths are relative: the tree may stand anywhere.
+# Everything that is typed here; `make help` lists it. Paths are relative: the tree may be anywhere.
 
 .DEFAULT_GOAL := build
 .PHONY: help build push sbom release bootstrap system demo test faults soak bench bench-uploaders bench-latency lint format lock clean
@@ -7,7 +7,7 @@ PYTHON ?=
 KEEP ?=
 export PYTHON
 
-# container/image and datalake-sync-vm/ tell what they mean.
+# container/image and datalake-sync-vm/ say what they mean.
 TAG ?=
 REGISTRY ?= cfbregistry.azurecr.io
 DOCKER ?=
@@ -24,20 +24,20 @@ help:
 	@echo '                     make alone does this too'
 	@echo 'make push            push it to REGISTRY (cfbregistry.azurecr.io)'
 	@echo 'make sbom            a CycloneDX bill of the Python packages in the image, into build/sbom.json'
-	@echo 'make release         look whether all is ready for a release, then build sdist and wheel into dist/ and try them'
-	@echo 'make demo            carry realistic runs into an embedded Azure and prove that they arrived'
-	@echo 'make demo KEEP=1     the same, and keep its folder to look into'
+	@echo 'make release         check that everything is ready for a release, then build sdist and wheel into dist/ and test them'
+	@echo 'make demo            upload realistic runs into an embedded Azure and prove that they arrived'
+	@echo 'make demo KEEP=1     the same, and keep its folder for inspection'
 	@echo 'make test            all checks and tests (ARGS="-e py312" for another Python by name)'
-	@echo 'make faults          500 faults and pairs of faults, and what held; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2 CLASSES=link,lock ONLY="AzCopy killed")'
-	@echo 'make soak            300 passes while an instrument writes runs, and what they used and left (SEED=1 PASSES=20)'
-	@echo 'make bench           how fast and how large it is, side by side with AzCopy alone; takes a quarter of an hour'
-	@echo 'make bench-uploaders  our own uploader, AzCopy and the SDK side by side; takes half an hour'
+	@echo 'make faults          inject 500 faults and pairs of faults, and check the invariants; takes an hour (SEED=1 RUNS=20 MINUTES=5 LANES=2 CLASSES=link,lock ONLY="AzCopy killed")'
+	@echo 'make soak            300 passes while an instrument writes runs, with their resources and leftovers (SEED=1 PASSES=20)'
+	@echo 'make bench           speed and memory, compared with AzCopy alone; takes a quarter of an hour'
+	@echo 'make bench-uploaders  native uploader, AzCopy and the SDK compared; takes half an hour'
 	@echo 'make bench-latency   the same with a round trip of 0, 5 and 20 ms; takes half an hour'
 	@echo 'make lint            formatting, style, types, imports only'
 	@echo 'make format          format the sources'
-	@echo 'make lock            what the image installs anew, by version and hash (container/requirements.lock)'
-	@echo 'make bootstrap       install what these need (each does so by itself)'
-	@echo 'make clean           remove all that these made'
+	@echo 'make lock            renew the list of what the image installs, by version and hash (container/requirements.lock)'
+	@echo 'make bootstrap       install what the others need (each does so automatically)'
+	@echo 'make clean           remove everything that the others created'
 
 # What is needed is installed once, and again when its list changes.
 $(VENV): setup.py pyproject.toml cronbeat/pyproject.toml
