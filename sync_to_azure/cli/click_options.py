@@ -13,24 +13,16 @@ import click
 from sync_to_azure.settings.option import Option
 from sync_to_azure.settings.options import BY_KEY, GROUPS, OPTIONS
 
-Record = tuple[str, str]
-"""An option as help shows it: how it is written, what it means."""
-
 
 def _click_option(option: Option) -> click.Option:
-    name = f"--{option.key}/--no-{option.key}" if option.flag else f"--{option.key}"
-    text = option.help
-    if option.default is not None and not option.flag:
-        text += f" [default: {option.default}]"
     if option.flag:
-        return click.Option([name], default=None, help=text)
+        return click.Option([f"--{option.key}/--no-{option.key}"], default=None)
     return click.Option(
-        [name],
+        [f"--{option.key}"],
         type=click.UNPROCESSED,
         default=None,
         multiple=option.repeatable,
         metavar=option.metavar,
-        help=text,
         hidden=option.obsolete,
     )
 
@@ -69,16 +61,3 @@ def named(flag: str) -> str | None:
         if text in BY_KEY and BY_KEY[text].name in EVERY:
             return BY_KEY[text].name
     return None
-
-
-def help_by_group(ctx: click.Context, names: frozenset[str]) -> dict[str, list[Record]]:
-    """Group -> what help shows of it; groups without an option that is shown are left out."""
-    found: dict[str, list[Record]] = {}
-    for group in GROUPS:
-        for option in OPTIONS:
-            if option.group != group or option.name not in names:
-                continue
-            record = CLICK_OPTIONS[option.name].get_help_record(ctx)
-            if record is not None:
-                found.setdefault(group, []).append(record)
-    return found

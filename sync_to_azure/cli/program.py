@@ -15,41 +15,43 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from sync_to_azure import __version__
-from sync_to_azure.cli.click_options import CLICK_OPTIONS, EVERY, given, help_by_group, honoured, named
+from sync_to_azure.cli.click_options import CLICK_OPTIONS, EVERY, given, honoured, named
 from sync_to_azure.cli.failures import PROGRAM, guarded
+from sync_to_azure.cli.help_pages import HELP_ALL, write_options
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.settings import Settings, load, not_for_children
-from sync_to_azure.settings.options import GROUPS
 
 EXIT_CODES = (
     ("0", "done, nothing to do, or another pass is running"),
     ("1", "a run failed in this pass or was newly flagged"),
     ("2", "wrong usage or configuration"),
-    ("3", "the surroundings are unavailable: source, storage, credentials, state, a hung pass"),
+    ("3", "a dependency is unavailable: source, storage, credentials, state file, or a pass that hangs"),
     ("129, 130, 143", "interrupted (its terminal is gone, Ctrl-C, SIGTERM)"),
 )
 
 MODULES = {
-    "sync_to_azure.cli.show_settings": ("settings",),
     "sync_to_azure.cli.transfer": (
-        *("check", "audit", "restore", "status", "events", "explain", "report"),
-        *("hold", "ignore", "retry", "accept", "release"),
+        *("check", "status", "explain", "report", "events"),
+        *("hold", "ignore", "retry", "accept", "release", "audit", "restore"),
     ),
+    "sync_to_azure.cli.show_settings": ("settings",),
 }
-"""Which module defines which commands: it is imported when one of them is called, or help lists them."""
+"""Which module defines which commands, in the order in which help lists them. A module is imported when one of its
+commands is called, and for help."""
 
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
-_FEW = 5
-"""A command that refuses no more options of a pass than these is shown with those, not with all that it takes."""
 
 Work = TypeVar("Work", bound=Callable[..., int])
 
 
 class ProgramGroup(click.Group):
-    """The pass, and the commands beside it. Its help groups the options; a misspelt command suggests one."""
+    """The pass, and the commands beside it. Its help begins with the commands; a misspelt command suggests one."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), HELP_ALL]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*_MODULE_OF, *self.commands})
+        return list(_MODULE_OF)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _MODULE_OF and cmd_name not in self.commands:
@@ -65,19 +67,17 @@ class ProgramGroup(click.Group):
 
             near = difflib.get_close_matches(name, self.list_commands(ctx), 1)
             hint = (
-                f"Did you mean '{near[0]}'?" if near else f"Commands: {', '.join(self.list_commands(ctx))}."
+                f"Did you mean '{near[0]}'?"
+                if near
+                else f"Commands: {', '.join(sorted(self.list_commands(ctx)))}."
             )
             raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        by_group = help_by_group(ctx, EVERY)
-        own = [param for param in self.get_params(ctx) if param.name not in EVERY]
-        by_group["general"] += [record for param in own if (record := param.get_help_record(ctx))]
-        for group_name, records in by_group.items():
-            with formatter.section(GROUPS[group_name]):
-                formatter.write_dl(records)
         self.format_commands(ctx, formatter)
+        own = [param for param in self.get_params(ctx) if param.name not in EVERY]
+        write_options(ctx, formatter, own, EVERY)
         with formatter.section("Exit codes"):
             formatter.write_dl(list(EXIT_CODES))
 
@@ -121,30 +121,21 @@ class HonouringCommand(click.Command):
             text += f" {hint}"
         raise click.UsageError(text, ctx)
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), HELP_ALL]
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [param for param in self.get_params(ctx) if param.name not in EVERY]
-        own.append(CLICK_OPTIONS["config_file"])
-        with formatter.section("Options"):
-            records = [param.get_help_record(ctx) for param in own if isinstance(param, click.Option)]
-            formatter.write_dl([record for record in records if record])
-        refused = sorted(name.replace("_", "-") for name in EVERY - self.honours)
-        if len(refused) <= _FEW:
-            but = f" but --{', --'.join(refused)}" if refused else ""
-            formatter.write_paragraph()
-            formatter.write_text(f"All options of a pass{but} are accepted too, see {PROGRAM} --help.")
-            return
-        for group_name, listed in help_by_group(ctx, self.honours - {"config_file"}).items():
-            with formatter.section(GROUPS[group_name]):
-                formatter.write_dl(listed)
+        write_options(ctx, formatter, own, self.honours)
 
 
 @click.pass_context
 def _pass(ctx: click.Context, /, **_: object) -> int:
-    """Carry completed runs from a main folder to Azure Blob Storage, and prove that every byte arrived.
+    """Upload completed instrument runs to Azure Blob Storage, and prove that every byte arrived.
 
-    Without a command this is one pass over the main folder. Each option can also be a key of the config file
-    (without dashes) or an environment variable (SYNC_TO_AZURE_MAIN_FOLDER); the command line comes first, then the
-    environment, then the file.
+    Without a command, run one pass over the main folder. Each option is also a key of the config file (main-folder) and
+    an environment variable (SYNC_TO_AZURE_MAIN_FOLDER). The command line overrides the environment, which overrides the
+    file.
     """
     if ctx.invoked_subcommand is not None:
         return 0

@@ -18,9 +18,9 @@ SCHEMA = 1
 
 
 @settings_command("settings", honours=GROUPS)
-@click.option("--json", "as_json", is_flag=True, help="For programs; docs/configuration.md describes it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as described in docs/configuration.md.")
 def show_settings(settings: Settings, as_json: bool) -> int:
-    """Show each setting with its unit, and where it comes from. Secrets are not shown."""
+    """Show each setting, its unit and its source; never a secret."""
     shown = [option for option in OPTIONS if not option.obsolete]
     if as_json:
         import json

@@ -1,4 +1,4 @@
-"""Commands beside the pass: look at runs, give an override for one, prove and bring back what was published."""
+"""Commands beside the pass: show runs, override what happens to one, audit and restore what was published."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _AT_ONCE = {"dry-run": "It takes effect at once, and 'release' takes it back."}
     "check",
     honours=[option.key for option in OPTIONS if option.key not in ("dry-run", "thorough", "only-run")],
 )
-@click.option("--send-mail", is_flag=True, help="Send a mail to every log-recipient, too.")
+@click.option("--send-mail", is_flag=True, help="Also send a mail to every log-recipient.")
 def check(settings: Settings, send_mail: bool) -> int:
-    """Try everything that a pass needs, and say of each thing whether it is well or what to do.
+    """Test everything that a pass needs, and show what to fix.
 
-    Folders, permissions, AzCopy, login, container, clock, mail. At the destination one small blob is written, read
-    and, if we may, deleted again; the source is only read. Exit code 0 if all is well, 3 if not.
+    Checks folders, permissions, AzCopy, login, container, clock and mail. Writes one small blob to the destination,
+    reads it, and deletes it if permitted; only reads the source. Exit code 0 if all checks passed, 3 otherwise.
     """
     from sync_to_azure.transfer.commands import check as work
 
@@ -46,16 +46,20 @@ def check(settings: Settings, send_mail: bool) -> int:
     },
     acts=True,
 )
-@click.option("--run", metavar="GLOB", help="Only runs whose name matches.")
-@click.option("--read-back", is_flag=True, help="Download and hash, too: bytes can change under a right MD5.")
+@click.option("--run", metavar="GLOB", help="Audit only runs whose name matches.")
 @click.option(
-    "--budget", metavar="SIZE", help="Read back so much, e.g. 500GB; the next audit goes on from there."
+    "--read-back",
+    is_flag=True,
+    help="Also download and hash every blob; bytes can change under an unchanged MD5.",
+)
+@click.option(
+    "--budget", metavar="SIZE", help="Read back at most this much, e.g. 500GB; the next audit continues."
 )
 def audit(settings: Settings, run: str | None, read_back: bool, budget: str | None) -> int:
-    """Look again at what was published, against its manifest: missing, changed, extra, archived.
+    """Compare what was published with its manifests.
 
-    Nothing at the destination is changed; runs audited longest ago come first. Exit code 0 if all is as it was
-    published, 1 if something is not.
+    Finds missing, changed, extra and archived blobs. Changes nothing at the destination; begins with the runs audited
+    longest ago. Exit code 0 if everything is as it was published, 1 otherwise.
     """
     from sync_to_azure.transfer.commands import audit as work
 
@@ -70,15 +74,19 @@ def audit(settings: Settings, run: str | None, read_back: bool, budget: str | No
 )
 @click.argument("run")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
-@click.option("--to", metavar="DIR", help="Put RUN/ (and its sample sheet RUN.csv) there; else here.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there with other bytes.")
+@click.option(
+    "--to",
+    metavar="DIR",
+    help="Write RUN/ (and its sample sheet RUN.csv) to this folder; without it, to the current one.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing files that differ.")
 def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None, overwrite: bool) -> int:
-    """Bring a published run back, each file proved against its manifest.
+    """Download a published run, and verify each file.
 
-    FILE is a path below the run, a folder, or a pattern in quotes; without one all files are brought back. Started
-    again, it goes on: what is there and right is kept. Needs no main folder and no state file; into the main folder of
-    a flow that removes runs, the run is held first.
-    Exit code 0 if all that was asked for is there and proved, 1 if something is not.
+    FILE is a path below the run, a folder, or a pattern in quotes; without one, all files are restored. Each file is
+    compared with the manifest. Run it again to continue: correct files are kept. Needs no main folder and no state file.
+    When restoring into the main folder of a flow that removes runs, the run is held first.
+    Exit code 0 if all requested files are restored and verified, 1 otherwise.
     """
     from sync_to_azure.transfer.commands import restore as work
 
@@ -91,7 +99,7 @@ def _options(ctx: click.Context) -> dict[str, object]:
 
 
 def _run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For the shell's completion: runs on record. Whatever is wrong, nothing is offered, and nothing is said."""
+    """For the shell's completion: runs on record. Whatever is wrong, nothing is offered, and no message shown."""
     from sync_to_azure.transfer.views.records import reading
 
     try:
@@ -106,18 +114,26 @@ def _run_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 _RUN = click.argument("run", shell_complete=_run_names)
-_REASON = click.option("--reason", metavar="TEXT", help="Why; kept with who said it and when. Recommended.")
-_EXPECTED = click.option("--expected", is_flag=True, help="Also for a run that is still to come.")
+_REASON = click.option(
+    "--reason", metavar="TEXT", help="Record why, with your name and the time. Recommended."
+)
+_EXPECTED = click.option("--expected", is_flag=True, help="Accept a run that does not exist yet.")
 
 
 @settings_command("status", honours=FLOW, instead=_NAME_IT)
 @click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=_run_names)
 @click.option(
-    "--state", "states", metavar="STATE", multiple=True, help="Only these, such as waiting or needs-a-person."
+    "--state",
+    "states",
+    metavar="STATE",
+    multiple=True,
+    help="Show only runs with this status or state; repeatable.",
 )
-@click.option("--problems", is_flag=True, help="Only runs that need a person or are tried again.")
-@click.option("--since", metavar="TIME", help="Only what became so since then: 24h, 7d, 2026-11-22T18:00.")
-@click.option("--json", "as_json", is_flag=True, help="For programs; docs/status.md describes it.")
+@click.option("--problems", is_flag=True, help="Show only runs that need attention or are retried.")
+@click.option(
+    "--since", metavar="TIME", help="Show only runs whose status changed since: 24h, 7d, 2026-11-22T18:00."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, as described in docs/status.md.")
 def status(
     settings: Settings,
     runs: tuple[str, ...],
@@ -126,10 +142,10 @@ def status(
     since: str | None,
     as_json: bool,
 ) -> int:
-    """Show how all runs stand: what is safe, what waits and why, what needs a person.
+    """Show the status of all runs: safe, waiting, or needs attention.
 
-    RUN is a name or a pattern in quotes. Reads the state file only, and works while a pass does. Exit code 0, however
-    the runs stand.
+    RUN is a name or a pattern in quotes. Reads the state file only, also while a pass is running. Exit code 0, whatever
+    the status of the runs.
     """
     from sync_to_azure.transfer.commands import status as work
 
@@ -137,11 +153,17 @@ def status(
 
 
 @settings_command("events", honours=FLOW)
-@click.option("--follow", is_flag=True, help="Go on, as tail -f does.")
-@click.option("--json", "as_json", is_flag=True, help="One CloudEvent a line; docs/events.md describes them.")
-@click.option("--since", metavar="TIME", help="Only what happened since then: 24h, 7d, 2026-11-22T18:00.")
-@click.option("--consumer", metavar="NAME", help="What NAME has not had yet; keeps how far it is.")
-@click.option("--forget", metavar="NAME", help="Keep nothing for this consumer any more.")
+@click.option("--follow", is_flag=True, help="Keep printing new events, like tail -f.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one CloudEvent per line, as described in docs/events.md."
+)
+@click.option("--since", metavar="TIME", help="Show only events since: 24h, 7d, 2026-11-22T18:00.")
+@click.option(
+    "--consumer",
+    metavar="NAME",
+    help="Show what consumer NAME has not received yet, and record its position.",
+)
+@click.option("--forget", metavar="NAME", help="Remove consumer NAME.")
 def events(
     settings: Settings,
     follow: bool,
@@ -150,9 +172,9 @@ def events(
     consumer: str | None,
     forget: str | None,
 ) -> int:
-    """Show what happened: runs that were published, changed or removed, or that need a person.
+    """Show events: runs published, changed, removed, flagged.
 
-    Events are kept only while somebody waits for them: keep-events, notify-url, --follow or a --consumer.
+    Events are kept only while something waits for them: keep-events, notify-url, --follow or a --consumer.
     """
     from sync_to_azure.transfer.commands import show_events as work
 
@@ -171,7 +193,10 @@ def events(
 )
 @_RUN
 def explain(settings: Settings, run: str) -> int:
-    """Tell everything about one run: what it waits for, what was carried and proved, what went wrong, what to do."""
+    """Show everything about one run, and what to do.
+
+    What it waits for, what was uploaded and verified, and what went wrong.
+    """
     from sync_to_azure.transfer.commands import explain as work
 
     return work.run(settings, run)
@@ -182,16 +207,20 @@ def explain(settings: Settings, run: str) -> int:
     "--output",
     metavar="DIR",
     required=True,
-    help="The folder for the pages: a new or empty one, or an earlier report.",
+    help="Write the pages to this folder: new, empty, or an earlier report. Required.",
 )
 @click.option(
-    "--days", metavar="DAYS", type=click.IntRange(1, 3660), default=30, help="How far back. [default: 30]"
+    "--days",
+    metavar="DAYS",
+    type=click.IntRange(1, 3660),
+    default=30,
+    help="Cover this many days. [default: 30]",
 )
 def report(settings: Settings, output: str, days: int) -> int:
-    """Write static web pages: what is safe, what needs a person, how it went over time, and a page for each run.
+    """Write static web pages: an overview, and a page for each run.
 
-    They need no server and load nothing from elsewhere; open DIR/index.html, or mail it. Reads the state file, and of
-    the runs that still stand in the main folder what the instrument says. Needs the extra 'report'.
+    They need no server and load nothing from elsewhere; open DIR/index.html, or mail it. Reads the state file, and the
+    instrument's own files of runs that are still in the main folder. Needs the extra 'report'.
     """
     from sync_to_azure.transfer.report import command as work
 
@@ -203,7 +232,10 @@ def report(settings: Settings, output: str, days: int) -> int:
 @_REASON
 @_EXPECTED
 def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
-    """Carry, publish and remove nothing of a run until it is released. What is under way stops at its next step."""
+    """Stop uploading, publishing and removing a run until release.
+
+    A pass that is working on it stops at its next step.
+    """
     from sync_to_azure.transfer.commands import words as work
 
     return work.speak(settings, "hold", run, reason, expected)
@@ -214,7 +246,7 @@ def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> in
 @_REASON
 @_EXPECTED
 def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
-    """Like hold; and nobody is told of the run any more, until it is released."""
+    """Hold a run, and stop reporting it, until it is released."""
     from sync_to_azure.transfer.commands import words as work
 
     return work.speak(settings, "ignore", run, reason, expected)
@@ -224,7 +256,7 @@ def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> 
 @_RUN
 @_REASON
 def retry(settings: Settings, run: str, reason: str | None) -> int:
-    """Forget what was told of a run, and look at it anew and thoroughly in the next pass."""
+    """Check a run thoroughly in the next pass, and report it again."""
     from sync_to_azure.transfer.commands import words as work
 
     return work.speak(settings, "retry", run, reason)
@@ -238,16 +270,16 @@ def retry(settings: Settings, run: str, reason: str | None) -> int:
 )
 @click.argument("run", required=False, shell_complete=_run_names)
 @_REASON
-@click.option("--sheets", is_flag=True, help="The new sample sheets of all runs that are flagged for them.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--all", "every", is_flag=True, help="List every file, however many they are.")
+@click.option("--sheets", is_flag=True, help="Accept the new sample sheets of all runs flagged for them.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--all", "every", is_flag=True, help="List every file, however many there are.")
 def accept(
     settings: Settings, run: str | None, reason: str | None, sheets: bool, yes: bool, every: bool
 ) -> int:
-    """Carry a run although it never finished; or publish what the source holds now over what was published.
+    """Upload an unfinished run, or publish changes to a published one.
 
-    Says exactly what that changes, and asks. The marker is withdrawn first, which needs the right to delete blobs;
-    what is replaced stays as snapshots.
+    Shows exactly what changes, and asks for confirmation. Removes the marker first, which needs permission to delete
+    blobs; keeps what is replaced as snapshots.
     """
     from sync_to_azure.transfer.commands import words as work
 
@@ -262,7 +294,7 @@ def accept(
 @_RUN
 @_REASON
 def release(settings: Settings, run: str, reason: str | None) -> int:
-    """Take back the word (hold, ignore, retry, accept) that is in force for a run."""
+    """End the override (hold, ignore, retry, accept) of a run."""
     from sync_to_azure.transfer.commands import words as work
 
     return work.release(settings, run, reason)

@@ -26,13 +26,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Option:
-    """One option. ``default`` is text, so that it takes the same way as what a person gives; None is unset. ``word``:
-    what an INTEGER or NUMBER accepts instead of a number, and then is its value."""
+    """One option.
+
+    ``help``: one sentence, verb first, short enough for one line. ``details``: what else there is to know; shown by
+    ``--help-all`` and in docs/configuration.md. ``default`` is text, so that it takes the same way as what a person
+    gives; None is unset. ``word``: what an INTEGER or NUMBER accepts instead of a number, and then is its value.
+    """
 
     key: str
     type: Type
     group: str
     help: str
+    details: str = ""
     default: str | None = None
     placeholder: str = ""
     unit: str = ""
@@ -57,6 +62,13 @@ class Option:
     @property
     def flag(self) -> bool:
         return self.type is Type.FLAG
+
+    @property
+    def explanation(self) -> str:
+        """All there is to say of it, its default apart."""
+        lists_choices = self.choices and self.placeholder
+        parts = (self.help, self.details, f"One of: {', '.join(self.choices)}." if lists_choices else "")
+        return " ".join(filter(None, parts))
 
     @property
     def metavar(self) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from sync_to_azure import __version__, cli
 from sync_to_azure.cli.program import group, settings_command
 from sync_to_azure.settings import Settings
+from sync_to_azure.settings.options import EVERYDAY, GROUPS
 
 Run = Callable[..., Any]
 REQUIRED = "main-folder = /data/runs\ncontainer-name = runs\nstorage-account = lake\n"
@@ -39,32 +40,53 @@ def shown(stdout: str) -> dict[str, tuple[str, str]]:
     return {key: (rest[:40].strip(), rest[40:].strip()) for key, rest in rows}
 
 
-def test_version_and_help(run_command: Run) -> None:
+def places_of(headings: Sequence[str], text: str) -> list[int]:
+    return [text.index(f"\n{heading}:\n") for heading in headings]
+
+
+def test_version(run_command: Run) -> None:
     assert run_command("--version").stdout == f"sync_to_azure {__version__}\n"
+
+
+def test_help_shows_commands_then_everyday_options(run_command: Run) -> None:
     outcome = run_command("--help")
     assert outcome.returncode == 0 and outcome.stderr == ""
-    headings = (
-        "Source:",
-        "When a run is complete:",
-        "Removal from the source:",
-        "Destination:",
-        "Identity:",
-        "Upload:",
-        "Log:",
-        "Mail:",
-        "Commands:",
-        "Exit codes:",
-    )
-    places = [outcome.stdout.index(f"\n{heading}\n") for heading in headings]
+    places = places_of(("Commands", "Everyday options", "Help", "Exit codes"), outcome.stdout)
+    assert places == sorted(places)
+    options = {word.rstrip(",") for word in outcome.stdout.split() if word.startswith("--")}
+    assert options - {"--version", "--help", "--help-all"} == {f"--{key}" for key in EVERYDAY}
+    assert len(EVERYDAY) == 10
+
+
+def test_help_all_shows_every_group(run_command: Run) -> None:
+    outcome = run_command("--help-all")
+    assert outcome.returncode == 0 and outcome.stderr == ""
+    headings = [heading for group, heading in GROUPS.items() if group != "obsolete"]
+    places = places_of(["Commands", *headings, "Help", "Exit codes"], outcome.stdout)
     assert places == sorted(places)
     assert "--remove-source / --no-remove-source" in outcome.stdout
     assert "pid-file" not in outcome.stdout and "--secret" not in outcome.stdout
 
 
-def test_help_of_a_command_names_the_config_file(run_command: Run) -> None:
-    outcome = run_command("settings", "--help")
-    assert "--config-file FILE" in outcome.stdout and "sync_to_azure --help" in outcome.stdout
-    assert "--main-folder" not in outcome.stdout
+def test_help_of_a_command_begins_with_its_own_options(run_command: Run) -> None:
+    outcome = run_command("audit", "--help")
+    places = places_of(("Options", "Everyday options", "Help"), outcome.stdout)
+    assert places == sorted(places)
+    assert outcome.stdout.index("--read-back") < places[1]
+    assert "--config-file FILE" in outcome.stdout and "--help-all" in outcome.stdout
+    assert "--smtp-port" not in outcome.stdout and "--smtp-port" in run_command("audit", "--help-all").stdout
+    assert "--verify" not in run_command("audit", "--help-all").stdout, "audit does not honour it"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--help-all"], ["status", "--help"], ["check", "--help-all"]])
+def test_help_fits_a_narrow_terminal(run_command: Run, words: list[str]) -> None:
+    outcome = run_command(*words, environment={"COLUMNS": "80"})
+    assert max(map(len, outcome.stdout.splitlines())) <= 80
+
+
+def test_each_command_is_described_in_one_line_of_80_columns(run_command: Run) -> None:
+    listed = run_command("--help", environment={"COLUMNS": "80"}).stdout.split("\nCommands:\n")[1].split("\n\n")[0]
+    assert len(listed.splitlines()) == 13 and "..." not in listed
 
 
 def test_looking_loads_no_heavy_library() -> None:

@@ -43,7 +43,7 @@ def test_every_key_of_the_everyday_config_is_an_option(run_command: typing.Any) 
     (config,) = blocks(README, "ini")
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string("[everyday]\n" + config)
-    shown = run_command("--help").stdout
+    shown = run_command("--help-all").stdout
     assert [key for key in parser["everyday"] if f"--{key}" not in shown] == []
 
 
