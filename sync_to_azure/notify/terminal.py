@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import threading
@@ -123,7 +124,7 @@ def grid(
     rows = [[plain(cell) for cell in row] for row in rows]
     every = [headings, *rows]
     last = len(headings) - 1
-    widths = [max(columns(row[at]) for row in every) for at in range(last)]
+    widths = [max(map(columns, cells)) for cells in itertools.islice(zip(*every), last)]
     indent = sum(widths) + 2 * len(widths)
     below = width is not None and width - indent < _REASON_WIDTH
     text: list[str] = []
@@ -206,6 +207,8 @@ def _prefix(text: str, width: int) -> str:
 
 
 def _pad(text: str, width: int, right: bool) -> str:
+    if text.isascii():
+        return text.rjust(width) if right else text.ljust(width)
     blanks = " " * (width - columns(text))
     return blanks + text if right else text + blanks
 

@@ -85,7 +85,9 @@ def test_help_fits_a_narrow_terminal(run_command: Run, words: list[str]) -> None
 
 
 def test_each_command_is_described_in_one_line_of_80_columns(run_command: Run) -> None:
-    listed = run_command("--help", environment={"COLUMNS": "80"}).stdout.split("\nCommands:\n")[1].split("\n\n")[0]
+    listed = (
+        run_command("--help", environment={"COLUMNS": "80"}).stdout.split("\nCommands:\n")[1].split("\n\n")[0]
+    )
     assert len(listed.splitlines()) == 13 and "..." not in listed
 
 

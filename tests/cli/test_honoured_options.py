@@ -84,7 +84,9 @@ def shown(*words: str) -> set[str]:
     """Names of the options of the table that a page of help shows."""
     outcome = CliRunner().invoke(group, list(words), prog_name=PROGRAM, terminal_width=100)
     assert outcome.exit_code == 0, outcome.output
-    return {option.name for option in OPTIONS if re.search(rf"^  --{option.key}\b(?!-)", outcome.output, re.M)}
+    return {
+        option.name for option in OPTIONS if re.search(rf"^  --{option.key}\b(?!-)", outcome.output, re.M)
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -111,7 +111,7 @@ def text(
     if width is not None:
         texts = [part for text in texts for part in folded(text, max(width, 20))]
     if chosen:
-        texts += ["", table(chosen, width, colours)]
+        texts += ["", table(chosen, width, colours, now)]
     if len(chosen) > _SCREEN:
         texts += ["", answer]
     return "\n".join(texts)
@@ -124,30 +124,31 @@ _WIDE, _NARROW = 150, 105
 """Columns from which evidence has columns of its own; below which only the name, how it stands and since when have."""
 
 
-def table(chosen: Sequence[Record], width: int | None, colours: bool) -> str:
+def table(chosen: Sequence[Record], width: int | None, colours: bool, now: float) -> str:
     wide, narrow = width is None or width >= _WIDE, width is not None and width < _NARROW
     headings = ["run", "stands"]
     headings += ["since"] if narrow else ["state", "since", "files", "size"]
     headings += ["evidence", "verified"] if wide else []
-    rows = [_cells(record, wide, narrow) for record in chosen]
+    rows = [_cells(record, wide, narrow, now) for record in chosen]
     styles = [{1: _COLOURS[record.standing]} for record in chosen] if colours else None
     return grid([*headings, "why, and what comes next"], rows, {"files", "size"}, width, styles)
 
 
-def _cells(record: Record, wide: bool, narrow: bool) -> list[str]:
+def _cells(record: Record, wide: bool, narrow: bool, now: float) -> list[str]:
     run = record.run
-    row = [plain(run.key), str(record.standing), zoned(record.since)]
+    row = [run.key, record.standing.value, zoned(record.since)]
     counted = bool(run.files or run.bytes)
     files, size = (str(run.files), human_size(run.bytes)) if counted else ("-", "-")
     evidence = record.evidence.label if record.evidence is not None else "-"
     verified = zoned(run.verified_at) if run.verified_at is not None else "-"
+    why, then = record.why, record.next
     told = [progress(record)] if record.live is not None else []
-    told += [plain(record.why)] if record.why else []
-    told += [f"next: {record.next}"] if record.next and record.next not in record.why else []
-    scan = scanned(record, time.time())
+    told += [why] if why else []
+    told += [f"next: {then}"] if then and then not in why else []
+    scan = scanned(record, now)
     told += [f"source {scan}"] if scan else []
     if narrow:
-        told[:0] = [] if record.why.startswith(str(run.state)) else [str(run.state)]
+        told[:0] = [] if why.startswith(str(run.state)) else [str(run.state)]
         told += [f"{files} files, {size}"] if counted else []
     else:
         row[2:2] = [str(run.state)]

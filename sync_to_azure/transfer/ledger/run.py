@@ -81,15 +81,10 @@ class Run:
         return self.generation > 0
 
 
-RUN_COLUMNS = (
-    "id, key, profile, state, reason_code, reason_parameters, since, first_seen, folder_mtime_ns, fingerprint,"
-    " quiet_since, generation, lake_known, taken_over, rows_kept, files, bytes, published_at, first_published,"
-    " sheet_size, sheet_mtime_ns, weakest, verified_at, recognised_by, outcome, outcome_words, complete,"
-    " completeness, still_digest, still_since, still_looked, folders,"
-    " scanned_at, folders_changed_at, scan_cursor, receipt_sha256, announced"
-)
-_NAMES = tuple(RUN_COLUMNS.replace(" ", "").split(","))
-SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
+_FIELDS = tuple(field.name for field in dataclasses.fields(Run))
+RUN_COLUMNS = ", ".join(_FIELDS).replace(" reason,", " reason_code, reason_parameters,")
+"""In the order of the fields, of which one stands in two columns."""
+SETTABLE = frozenset(_FIELDS) - {
     "id",
     "key",
     "state",
@@ -99,10 +94,13 @@ SETTABLE = frozenset(field.name for field in dataclasses.fields(Run)) - {
 
 
 def run_of(row: tuple[Any, ...]) -> Run:
-    values: dict[str, Any] = dict(zip(_NAMES, row))
-    code, parameters = values.pop("reason_code"), values.pop("reason_parameters")
-    values["reason"] = Reason(code, json.loads(parameters or "{}")) if code else None
-    values["state"] = State(values["state"])
-    for name in ("lake_known", "taken_over", "rows_kept"):
-        values[name] = bool(values[name])
-    return Run(**values)
+    """A row of ``RUN_COLUMNS``."""
+    number, key, profile, state, code, parameters, *others = row
+    reason = Reason(code, json.loads(parameters or "{}")) if code else None
+    run = Run(number, key, profile, State(state), reason, *others)
+    run.lake_known, run.taken_over, run.rows_kept = (
+        bool(run.lake_known),
+        bool(run.taken_over),
+        bool(run.rows_kept),
+    )
+    return run

@@ -33,16 +33,18 @@ class Record:
     word: Word | None
     live: Live | None
     audited: Audited | None = None
+    standing: Standing = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        # Asked for several times of each of ten thousand runs.
+        word = self.word.word if self.word else None
+        found = standing(self.run.state, self.run.reason, self.run.is_published, word, self.damaged)
+        object.__setattr__(self, "standing", found)
 
     @property
     def damaged(self) -> bool:
         """An audit found that it does not stand at the destination as it was published, and nobody healed it since."""
         return self.audited is not None and self.audited.is_wrong
-
-    @property
-    def standing(self) -> Standing:
-        word = self.word.word if self.word else None
-        return standing(self.run.state, self.run.reason, self.run.is_published, word, self.damaged)
 
     @property
     def state_words(self) -> str:

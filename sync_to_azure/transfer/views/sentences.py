@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -135,6 +136,12 @@ def ago(seconds: float) -> str:
 def zoned(seconds: float) -> str:
     """Local time with its zone, the date always: two columns of times can be compared."""
     try:
-        return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(seconds))
+        return _zoned(seconds // 60)
     except (ValueError, OverflowError, OSError):
         return f"{seconds:.0f} s after 1970"
+
+
+@functools.lru_cache(1024)
+def _zoned(minutes: float) -> str:
+    """Many runs share a minute, and most are told several times of one."""
+    return time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(minutes * 60))
