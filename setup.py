@@ -24,7 +24,6 @@ TEST = [
     *REPORT,
     "aiosmtpd>=1.4.6,<2",
     "hypothesis>=6.100,<7",
-    "prometheus-client>=0.21,<1",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
@@ -53,6 +52,7 @@ setup(
         "certifi>=2024.2.2",
         "click>=8.1.7,<9",
         "coloredlogs>=15.0.1,<16",
+        "prometheus-client>=0.21,<1",
         "urllib3>=2.2,<3",
     ],
     extras_require={

@@ -84,8 +84,8 @@ def restore(settings: Settings, run: str, files: tuple[str, ...], to: str | None
     """Download a published run, and verify each file.
 
     FILE is a path below the run, a folder, or a pattern in quotes; without one, all files are restored. Each file is
-    compared with the manifest. Run it again to continue: correct files are kept. Needs no main folder and no state file.
-    When restoring into the main folder of a flow that removes runs, the run is held first.
+    compared with the manifest. Run it again to continue: correct files are kept. Needs no main folder and no state
+    file. When restoring into the main folder of a flow that removes runs, the run is held first.
     Exit code 0 if all requested files are restored and verified, 1 otherwise.
     """
     from sync_to_azure.transfer.commands import restore as work

@@ -1,7 +1,8 @@
 """What a pass leaves for Prometheus: text for node_exporter's textfile collector, one file a flow, written atomically.
 
-Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text, version 0.0.4). Times are timestamps and not
-ages: a file of a pass that no longer starts must not look fresh.
+``prometheus_client`` writes the format. Its own writer of textfiles is not used: it would replace a file of somebody
+else. Names follow https://prometheus.io/docs/practices/naming/: base units, plural; `_total` is for counters, of which there
+are none. Times are timestamps and not ages: a file of a pass that no longer starts must not look fresh.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sync_to_azure import __version__
@@ -27,8 +28,9 @@ from sync_to_azure.notify.redact import plain_lines
 
 _MOST = 2**20
 """Bytes of an earlier file that are read; ours has about 4 kB."""
-_BEGIN = b"# HELP sync_to_azure_"
-_SUCCESS = "sync_to_azure_last_success_timestamp_seconds"
+_PREFIX = "sync_to_azure_"
+_BEGIN = f"# HELP {_PREFIX}".encode()
+_SUCCESS = f"{_PREFIX}last_success_timestamp_seconds"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,62 +92,72 @@ def pass_of(summary: Summary, ended: float, seconds: float, exit_code: int) -> P
     )
 
 
-def text(flow: str, last: Pass, last_success: float | None, runs: Standings | None) -> str:
+def text(flow: str, last: Pass, last_success: float | None, runs: Standings | None) -> bytes:
     """The whole file. ``runs`` is None where the ledger could not be asked: its series are left out."""
-    families: list[str] = []
+    # Imported here: it takes a tenth of a second, and only a pass with metrics-file needs it.
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.registry import Collector
 
-    def add(name: str, words: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> None:
-        lines = [
-            f"sync_to_azure_{name}{_labels({'flow': flow, **more})} {value:.15g}" for more, value in samples
-        ]
-        families.append(
-            "\n".join([f"# HELP sync_to_azure_{name} {words}", f"# TYPE sync_to_azure_{name} gauge", *lines])
-        )
+    class Families(Collector):
+        def collect(self) -> Iterator[GaugeMetricFamily]:
+            for name, help_text, samples in _families(last, last_success, runs):
+                labels = list(samples[0][0]) if samples else []
+                family = GaugeMetricFamily(f"{_PREFIX}{name}", help_text, labels=["flow", *labels])
+                for more, value in samples:
+                    family.add_metric([plain_lines(flow), *map(plain_lines, more.values())], value)
+                yield family
 
-    def one(name: str, words: str, value: float | None) -> None:
-        add(name, words, [] if value is None else [({}, value)])
+    registry = CollectorRegistry()
+    registry.register(Families())
+    return generate_latest(registry)
 
-    add("info", "Version of sync_to_azure that wrote this file.", [({"version": __version__}, 1)])
-    one("last_pass_timestamp_seconds", "When the last pass ended.", last.ended)
-    one("last_success_timestamp_seconds", "When a pass last ended with exit code 0.", last_success)
-    one("last_pass_duration_seconds", "How long the last pass took.", last.seconds)
-    one("last_pass_exit_code", "Exit code of the last pass.", last.exit_code)
-    one("last_pass_troubles", "What was wrong in the last pass, also what was told before.", last.troubles)
-    one("last_pass_sent_files", "Files that the last pass sent.", last.sent_files)
-    one("last_pass_sent_bytes", "Bytes that the last pass sent.", last.sent_bytes)
-    if runs is not None:
-        add(
-            "runs",
-            "Runs on record, by state.",
-            [({"state": state}, runs.states.get(state, 0)) for state in State],
-        )
-        add(
-            "runs_standing",
-            "Runs on record, by how they stand for a person.",
-            [({"standing": str(each).replace(" ", "-")}, runs.standings.get(each, 0)) for each in Standing],
-        )
-        one("published_runs", "Runs that are published.", runs.published_runs)
-        one("published_bytes", "Bytes of the runs that are published.", runs.published_bytes)
-        one(
-            "oldest_waiting_since_timestamp_seconds",
-            "Since when the run that waits longest is in its state; without a value if none waits.",
-            runs.waiting_since,
-        )
-        add(
-            "undelivered_events",
-            "Events that a consumer had not had yet when the pass had done its work, before it delivered.",
-            [({"consumer": each.consumer}, each.count) for each in runs.undelivered],
-        )
-        add(
-            "oldest_undelivered_event_timestamp_seconds",
-            "When the oldest event happened that a consumer had not had yet; without a value if there is none.",
-            [
-                ({"consumer": each.consumer}, each.oldest)
-                for each in runs.undelivered
-                if each.oldest is not None
-            ],
-        )
-    return "\n".join(families) + "\n"
+
+Sample = tuple[Mapping[str, str], float]
+"""Labels beside the flow, value."""
+Family = tuple[str, str, list[Sample]]
+"""Name without prefix, help, samples."""
+
+
+def _families(last: Pass, last_success: float | None, runs: Standings | None) -> Iterator[Family]:
+    """All are gauges, of the last pass or of what is on record at its end: nothing is counted over passes."""
+    yield "build_info", "Version of sync_to_azure that wrote this file.", [({"version": __version__}, 1)]
+    yield "last_pass_timestamp_seconds", "When the last pass ended.", _one(last.ended)
+    yield "last_success_timestamp_seconds", "When a pass last ended with exit code 0.", _one(last_success)
+    yield "last_pass_duration_seconds", "How long the last pass took.", _one(last.seconds)
+    yield "last_pass_exit_code", "Exit code of the last pass.", _one(last.exit_code)
+    yield "last_pass_problems", "Problems of the last pass, also those reported before.", _one(last.troubles)
+    yield "last_pass_uploaded_files", "Files that the last pass uploaded.", _one(last.sent_files)
+    yield "last_pass_uploaded_bytes", "Bytes that the last pass uploaded.", _one(last.sent_bytes)
+    if runs is None:
+        return
+    by_state: list[Sample] = [({"state": state}, runs.states.get(state, 0)) for state in State]
+    yield "runs", "Runs on record, by state.", by_state
+    by_status: list[Sample] = [
+        ({"status": str(each).replace(" ", "-")}, runs.standings.get(each, 0)) for each in Standing
+    ]
+    yield "runs_by_status", "Runs on record, by status: what they mean for an operator.", by_status
+    yield "published_runs", "Runs that are published.", _one(runs.published_runs)
+    yield "published_bytes", "Bytes of the runs that are published.", _one(runs.published_bytes)
+    yield (
+        "oldest_waiting_timestamp_seconds",
+        "Since when the run that waits longest is in its state; without a value if none waits.",
+        _one(runs.waiting_since),
+    )
+    yield (
+        "undelivered_events",
+        "Events that a consumer had not received when the pass had done its work, before it delivered.",
+        [({"consumer": each.consumer}, each.count) for each in runs.undelivered],
+    )
+    yield (
+        "oldest_undelivered_event_timestamp_seconds",
+        "When the oldest event happened that a consumer had not received; without a value if there is none.",
+        [({"consumer": each.consumer}, each.oldest) for each in runs.undelivered if each.oldest is not None],
+    )
+
+
+def _one(value: float | None) -> list[Sample]:
+    return [] if value is None else [({}, value)]
 
 
 def write(path: Path, flow: str, last: Pass, runs: Standings | None) -> None:
@@ -153,7 +165,7 @@ def write(path: Path, flow: str, last: Pass, runs: Standings | None) -> None:
     if problem := not_ours(path):
         raise FileExistsError(errno.EEXIST, problem)
     success = last.ended if last.exit_code == 0 else earlier_success(path)
-    content = text(flow, last, success, runs).encode("utf-8", "backslashreplace")
+    content = text(flow, last, success, runs)
     # Hidden, and not ending in .prom: the collector must not read half a file.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
@@ -201,11 +213,3 @@ def earlier_success(path: Path) -> float | None:
     except ValueError:
         return None
 
-
-def _labels(labels: Mapping[str, str]) -> str:
-    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
-    return f"{{{pairs}}}"
-
-
-def _escaped(value: str) -> str:
-    return plain_lines(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

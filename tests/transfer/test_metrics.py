@@ -27,9 +27,9 @@ RUNS = metrics.Standings({State.PUBLISHED: 2}, {Standing.SAFE: 2}, 2, 7 * 10**15
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def parsed(text: str) -> Samples:
+def parsed(content: bytes) -> Samples:
     """(name, labels) -> value; each family has its HELP, its TYPE and stands once."""
-    families = list(text_string_to_metric_families(text))
+    families = list(text_string_to_metric_families(content.decode()))
     assert len({family.name for family in families}) == len(families)
     assert all(family.documentation and family.type == "gauge" for family in families)
     return {
@@ -42,7 +42,7 @@ def parsed(text: str) -> Samples:
 def read(path: pathlib.Path) -> dict[str, float]:
     """By name, or name and the label that is not the flow's."""
     found = {}
-    for (name, labels), value in parsed(path.read_text("utf-8")).items():
+    for (name, labels), value in parsed(path.read_bytes()).items():
         more = [value for key, value in labels if key not in ("flow", "version")]
         found[" ".join([name.removeprefix("sync_to_azure_"), *more])] = value
     return found
@@ -56,8 +56,8 @@ def test_no_digit_is_lost_and_every_state_is_there() -> None:
     for state in State:
         assert ("sync_to_azure_runs", frozenset({flow, ("state", state.value)})) in samples
     for each in Standing:
-        label = ("standing", str(each).replace(" ", "-"))
-        assert ("sync_to_azure_runs_standing", frozenset({flow, label})) in samples
+        label = ("status", str(each).replace(" ", "-"))
+        assert ("sync_to_azure_runs_by_status", frozenset({flow, label})) in samples
 
 
 def test_documents_and_alerts_name_what_there_is() -> None:
@@ -65,14 +65,14 @@ def test_documents_and_alerts_name_what_there_is() -> None:
     page = (
         (PROJECT / "docs" / "report.md")
         .read_text("utf-8")
-        .replace("`…_sent_bytes`", "`sync_to_azure_last_pass_sent_bytes`")
+        .replace("`…_uploaded_bytes`", "`sync_to_azure_last_pass_uploaded_bytes`")
     )
     assert set(re.findall(r"`(sync_to_azure_[a-z_]+)[{`]", page)) == written
     rules = (PROJECT / "docs" / "alerts.yml").read_text("utf-8")
     assert set(re.findall(r"sync_to_azure_[a-z_]+", rules)) <= written
     assert all(
-        f'standing="{word}"' in metrics.text("f", ENDED, 5.0, RUNS)
-        for word in re.findall(r'standing="([a-z-]+)"', rules)
+        f'status="{word}"' in metrics.text("f", ENDED, 5.0, RUNS).decode()
+        for word in re.findall(r'status="([a-z-]+)"', rules)
     )
 
 
@@ -111,17 +111,17 @@ def test_passes(scene: Scene) -> None:
     os.umask(os.umask(0o077))
     scene.run()
     first = read(path)
-    assert first["runs published"] == first["runs_standing safe"] == 1 and first["runs waiting"] == 1
-    assert first["published_bytes"] == len("one<run/>") and first["last_pass_sent_files"] == 3
+    assert first["runs published"] == first["runs_by_status safe"] == 1 and first["runs waiting"] == 1
+    assert first["published_bytes"] == len("one<run/>") and first["last_pass_uploaded_files"] == 3
     assert first["last_pass_exit_code"] == 0 and 0 < first["last_pass_duration_seconds"] < 100
     assert first["last_success_timestamp_seconds"] == first["last_pass_timestamp_seconds"]
-    assert first["oldest_waiting_since_timestamp_seconds"] <= first["last_pass_timestamp_seconds"]
+    assert first["oldest_waiting_timestamp_seconds"] <= first["last_pass_timestamp_seconds"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644 and os.listdir(folder) == ["runs.prom"]
 
     scene.make_run("T", {"bad\x01name": ""})
     scene.run(expect=1)
     second = read(path)
-    assert second["last_pass_exit_code"] == 1 and second["last_pass_troubles"] == 1
+    assert second["last_pass_exit_code"] == 1 and second["last_pass_problems"] == 1
     assert second["last_success_timestamp_seconds"] == first["last_success_timestamp_seconds"]
 
     scene.config["blob-endpoint"] = "http://127.0.0.1:9/devstoreaccount1"
@@ -193,4 +193,4 @@ def test_the_waiting_run_is_the_oldest_that_waits(scene: Scene) -> None:
     scene.run()
     scene.sql("UPDATE run SET since = 1000 WHERE key = 'old'")
     scene.run()
-    assert read(path)["oldest_waiting_since_timestamp_seconds"] == 1000
+    assert read(path)["oldest_waiting_timestamp_seconds"] == 1000

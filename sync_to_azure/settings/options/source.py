@@ -53,8 +53,8 @@ COMPLETION = (
         Type.TEXT,
         "completion",
         "Treat a run as finished when this file exists in its folder; repeatable.",
-        "The instrument writes it last, such as CopyComplete.txt. Of several, all must exist; case is ignored. Overrides"
-        " the profile. Without it, the profile decides when a run is finished.",
+        "The instrument writes it last, such as CopyComplete.txt. Of several, all must exist; case is ignored."
+        " Overrides the profile. Without it, the profile decides when a run is finished.",
         placeholder="NAME",
         repeatable=True,
         commas=True,
@@ -131,8 +131,8 @@ EARLY = (
         "incremental",
         "early",
         "Upload unchanged files while the run is still being written.",
-        "Only the rest remains when the run is complete. This reads from the share, often the instrument's own computer,"
-        " during the run: see source-readers.",
+        "Only the rest remains when the run is complete. This reads from the share, often the instrument's own"
+        " computer, during the run: see source-readers.",
     ),
     Option(
         "stable-for",

@@ -18,8 +18,8 @@ UPLOAD = (
         "verify",
         "upload",
         "Require at least this evidence before a run is published.",
-        "listed: size and MD5 in the listing. validated: the service checked every byte on arrival; what it did not check"
-        " is read back. read-back: every file is downloaded and hashed.",
+        "listed: size and MD5 in the listing. validated: the service checked every byte on arrival; what it did not"
+        " check is read back. read-back: every file is downloaded and hashed.",
         "listed validated read-back",
         "validated",
     ),
