@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -36,15 +37,27 @@ def show_settings(settings: Settings, as_json: bool) -> int:
         }
         write(sys.stdout, json.dumps(document, indent=2))
         return 0
-    for option in shown:
-        text, origin = plain(_for_people(settings, option)), plain(settings.origin[option.key])
-        write(sys.stdout, f"{option.key:20} {text:40} {origin}")
+    rows = [(each.key, _for_people(settings, each), settings.origin[each.key]) for each in shown]
     for name, flags in sorted(settings.completion.family_flags.items()):
-        where = f"[family {name}]"
-        write(sys.stdout, f"{'completion-flag':20} {plain(', '.join(flags)):40} {where}")
+        rows.append(("completion-flag", ", ".join(flags), f"[family {name}]"))
+    if sys.stdout.isatty():
+        _draw(rows)
+    else:
+        for key, text, origin in rows:
+            write(sys.stdout, f"{key:20} {plain(text):40} {plain(origin)}")
     for notice in settings.notices:
         say(f"warning: {notice.text}")
     return 0
+
+
+def _draw(rows: Sequence[tuple[str, str, str]]) -> None:
+    """On a terminal: what is not a default stands out."""
+    from sync_to_azure.notify.output import show
+    from sync_to_azure.notify.terminal import grid, is_coloured, terminal_width
+
+    coloured = is_coloured(sys.stdout)
+    styles = [{1: "2" if origin == "default" else "1"} for _, _, origin in rows] if coloured else None
+    show(grid(("setting", "value", "from"), rows, (), terminal_width(sys.stdout), styles), coloured=coloured)
 
 
 def _is_set(value: object) -> bool:

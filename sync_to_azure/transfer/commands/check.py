@@ -20,6 +20,7 @@ from sync_to_azure.settings import evidence_key
 from sync_to_azure.transfer.configs import mail_config
 from sync_to_azure.core.clock import Clock, local_time
 from sync_to_azure.transfer.commands import check_removal, check_webhook
+from sync_to_azure.transfer.commands.check_output import show_result
 from sync_to_azure.transfer.commands.families import MOST, families, of_families
 from sync_to_azure.core.errors import RunError, SyncError
 from sync_to_azure.transfer.ledger import Ledger
@@ -80,18 +81,11 @@ def run(settings: "Settings", send_mail: bool) -> int:
     try:
         for line in lines(settings, send_mail):
             wrong += line.kind == WRONG
-            _print(line, redact)
+            show_result(line.kind, line.subject, plain(redact(line.text)), plain(redact(line.advice)))
     finally:
         logs.close()
     show("\nall is well" if not wrong else f"\n{how_many(wrong, 'thing')} wrong")
     return 3 if wrong else 0
-
-
-def _print(line: Line, redact: Redactor) -> None:
-    text = f"{line.kind:6} {line.subject:14} {plain(redact(line.text))}"
-    if line.advice:
-        text += f"\n{'':21} → {plain(redact(line.advice))}"
-    show(text)
 
 
 def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:

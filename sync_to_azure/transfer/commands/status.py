@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -31,7 +30,7 @@ from sync_to_azure.core.reasons import Standing
 from sync_to_azure.settings import Settings
 from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import plain
-from sync_to_azure.notify.terminal import folded, grid, human_size, terminal_width
+from sync_to_azure.notify.terminal import folded, grid, human_size, is_coloured, terminal_width
 
 SCHEMA = 1
 _PROBLEMS = (Standing.PERSON, Standing.AGAIN)
@@ -75,7 +74,7 @@ def run(
     if problems and not chosen and not (runs or states or since):
         show("No run needs a person, and none is tried again.")
         return 0
-    coloured = _coloured()
+    coloured = is_coloured(sys.stdout)
     show(text(found, chosen, filtered, now, width, coloured), coloured=coloured)
     return 0
 
@@ -158,11 +157,6 @@ def _cells(record: Record, wide: bool, narrow: bool, now: float) -> list[str]:
     elif record.evidence is not None:
         told.append(f"{evidence}, verified {verified}")
     return [*row, "; ".join(told)]
-
-
-def _coloured() -> bool:
-    """https://no-color.org: any value but an empty one."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 # For programs
