@@ -85,18 +85,23 @@ class ProgressLine:
 
 
 def progress_text(progress: Progress, width: int) -> str:
-    """``progress`` in at most ``width`` columns. The numbers matter more than the end of a long name."""
-    parts = [plain(progress.step), f"{_of(progress.files_done, progress.files_total)} files"]
+    """``progress`` in at most ``width`` columns. The numbers matter more than the end of a long name, and the time that
+    is left more than rate and files."""
+    step, files = plain(progress.step), f"{_of(progress.files_done, progress.files_total)} files"
+    size = rate = left = ""
     if progress.bytes_total:
-        parts.append(f"{human_size(progress.bytes_done)} of {human_size(progress.bytes_total)}")
+        size = f"{human_size(progress.bytes_done)} of {human_size(progress.bytes_total)}"
     elif progress.bytes_done:
-        parts.append(human_size(progress.bytes_done))
+        size = human_size(progress.bytes_done)
     if progress.rate > 0:
-        parts.append(human_rate(progress.rate))
-        left = progress.bytes_total - progress.bytes_done
-        if left > 0:
-            parts.append(f"{human_time(left / progress.rate)} left")
-    numbers = "  ".join(parts)
+        rate = human_rate(progress.rate)
+        if progress.bytes_total > progress.bytes_done:
+            left = f"{human_time((progress.bytes_total - progress.bytes_done) / progress.rate)} left"
+    numbers = ""
+    for parts in ((step, files, size, rate, left), (step, files, size, left), (step, size or files, left)):
+        numbers = "  ".join(filter(None, parts))
+        if columns(numbers) + 2 + _NAME_WIDTH <= width:
+            break
     name = cut(plain(progress.run), max(width - columns(numbers) - 2, _NAME_WIDTH))
     return cut(f"{name}  {numbers}", width)
 

@@ -1,8 +1,8 @@
 """What a pass leaves for Prometheus: text for node_exporter's textfile collector, one file a flow, written atomically.
 
 ``prometheus_client`` writes the format. Its own writer of textfiles is not used: it would replace a file of somebody
-else. Names follow https://prometheus.io/docs/practices/naming/: base units, plural; `_total` is for counters, of which there
-are none. Times are timestamps and not ages: a file of a pass that no longer starts must not look fresh.
+else. Names follow https://prometheus.io/docs/practices/naming/: base units, plural; `_total` is for counters, of which
+there are none. Times are timestamps and not ages: a file of a pass that no longer starts must not look fresh.
 """
 
 from __future__ import annotations
@@ -212,4 +212,3 @@ def earlier_success(path: Path) -> float | None:
         return float(found[1]) if found else None
     except ValueError:
         return None
-

@@ -34,7 +34,9 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("name", ["check", "settings"])
-def test_it_fits_and_says_the_same_as_through_a_pipe(start_command: typing.Any, name: str, width: int) -> None:
+def test_it_fits_and_says_the_same_as_through_a_pipe(
+    start_command: typing.Any, name: str, width: int
+) -> None:
     environment = start_command.clean_environment() | {"TERM": "xterm"}
     piped = subprocess.run(command(name), capture_output=True, text=True, env=environment, check=True).stdout
     coloured = on_a_terminal(command(name), environment, width)

@@ -184,6 +184,21 @@ def test_a_terminal_without_unicode_gets_what_it_can_show() -> None:
     assert "??" in stream.read()
 
 
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (
+            100,
+            "170609_NB551051_0017_AHLF…  upload  1000/2000 files  20.0 GB of 40.0 GB  85.0 MB/s  3 min 55 s left",
+        ),
+        (80, "170609_NB551051_…  upload  1000/2000 files  20.0 GB of 40.0 GB  3 min 55 s left"),
+        (60, "170609_NB5510…  upload  20.0 GB of 40.0 GB  3 min 55 s left"),
+    ],
+)
+def test_a_narrow_terminal_still_shows_the_time_left(width: int, shown: str) -> None:
+    assert progress_text(HALF, width - 1) == shown and columns(shown) == width - 1
+
+
 def test_what_is_not_known_is_left_out() -> None:
     assert progress_text(Progress("r", "list", 12), 80) == "r  list  12 files"
     assert progress_text(Progress("r", "hash", 1, 2, 500), 80) == "r  hash  1/2 files  500 B"

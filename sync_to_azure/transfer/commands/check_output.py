@@ -1,4 +1,4 @@
-"""How `check` shows each thing that it tried: on a terminal folded to its width, in colour; elsewhere in plain lines."""
+"""How `check` shows each result: on a terminal folded to its width and in colour, elsewhere in plain lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def show_result(kind: str, subject: str, text: str, advice: str) -> None:
     """``text`` and ``advice`` are plain already; elsewhere than on a terminal each is one line."""
     coloured = is_coloured(sys.stdout)
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
-    lines = [f"{painted(f'{kind:6}', _COLOURS[kind] if coloured else '')} {subject:14} {_hanging(text, _INDENT, width)}"]
+    lines = [
+        f"{painted(f'{kind:6}', _COLOURS[kind] if coloured else '')} {subject:14} {_hanging(text, _INDENT, width)}"
+    ]
     if advice:
         indent = _INDENT + len(_ARROW)
         lines.append(f"{'':{_INDENT}}{_ARROW}{_hanging(advice, indent, width)}")
