@@ -200,7 +200,8 @@ def _look(facts: Facts) -> Step | None:
         return Step(Action.WAIT, "accepted-not-quiet")
     if not facts.manifest_updated:
         return Step(Action.UPDATE_MANIFEST)
-    if facts.is_published and facts.has_additions and not facts.is_quiet:
+    # Not once all is verified: a sheet that was written over a published one must be in the documents of this pass.
+    if facts.is_published and facts.has_additions and not (facts.is_quiet or facts.verified):
         return Step(Action.WAIT, "not-quiet-additions")
     return None
 

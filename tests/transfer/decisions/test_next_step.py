@@ -119,6 +119,8 @@ TABLE: list[tuple[Facts, dict[str, object], Action | Step]] = [
     (HEALED, {}, Action.SETTLE),
     (HEALED, {"documents_due": True}, Action.PUBLISH),
     (HEALED, {"has_additions": True}, Action.PUBLISH),
+    # The run's own sheet was set aside under a name of its own, which no document has yet.
+    (HEALED, {"has_additions": True, "documents_due": True, "is_quiet": False}, Action.PUBLISH),
     (HEALED, {"has_additions": True, "sheet_awaited": True}, wait("sheet")),
     # A folder that is never done
     (PROJECT_READY, {"is_half": True}, wait("half-a-data-set")),
@@ -243,7 +245,9 @@ def after(known: Known, action: Action) -> collections.abc.Iterator[Known]:
         yield given(foreign_offered=True)
         yield restart | {"begun": True, "has_source": True}
     elif action is Action.WRITE_SHEET:
-        yield given("sheet_lost", "sheet_undecided", "documents_due", "sheet_awaited", sheet_written=True)
+        # Writing it may set the run's own sheet aside, which is an addition.
+        opened = ("sheet_lost", "sheet_undecided", "documents_due", "sheet_awaited")
+        yield given(*opened, *(["has_additions"] if published else []), sheet_written=True)
     elif action is Action.PUBLISH:
         yield given("documents_due", written=True, is_published=True, has_additions=False)
     elif action is Action.PLAN_AGAIN:
