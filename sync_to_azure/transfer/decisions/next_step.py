@@ -160,7 +160,11 @@ def next_step(facts: Facts) -> Step:
         return _free_source(facts)
     if not facts.has_source:
         return Step(Action.HANDLE_MISSING_SOURCE)
-    return _first_look(facts) or _look(facts) or _upload(facts) or _publish(facts)
+    if facts.verified:
+        # Nothing before that is decided again: a sheet that was written over a published one must be in the documents
+        # of this pass.
+        return _publish(facts)
+    return _first_look(facts) or _look(facts) or _upload(facts)
 
 
 def _first_look(facts: Facts) -> Step | None:
@@ -200,8 +204,7 @@ def _look(facts: Facts) -> Step | None:
         return Step(Action.WAIT, "accepted-not-quiet")
     if not facts.manifest_updated:
         return Step(Action.UPDATE_MANIFEST)
-    # Not once all is verified: a sheet that was written over a published one must be in the documents of this pass.
-    if facts.is_published and facts.has_additions and not (facts.is_quiet or facts.verified):
+    if facts.is_published and facts.has_additions and not facts.is_quiet:
         return Step(Action.WAIT, "not-quiet-additions")
     return None
 
@@ -241,10 +244,8 @@ def _asks_after_scan(facts: Facts) -> bool:
     return not (facts.is_continuous or is_known or facts.remote_asked)
 
 
-def _upload(facts: Facts) -> Step | None:
+def _upload(facts: Facts) -> Step:
     """What the destination lacks of it."""
-    if facts.verified:
-        return None
     if facts.dry_run:
         return Step(Action.PREVIEW)
     if not facts.needs_upload:
