@@ -71,6 +71,7 @@ demo: bootstrap
 # All steps, one after the other; ARGS go to tox.
 test: bootstrap
 	@bash embedded/bootstrap browser
+	@bash embedded/bootstrap database
 	@bash embedded/bootstrap deployed
 	@.venv/bin/python -m tox run $(ARGS)
 

@@ -19,8 +19,12 @@ def version() -> str:
 
 FAST = ["awscrt>=0.24.1,<1"]
 REPORT = ["interop>=1.7,<2", "jinja2>=3.1.4,<4", "pygal>=3.1,<4"]
+CATALOGUE = ["psycopg[binary]>=3.2,<4"]
+PARQUET = ["pyarrow>=17,<28"]
 TEST = [
+    *CATALOGUE,
     *FAST,
+    *PARQUET,
     *REPORT,
     "aiosmtpd>=1.4.6,<2",
     "hypothesis>=6.100,<7",
@@ -56,7 +60,9 @@ setup(
         "urllib3>=2.2,<3",
     ],
     extras_require={
+        "catalogue": CATALOGUE,
         "fast": FAST,
+        "parquet": PARQUET,
         "report": REPORT,
         "test": TEST,
         "lint": LINT,

@@ -39,6 +39,9 @@ MODULES = {
 """Which module defines which commands, in the order in which help lists them. A module is imported when one of its
 commands is called, and for help."""
 
+GROUPS_BESIDE = {"catalogue": "sync_to_azure.cli.catalogue"}
+"""Groups of commands with options of their own, and the modules that define them as ``group``."""
+
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 
 Work = TypeVar("Work", bound=Callable[..., int])
@@ -51,9 +54,12 @@ class ProgramGroup(click.Group):
         return [*super().get_params(ctx), HELP_ALL]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULE_OF)
+        return [*_MODULE_OF, *GROUPS_BESIDE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in GROUPS_BESIDE:
+            beside: click.Group = importlib.import_module(GROUPS_BESIDE[cmd_name]).group
+            return beside
         if cmd_name in _MODULE_OF and cmd_name not in self.commands:
             importlib.import_module(_MODULE_OF[cmd_name])
         return self.commands.get(cmd_name)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sync_to_azure.core import bounded
 from sync_to_azure.core.errors import BlobMissing, DocumentTooLarge, RunError, StateUnavailable
+from sync_to_azure.core.model import Evidence
 from sync_to_azure.core.names import is_ours, md5_line
 from sync_to_azure.manifest import documents
 
@@ -30,7 +31,7 @@ _MARKER = ".sync"
 _SCHEMA = """
     CREATE TABLE file (
         blob TEXT PRIMARY KEY, target TEXT NOT NULL UNIQUE, sheet INTEGER NOT NULL, size INTEGER NOT NULL,
-        mtime_ns INTEGER NOT NULL, md5 BLOB NOT NULL, etag TEXT NOT NULL
+        mtime_ns INTEGER NOT NULL, md5 BLOB NOT NULL, etag TEXT NOT NULL, evidence INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE listing (
         blob TEXT PRIMARY KEY, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, archived INTEGER NOT NULL
@@ -48,7 +49,8 @@ class PublishedFile:
     ``agrees``: size and MD5 are listed as they were published).
 
     ``blob``: below DEST/RUN/; ``target``: the path below the folder that holds the run, RUN/… for a file of the run and
-    RUN.csv for the sheet of the sample sheet folder.
+    RUN.csv for the sheet of the sample sheet folder. ``evidence``: as the manifest says, to be believed where our key
+    vouches for the receipt.
     """
 
     blob: str
@@ -60,6 +62,7 @@ class PublishedFile:
     listed_etag: str
     archived: bool
     agrees: bool
+    evidence: Evidence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Publication:
             self.receipt_sha256 = hashlib.sha256(text or b"").hexdigest()
             listed, summed = hashlib.sha256(), hashlib.sha256()
             try:
-                self._insert("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows(listed))
+                self._insert("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._rows(listed))
             except BlobMissing:
                 raise self._no_manifest() from None
             self._judge(text, listed.hexdigest(), summed)
@@ -145,7 +148,7 @@ class Publication:
             # Of a continuous folder one file may stand in several places: it comes back as the lake has it.
             path = row.blob if self.is_continuous else row.path.decode()
             target = f"{self.run}.csv" if sheet else f"{self.run}/{path}"
-            yield row.blob, target, int(sheet), row.size, row.mtime_ns, row.md5, row.etag
+            yield row.blob, target, int(sheet), row.size, row.mtime_ns, row.md5, row.etag, int(row.evidence)
 
     def _judge(self, receipt: bytes | None, listed: str, summed: "hashlib._Hash") -> None:
         """What is wrong with the documents themselves; RUN.md5 must say what RUN.files.jsonl says."""
@@ -291,14 +294,15 @@ class Publication:
 
 _FILE = (
     "SELECT f.blob, f.target, f.size, f.mtime_ns, f.md5, f.etag, coalesce(l.etag, ''), coalesce(l.archived, 0),"
-    " l.size IS f.size AND l.md5 IS f.md5 FROM file f LEFT JOIN listing l ON l.blob = f.blob"
+    " l.size IS f.size AND l.md5 IS f.md5, f.evidence FROM file f LEFT JOIN listing l ON l.blob = f.blob"
 )
 
 
 def _file(row: tuple[Any, ...]) -> PublishedFile:
-    blob, target, size, mtime_ns, md5, etag, listed_etag, archived, agrees = row
+    blob, target, size, mtime_ns, md5, etag, listed_etag, archived, agrees, evidence = row
     return PublishedFile(
-        blob, target, size, mtime_ns, bytes(md5), etag, listed_etag, bool(archived), bool(agrees)
+        *(blob, target, size, mtime_ns, bytes(md5), etag, listed_etag),
+        *(bool(archived), bool(agrees), Evidence(evidence)),
     )
 
 

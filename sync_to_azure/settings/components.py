@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from sync_to_azure.settings import catalogue_options
 from sync_to_azure.settings.option import Option
 from sync_to_azure.settings.options import BY_KEY, OPTIONS
 
@@ -46,9 +47,11 @@ class Component:
 PASS = Component("sync_to_azure", "SYNC_TO_AZURE_", OPTIONS)
 """Also what stands in a config file before any section."""
 
+CATALOGUE = Component("catalogue", "SYNC_TO_AZURE_CATALOGUE_", catalogue_options.OPTIONS)
+
 COMPONENTS: tuple[Component, ...] = (
     PASS,
-    Component("catalogue", "SYNC_TO_AZURE_CATALOGUE_"),
+    CATALOGUE,
     Component("stream", "SYNC_TO_AZURE_STREAM_"),
     Component("ingest", "SYNC_TO_AZURE_INGEST_"),
     Component("family", None, (BY_KEY["completion-flag"],), named=True),

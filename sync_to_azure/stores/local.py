@@ -34,7 +34,7 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.core.model import NONCE_KEY, Blob
 from sync_to_azure.files.folder import NotRegular, is_gone_or_replaced, open_folder
-from sync_to_azure.stores.local_facts import Facts, FactsFolder, new_etag, of_foreign
+from sync_to_azure.stores.local_facts import Facts, FactsFolder, NoFacts, new_etag, of_foreign
 from sync_to_azure.stores.local_names import OWN_FOLDER, beginning_of, name_of, parts_of
 from sync_to_azure.stores.reading import Checked, Reading, lower
 from sync_to_azure.stores.store import (
@@ -57,11 +57,14 @@ _CONFLICT = (errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.EE
 
 
 class LocalStore(Reading):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read_only: bool = False) -> None:
         self._path = folder
         with self._errors("opening it"):
             self._root = open_folder(os.fsencode(folder))
-            self._facts = FactsFolder(self._root)
+            if read_only and not os.path.lexists(folder / OWN_FOLDER):
+                self._facts: FactsFolder = NoFacts()
+            else:
+                self._facts = FactsFolder(self._root)
 
     @property
     def clock_ahead(self) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import json
@@ -152,6 +153,27 @@ class FactsFolder:
                 with contextlib.suppress(OSError):
                     if time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_BEHIND:
                         self.drop(os.fsencode(entry.name))
+
+
+class NoFacts(FactsFolder):
+    """Of a folder in which nothing of ours is, and nothing may be written: all its files are somebody else's."""
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def temporary(self) -> int:
+        raise OSError(errno.EROFS, "the store was opened to read")
+
+    def read(self, name: str) -> list[Facts]:
+        return []
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        yield
+
+    def open_snapshot(self, name: str, moment: str) -> tuple[int, os.stat_result]:
+        raise FileNotFoundError(errno.ENOENT, "no snapshot")
 
 
 def _path(name: str) -> bytes:

@@ -19,13 +19,14 @@ def open_login(config: "LoginConfig") -> "Identity":
     return identity_for(config)
 
 
-def open_store(config: "StoreConfig", identity: "Identity | None" = None) -> "Store":
-    """The container, not asked yet: ``check`` does that. ``identity``: a store in a folder needs none. What it gives
-    has no way to delete. Raises AccessRefused, StorageUnavailable, ConfigurationError."""
+def open_store(config: "StoreConfig", identity: "Identity | None" = None, read_only: bool = False) -> "Store":
+    """The container, not asked yet: ``check`` does that. ``identity``: a store in a folder needs none. ``read_only``:
+    nothing is written, also nothing of the store's own into a folder. What it gives has no way to delete. Raises
+    AccessRefused, StorageUnavailable, ConfigurationError."""
     if folder := _folder(config):
         from sync_to_azure.stores.local import LocalStore
 
-        return LocalStore(folder)
+        return LocalStore(folder, read_only)
     from sync_to_azure.stores.azure import AzureStore
 
     return AzureStore(config, _needed(identity))

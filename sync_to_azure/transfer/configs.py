@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from sync_to_azure.events.webhook import WebhookConfig, key_of
 from sync_to_azure.notify.config import MailConfig
-from sync_to_azure.stores.config import LoginConfig, StoreConfig
+from sync_to_azure.settings.for_stores import login_config, store_config
 from sync_to_azure.uploaders.config import UploadConfig
+
+__all__ = ["login_config", "mail_config", "store_config", "upload_config", "webhook_config"]
 
 if TYPE_CHECKING:
     from sync_to_azure.settings import Settings
@@ -26,29 +28,6 @@ def upload_config(settings: "Settings") -> UploadConfig:
         access_tier=settings.upload.access_tier,
         azcopy=settings.upload.azcopy,
         azcopy_log_level=settings.upload.azcopy_log_level,
-    )
-
-
-def store_config(settings: "Settings") -> StoreConfig:
-    return StoreConfig(
-        endpoint=settings.destination.blob_endpoint,
-        container=settings.destination.container_name,
-        timeout=settings.upload.timeout,
-        tries=settings.upload.retry_times,
-        authority=settings.identity.authority_host or "the login service",
-    )
-
-
-def login_config(settings: "Settings") -> LoginConfig:
-    return LoginConfig(
-        auth=settings.identity.auth,
-        endpoint=settings.destination.blob_endpoint,
-        container=settings.destination.container_name,
-        account=settings.destination.storage_account,
-        tenant_id=settings.identity.tenant_id,
-        application_id=settings.identity.application_id,
-        secret=settings.identity.secret or "",
-        authority_host=settings.identity.authority_host,
     )
 
 

@@ -1,4 +1,5 @@
-"""SQL is written in the ledger, the outbox and the throw-away database of a published run, and nowhere else."""
+"""SQL is written in the ledger, the catalogue's databases, the outbox and the throw-away database of a published run,
+and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import re
 import sync_to_azure
 
 PACKAGE = pathlib.Path(sync_to_azure.__file__).parent
-PLACES = ("transfer/ledger/", "events/outbox.py", "manifest/publication.py")
+PLACES = ("catalogue/db/", "transfer/ledger/", "events/outbox.py", "manifest/publication.py")
 STATEMENT = re.compile(
     r"\s*(?:SELECT\s.+\s(?:FROM|UNION)|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM"
     r"|CREATE\s+(?:TABLE|INDEX)|PRAGMA)\s",

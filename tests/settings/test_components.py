@@ -9,6 +9,7 @@ import pytest
 
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.settings import Settings, components, load, not_for_children
+from sync_to_azure.settings.catalogue import load_catalogue
 from sync_to_azure.settings.components import COMPONENTS, PASS, Component
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.option import Option, Type
@@ -59,7 +60,7 @@ def with_kiosk(monkeypatch: pytest.MonkeyPatch) -> None:
 # Reserved
 
 
-@pytest.mark.parametrize("header", ["catalogue", "stream", "Ingest"])
+@pytest.mark.parametrize("header", ["stream", "Ingest"])
 def test_a_reserved_section_ends_no_pass(tmp_path: Path, header: str) -> None:
     settings = a_pass(tmp_path, f"{REQUIRED}[{header}]\nnobody-knows = x\nno key at all\nx = 1\nx = 2\n")
     assert str(settings.source.main_folder) == "/data/runs"
@@ -68,7 +69,7 @@ def test_a_reserved_section_ends_no_pass(tmp_path: Path, header: str) -> None:
 
 
 def test_a_key_of_a_pass_that_slipped_into_a_reserved_section_is_named(tmp_path: Path) -> None:
-    settings = a_pass(tmp_path, f"{REQUIRED}[catalogue]\nverify = read-back\nexclude = x\n")
+    settings = a_pass(tmp_path, f"{REQUIRED}[stream]\nverify = read-back\nexclude = x\n")
     assert settings.upload.verify == "validated"
     assert (
         "nor exclude, verify there: what a pass shall read belongs in [sync_to_azure]"
@@ -101,8 +102,46 @@ def test_no_child_inherits_what_belongs_to_another_component() -> None:
 
 def test_a_secret_in_any_section_needs_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
     (tmp_path / "azsync.cfg").touch(mode=0o644)
-    settings = a_pass(tmp_path, f"{REQUIRED}[catalogue]\nsmtp-password = x\n")
+    settings = a_pass(tmp_path, f"{REQUIRED}[stream]\nsmtp-password = x\n")
     assert "config-file-readable" in {notice.key for notice in settings.notices}
+
+
+# The catalogue
+
+
+def test_a_pass_leaves_the_catalogues_section_to_it(tmp_path: Path) -> None:
+    file = f"{REQUIRED}[catalogue]\ndatabase = /data/catalogue.sqlite\nregoin = x\n"
+    assert a_pass(tmp_path, file).notices == ()
+    assert problems(tmp_path, f"{REQUIRED}database = x\n") == [
+        "azsync.cfg line 4: key 'database' belongs in section [catalogue]"
+    ]
+
+
+def test_the_catalogues_database(tmp_path: Path) -> None:
+    def database(file: str, environ: Mapping[str, str], given: Mapping[str, object]) -> str:
+        (tmp_path / "azsync.cfg").touch(mode=0o600)
+        (tmp_path / "azsync.cfg").write_text(file, encoding="utf-8")
+        return load_catalogue(given, environ, tmp_path).database
+
+    file = "state-file = state/l.sqlite\n"
+    assert database(file, {}, {}) == str(tmp_path / "state" / "catalogue.sqlite"), "in the state folder"
+    in_file = f"{file}[catalogue]\ndatabase = c.sqlite\n"
+    assert database(in_file, {}, {}) == str(tmp_path / "c.sqlite")
+    variable = {"SYNC_TO_AZURE_CATALOGUE_DATABASE": "postgresql://u:hunter2@h/d"}
+    assert database(in_file, variable, {}) == "postgresql://u:hunter2@h/d"
+    assert database(in_file, variable, {"database": "/x/y"}) == "/x/y"
+
+
+def test_the_password_of_the_catalogue_is_a_secret(tmp_path: Path) -> None:
+    settings = load_catalogue({"database": "postgresql://u:hunter%202@h/d"}, {}, tmp_path)
+    assert settings.secrets == ("hunter%202", "hunter 2") and "hunter" not in repr(settings)
+    assert "process lists" in settings.warnings[0] and "hunter" not in settings.warnings[0]
+
+
+def test_a_typo_of_the_catalogue_ends_its_commands(tmp_path: Path) -> None:
+    (tmp_path / "azsync.cfg").write_text("[catalogue]\ndatabse = x\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="unknown key 'databse'; did you mean 'database'"):
+        load_catalogue({}, {}, tmp_path)
 
 
 # Unknown
@@ -148,7 +187,7 @@ def test_a_misspelt_variable_ends_a_pass(tmp_path: Path, name: str, meant: str) 
 
 @pytest.mark.parametrize("header", ["[sync_to_azure] # back", "[sync_to_azure"])
 def test_a_header_that_is_none_ends_a_pass_below_any_section(tmp_path: Path, header: str) -> None:
-    [problem] = problems(tmp_path, f"{REQUIRED}[catalogue]\nx = 1\n{header}\nverify = read-back\n")
+    [problem] = problems(tmp_path, f"{REQUIRED}[stream]\nx = 1\n{header}\nverify = read-back\n")
     assert problem == "azsync.cfg line 6: is no section: it must be [NAME] and nothing else"
 
 

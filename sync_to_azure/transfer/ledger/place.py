@@ -9,15 +9,10 @@ import stat
 from pathlib import Path
 
 from sync_to_azure.core.errors import StateUnavailable
+from sync_to_azure.settings.state import state_folder
 from sync_to_azure.transfer.ledger.run import Flow
 
-
-def state_folder(state_file: Path | None) -> Path:
-    """The user's state folder, or the state file's own where one is named."""
-    if state_file is not None:
-        return state_file.parent
-    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return Path(home) / "sync_to_azure"
+__all__ = ["azcopy_folder", "is_damaged", "ledger_path", "lock_path", "move_aside", "state_folder"]
 
 
 def azcopy_folder(azcopy_logs: Path | None, state_folder: Path) -> Path:

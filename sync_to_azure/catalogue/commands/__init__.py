@@ -1,0 +1,1 @@
+"""The commands of the catalogue: each takes an open database, prints, and gives an exit code."""

@@ -1,0 +1,1 @@
+"""Feeds that look by themselves: listings of stores, and published manifests."""
