@@ -13,7 +13,7 @@ import pathlib
 import socket
 import threading
 
-from embedded.tools import PROJECT
+from tests.warm_start import LISTENER
 
 Action = collections.abc.Callable[[int], object]
 """Called with the process id of the pass, which waits meanwhile."""
@@ -115,7 +115,7 @@ class Points:
         if not at and not self.clock:
             return {}
         return {
-            "PYTHONPATH": f"{self._folder}:{PROJECT}",
+            LISTENER: str(self._folder),
             "FAULT_POINTS": self._address,
             "FAULT_AT": "\n".join(at),
             "FAULT_CLOCK": str(self.clock),

@@ -27,7 +27,7 @@ from tests.faults.points import Points
 from tests.faults.truth import Truth, digest
 from tests.faults.watch import Watch
 from tests.line import Act, Answer, Line, Request
-from tests.warm_start import Process, WarmServer, must_be_cold
+from tests.warm_start import Process, WarmServer, for_cold, must_be_cold
 
 FLAG = "RTAComplete.txt"
 ASIDE = ".sync_to_azure-removing-"
@@ -85,7 +85,7 @@ class World:
         container: ContainerClient,
         warm: WarmServer | None = None,
     ) -> None:
-        """``warm``: starts the passes in whose interpreter nothing has to listen for a point."""
+        """``warm``: starts the passes; without it each is a cold one."""
         self.plan = plan
         self.chance = random.Random(plan.seed)
         self.folder = folder
@@ -344,7 +344,7 @@ class World:
         environment = kept | {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(PROJECT)} | given
         words = ["--config-file", str(path), *arguments]
         if self._warm is None or must_be_cold(given):
-            process: Process = self._start_cold(words, home, environment)
+            process: Process = self._start_cold(words, home, for_cold(environment, PROJECT))
         else:
             process = self._warm.start(
                 words, cwd=home, environment=environment, unprivileged=os.geteuid() == 0, one_stream=True
