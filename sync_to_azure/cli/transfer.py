@@ -276,7 +276,7 @@ def retry(settings: Settings, run: str, reason: str | None) -> int:
 def accept(
     settings: Settings, run: str | None, reason: str | None, sheets: bool, yes: bool, every: bool
 ) -> int:
-    """Upload an unfinished run, or publish changes to a published one.
+    """Upload an unfinished run, or changes to a published one.
 
     Shows exactly what changes, and asks for confirmation. Removes the marker first, which needs permission to delete
     blobs; keeps what is replaced as snapshots.
