@@ -9,6 +9,9 @@ number follows what is measured. A number is worth its throughput, and a little 
   twice: where it is wrong it costs throughput, and a number that is too high costs little. What did not pay is tried
   rarely. More requests for the same throughput wait longer for nothing, so this is what backs off on latency.
 - Where small requests mostly wait for each other (near to the service), no step up is tried at all.
+- Nor where small files keep one core busy: Python sends them with one core at most, and more requests under way only
+  wait for it. Nothing is tried then, unless requests wait for each other: what a busy core does in a round differs by
+  more than what a try would show.
 - A refusal for load (503, 429) takes 30 % off, once for all that were under way; afterwards growth is fast again up to
   half of what was refused.
 - A round in which the number was not reached (the source is slower, the files are at their end) teaches nothing.
@@ -32,6 +35,9 @@ _PRICE_UP = 0.25
 _CROWDED = 6.0
 """Small requests take so many times as long as the fastest: they wait for each other, not for the service, and no more
 of them are tried. (The service's own answers vary less.)"""
+_BUSY = 0.9
+"""Of one core's time, while small requests are under way. A core that others use, too, never shows it: then tries tell.
+"""
 _FORGET = 1.02
 _SMALL = 128 * 1024
 _LESS = 0.7
@@ -75,14 +81,14 @@ class Concurrency:
         self._failures = 0
         self._rest = 0
         self._is_sure = False
-        self._is_crowded = False
+        self._is_crowded = self._is_busy = False
         self._fastest = self._fastest_of_round = math.inf
         self._seconds = 0.0
         self._requests = self._work = self._reached = self._small = self._enough = 0
         self._refused_at = -math.inf
         self._fast_below = math.inf
         """While growing: the number at which doubling ends."""
-        self._begin_round(0.0)
+        self._begin_round(0.0, 0.0)
         self._change(self.limit)
 
     def begin_job(self) -> None:
@@ -96,16 +102,19 @@ class Concurrency:
         self._up, self._step, self._is_sure = True, len(_UP) - 1, False
         self._change(self.limit)
 
-    def done(self, now: float, size: int, is_reached: bool, seconds: float = 0.0) -> int:
+    def done(
+        self, now: float, size: int, is_reached: bool, seconds: float = 0.0, processor: float = 0.0
+    ) -> int:
         """A request of ``size`` bytes succeeded and took ``seconds``; ``is_reached``: as many were in flight as the
-        limit allows. Returns the limit."""
+        limit allows; ``processor``: seconds of processor time that the process has used so far. Returns the limit.
+        """
         if size <= _SMALL:
             self._fastest_of_round = min(self._fastest_of_round, seconds)
         if self._settle:
             # Begun under another number, or on a new connection.
             self._settle -= 1
             if not self._settle:
-                self._begin_round(now)
+                self._begin_round(now, processor)
             return self.limit
         self._requests += 1
         if size <= _SMALL:
@@ -114,7 +123,7 @@ class Concurrency:
         self._work += size + _REQUEST
         self._reached += is_reached
         if self._requests >= self._enough and now - self._began >= _ROUND[self._phase is _Phase.GROW]:
-            self._end_round(now)
+            self._end_round(now, processor)
         return self.limit
 
     def refused(self, now: float, began: float) -> int:
@@ -136,20 +145,23 @@ class Concurrency:
         self.limit = max(self._least, min(limit, self._most))
         self._settle = self.limit + 1
 
-    def _begin_round(self, now: float) -> None:
+    def _begin_round(self, now: float, processor: float) -> None:
         self._began = now
+        self._processor_began = processor
         self._requests = self._work = self._reached = self._small = 0
         self._seconds = 0.0
         self._enough = max(16, 2 * self.limit)
 
-    def _end_round(self, now: float) -> None:
+    def _end_round(self, now: float, processor: float) -> None:
         reached = self._reached >= 0.8 * self._requests
         throughput = self._work / (now - self._began)
         # What was fastest is forgotten by and by: the way to the service may have become longer.
         self._fastest = min(self._fastest_of_round, self._fastest * _FORGET)
         self._fastest_of_round = math.inf
         self._is_crowded = self._small > 0 and self._seconds > _CROWDED * self._fastest * self._small
-        self._begin_round(now)
+        is_small = 2 * self._small > self._requests
+        self._is_busy = is_small and processor - self._processor_began > _BUSY * (now - self._began)
+        self._begin_round(now, processor)
         if reached:
             worth = math.log(throughput) - _PRICE * math.log(self.limit)
             {_Phase.GROW: self._grow, _Phase.BASE: self._at_base, _Phase.TRY: self._at_try}[self._phase](
@@ -166,7 +178,7 @@ class Concurrency:
             self._tried = (self.limit, worth)
         else:
             self._base, self._base_worth = self.limit, worth
-            if self.limit < min(self._most, self._fast_below) and not self._is_crowded:
+            if self.limit < min(self._most, self._fast_below) and not self._is_crowded and not self._is_busy:
                 self._change(int(min(self.limit * 2, max(self._fast_below, self.limit + 1))))
                 return
         self._phase = _Phase.BASE
@@ -185,6 +197,8 @@ class Concurrency:
             self._failures = self._rest = 0
         if self._rest:
             self._rest -= 1
+            return
+        if self._is_busy and not self._is_crowded:
             return
         if self._is_crowded:
             self._up = False

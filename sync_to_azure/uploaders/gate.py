@@ -53,11 +53,16 @@ class AdaptiveGate:
     same session, and kept from one job to the next."""
 
     def __init__(
-        self, found: Concurrency, lock: threading.Lock, clock: Callable[[], float] = time.monotonic
+        self,
+        found: Concurrency,
+        lock: threading.Lock,
+        clock: Callable[[], float] = time.monotonic,
+        processor: Callable[[], float] = time.process_time,
     ) -> None:
         self._found = found
         self._lock = lock
         self._clock = clock
+        self._processor = processor
         self._has_no_work: Callable[[], bool] = lambda: False
 
     @property
@@ -76,7 +81,7 @@ class AdaptiveGate:
             before = self._found.limit
             now = self._clock()
             if status == 201:
-                self._found.done(now, size, not self._has_no_work(), seconds)
+                self._found.done(now, size, not self._has_no_work(), seconds, self._processor())
             elif status in _REFUSED_FOR_LOAD:
                 self._found.refused(now, now - seconds)
             after = self._found.limit

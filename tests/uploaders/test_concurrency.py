@@ -52,10 +52,13 @@ class Outcome:
         return [limit for at, limit in self.limits if at >= time]
 
 
-def simulated(control: Concurrency, link: Link, files: int, size: int = SMALL, most: int = MOST) -> Outcome:
-    """``most``: under way at once, whatever the limit says, as a slow source has it."""
+def simulated(
+    control: Concurrency, link: Link, files: int, size: int = SMALL, most: int = MOST, sees: bool = False
+) -> Outcome:
+    """``most``: under way at once, whatever the limit says, as a slow source has it. ``sees``: the processor time that
+    the process used is known."""
     chance = random.Random(1)
-    now = processor_free = service_free = 0.0
+    now = processor_free = service_free = work_done = 0.0
     under_way = refusals = 0
     left = files
     # When, number to break ties, what (True: done, False: refused, None: to be tried again), began.
@@ -69,11 +72,13 @@ def simulated(control: Concurrency, link: Link, files: int, size: int = SMALL, m
         return seconds * (1 + link.noise * chance.expovariate(1)) if link.noise else seconds
 
     def begin() -> None:
-        nonlocal processor_free, service_free, number
+        nonlocal processor_free, service_free, work_done, number
         number += 1
         processor_free = max(now, processor_free)
         factor = slower[int(processor_free / 0.3) % len(slower)]
-        processor_free += factor * scattered(link.work + link.a_byte * size)
+        work = factor * scattered(link.work + link.a_byte * size)
+        processor_free += work
+        work_done += work
         arrives = processor_free + scattered(link.latency / 2)
         refused = service_free - arrives > link.patience or link.storm[0] <= arrives < link.storm[1]
         if not refused:
@@ -90,7 +95,9 @@ def simulated(control: Concurrency, link: Link, files: int, size: int = SMALL, m
         if what is None:
             begin()
         elif what:
-            control.done(now, size, under_way >= control.limit, now - began)
+            # What was handed out but is not worked on yet lies between now and processor_free.
+            used = work_done - max(0.0, processor_free - now) if sees else 0.0
+            control.done(now, size, under_way >= control.limit, now - began, used)
             under_way -= 1
         else:
             refusals += 1
@@ -114,6 +121,22 @@ def test_a_machine_that_is_busy_with_other_work_misleads_it_little(latency: floa
     link = Link(latency, busy=True)
     best = min(simulated(Fixed(limit), link, 20_000).seconds for limit in (16, 64, 256))
     assert simulated(Concurrency(), link, 20_000).seconds <= 1.25 * best
+
+
+def test_small_files_that_keep_one_core_busy_get_no_more_requests() -> None:
+    """Where tries alone lead it by chance: from 16, which keep the core busy at a round trip of 5 ms."""
+    link = Link(0.005, work=0.0006, noise=0.5)
+    alone = simulated(Concurrency(), link, 20_000)
+    seeing = simulated(Concurrency(), link, 20_000, sees=True)
+    assert max(limit for _, limit in seeing.limits) <= 2 * START < max(limit for _, limit in alone.limits)
+    assert seeing.seconds <= 1.02 * min(alone.seconds, link.best(20_000, SMALL))
+
+
+def test_a_core_that_is_not_busy_leaves_room_for_more() -> None:
+    link = Link(0.020, work=0.0002)
+    outcome = simulated(Concurrency(), link, 20_000, sees=True)
+    assert outcome.limits[-1][1] >= 64
+    assert outcome.seconds <= 1.15 * link.best(20_000, SMALL)
 
 
 @pytest.mark.parametrize("latency", [0.0002, 0.005, 0.020])
