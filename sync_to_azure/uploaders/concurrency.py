@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 
 LEAST, START, MOST = 4, 16, 256
 """256 bodies of small files (at most 128 KiB each) are 32 MiB; larger ones wait for one of ``buffers.BUFFERS``."""
@@ -103,7 +104,12 @@ class Concurrency:
         self._change(self.limit)
 
     def done(
-        self, now: float, size: int, is_reached: bool, seconds: float = 0.0, processor: float = 0.0
+        self,
+        now: float,
+        size: int,
+        is_reached: bool,
+        seconds: float = 0.0,
+        processor: Callable[[], float] = lambda: 0.0,
     ) -> int:
         """A request of ``size`` bytes succeeded and took ``seconds``; ``is_reached``: as many were in flight as the
         limit allows; ``processor``: seconds of processor time that the process has used so far. Returns the limit.
@@ -114,7 +120,7 @@ class Concurrency:
             # Begun under another number, or on a new connection.
             self._settle -= 1
             if not self._settle:
-                self._begin_round(now, processor)
+                self._begin_round(now, processor())
             return self.limit
         self._requests += 1
         if size <= _SMALL:
@@ -123,7 +129,7 @@ class Concurrency:
         self._work += size + _REQUEST
         self._reached += is_reached
         if self._requests >= self._enough and now - self._began >= _ROUND[self._phase is _Phase.GROW]:
-            self._end_round(now, processor)
+            self._end_round(now, processor())
         return self.limit
 
     def refused(self, now: float, began: float) -> int:

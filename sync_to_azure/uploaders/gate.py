@@ -81,7 +81,7 @@ class AdaptiveGate:
             before = self._found.limit
             now = self._clock()
             if status == 201:
-                self._found.done(now, size, not self._has_no_work(), seconds, self._processor())
+                self._found.done(now, size, not self._has_no_work(), seconds, self._processor)
             elif status in _REFUSED_FOR_LOAD:
                 self._found.refused(now, now - seconds)
             after = self._found.limit

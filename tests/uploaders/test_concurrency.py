@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import math
 import random
@@ -97,7 +98,7 @@ def simulated(
         elif what:
             # What was handed out but is not worked on yet lies between now and processor_free.
             used = work_done - max(0.0, processor_free - now) if sees else 0.0
-            control.done(now, size, under_way >= control.limit, now - began, used)
+            control.done(now, size, under_way >= control.limit, now - began, functools.partial(float, used))
             under_way -= 1
         else:
             refusals += 1

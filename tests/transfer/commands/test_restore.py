@@ -140,6 +140,22 @@ def test_a_part_is_taken_up_again_and_a_wrong_one_is_begun_anew(
     assert not [name for name in os.listdir(back) if name.endswith(".part")]
 
 
+def test_a_part_that_is_longer_than_the_blob_by_now(native: Scene, tmp_path: pathlib.Path) -> None:
+    """Somebody wrote a shorter one there: nothing is behind its end, and what comes is proved to be wrong."""
+    content = os.urandom(10_000)
+    native.make_run("R", {"one": content, "two": b"2"})
+    native.run()
+    md5 = {row["path"]: bytes.fromhex(row["md5"]) for row in native.documents("R")[1]}
+    native.put("R/one", b"short")
+    back = tmp_path / "back" / "R"
+    back.mkdir(parents=True)
+    (back / os.fsdecode(part_name(b"one", md5["one"]))).write_bytes(content[:6000])
+    outcome = restore(native, "R", "--to", tmp_path / "back", expect=1)
+    assert "Traceback" not in outcome.output
+    assert (back / "two").read_bytes() == b"2"
+    assert not [name for name in os.listdir(back) if "one" in name.split(".")]
+
+
 def test_a_part_that_is_no_part_of_ours_is_left_alone(native: Scene, tmp_path: pathlib.Path) -> None:
     """A second name of somebody's file, or one that is longer than what it would become."""
     native.make_run("R", {"one": b"1" * 100, "two": b"2" * 100})
