@@ -56,7 +56,7 @@ def write_flow(
                 now,
                 "published",
                 folder_mtime_ns=(main / name).stat().st_mtime_ns,
-                lake_known=1,
+                remote_state_current=1,
                 generation=1,
                 files=files,
                 bytes=files,

@@ -15,7 +15,7 @@ import time
 from benchmarks.flow import PublishedFlow, write_flow
 from benchmarks.measured import clean_environment, command, machine, measure, must_have_ended_well
 from sync_to_azure.transfer.ledger import Flow, Ledger
-from sync_to_azure.transfer.ledger.audits import WELL, Audited, Audits, Finding
+from sync_to_azure.transfer.ledger.audits import WELL, Audited, Audits, AuditFinding
 
 TARGET = 0.5
 _ENDPOINT = "http://127.0.0.1:1/account"
@@ -29,7 +29,9 @@ def _audit(flow: PublishedFlow) -> None:
     now = time.time()
     for number, run in enumerate(flow.runs):
         missing = (
-            [Finding(f"{each}", "missing", "is missing") for each in range(1000)] if number % 100 == 0 else []
+            [AuditFinding(f"{each}", "missing", "is missing") for each in range(1000)]
+            if number % 100 == 0
+            else []
         )
         audits.take_listing(Audited(run, WELL, now, files=1000), missing, {})
     ledger.close()

@@ -76,7 +76,7 @@ def _open(target: "Target", settings: "Settings | None") -> "Store":
     import dataclasses
 
     from sync_to_azure.settings.for_stores import login_config, store_config
-    from sync_to_azure.stores.config import StoreConfig
+    from sync_to_azure.stores.store_config import StoreConfig
     from sync_to_azure.stores.opening import open_login, open_store
 
     if settings is None:

@@ -236,7 +236,7 @@ def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> in
 
     A pass that is working on it stops at its next step.
     """
-    from sync_to_azure.transfer.commands import words as work
+    from sync_to_azure.transfer.commands import set_override as work
 
     return work.speak(settings, "hold", run, reason, expected)
 
@@ -247,7 +247,7 @@ def hold(settings: Settings, run: str, reason: str | None, expected: bool) -> in
 @_EXPECTED
 def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> int:
     """Hold a run, and stop reporting it, until it is released."""
-    from sync_to_azure.transfer.commands import words as work
+    from sync_to_azure.transfer.commands import set_override as work
 
     return work.speak(settings, "ignore", run, reason, expected)
 
@@ -257,7 +257,7 @@ def ignore(settings: Settings, run: str, reason: str | None, expected: bool) -> 
 @_REASON
 def retry(settings: Settings, run: str, reason: str | None) -> int:
     """Check a run thoroughly in the next pass, and report it again."""
-    from sync_to_azure.transfer.commands import words as work
+    from sync_to_azure.transfer.commands import set_override as work
 
     return work.speak(settings, "retry", run, reason)
 
@@ -281,7 +281,7 @@ def accept(
     Shows exactly what changes, and asks for confirmation. Removes the marker first, which needs permission to delete
     blobs; keeps what is replaced as snapshots.
     """
-    from sync_to_azure.transfer.commands import words as work
+    from sync_to_azure.transfer.commands import set_override as work
 
     if sheets and run is None:
         return work.accept_sheets(settings, reason, yes, every)
@@ -295,6 +295,6 @@ def accept(
 @_REASON
 def release(settings: Settings, run: str, reason: str | None) -> int:
     """End the override (hold, ignore, retry, accept) of a run."""
-    from sync_to_azure.transfer.commands import words as work
+    from sync_to_azure.transfer.commands import set_override as work
 
     return work.release(settings, run, reason)

@@ -17,7 +17,7 @@ class TooSlow(Exception):
     """The time of a call is up."""
 
 
-class Line:
+class SocketHandle:
     """A second handle of a connection's socket, made before TLS takes the first one over; it outlives the connection's
     own, which may be closed before the last byte of an answer is read."""
 
@@ -42,11 +42,11 @@ class _Call:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._lines: list[Line] = []
+        self._lines: list[SocketHandle] = []
         self._timer: threading.Timer | None = None
         self.is_over = False
 
-    def begin(self, line: Line | None = None) -> None:
+    def begin(self, line: SocketHandle | None = None) -> None:
         with self._lock:
             if self.is_over:
                 raise TooSlow
@@ -109,17 +109,17 @@ def each_within(seconds: float, items: Iterator[Any]) -> Iterator[Any]:
         yield item
 
 
-def watch(line: Line) -> None:
+def watch(line: SocketHandle) -> None:
     """It takes part in the call of this thread from now on. Raises TooSlow if its time is up."""
     call: _Call | None = getattr(_here, "call", None)
     if call is not None:
         call.begin(line)
 
 
-def watched(connection: socket.socket) -> Line:
+def watched(connection: socket.socket) -> SocketHandle:
     """A connection that was just made. Raises TooSlow, or OSError, and closes it then."""
     try:
-        line = Line(connection)
+        line = SocketHandle(connection)
         watch(line)
         return line
     except BaseException:
@@ -164,7 +164,7 @@ def _pools() -> dict[str, type]:
 class _Watched:
     """Of a connection of urllib3."""
 
-    _line: Line | None = None
+    _line: SocketHandle | None = None
 
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 SyncError                       the root; carries message, what to do, exit code
 ├── ConfigurationError   (2)    usage or configuration is wrong; holds all problems at once
-├── SurroundingsError    (3)    something around us is not there; trying again later can help
+├── UnavailableError    (3)    something around us is not there; trying again later can help
 │   ├── SourceUnavailable       the main folder (or the sheet folder)
 │   ├── StorageUnavailable      endpoint, container, throttling, network
 │   │   ├── Redirected          something on the line answers with a redirect, which is never followed
@@ -15,7 +15,7 @@ SyncError                       the root; carries message, what to do, exit code
 ├── RunError             (1)    one run cannot go on in this pass; others can
 │   ├── UploadFailed            an uploader ended without having sent all; trying again may help
 │   │   └── Overtaken           somebody else wrote a blob since it was listed: the run has to be planned again
-│   ├── RunChanged              files changed while they were carried: the quiet time starts over
+│   ├── FilesChanged            files changed while they were carried: the quiet time starts over
 │   ├── BlobMissing             a blob that should be there is not
 │   ├── DocumentTooLarge        a blob beside a run is larger than any document of ours: nothing of it is read
 │   ├── BlobReplaced            somebody else wrote a blob between our look at it and our writing
@@ -52,15 +52,15 @@ class ConfigurationError(SyncError):
         super().__init__("; ".join(self.problems), advice)
 
 
-class SurroundingsError(SyncError):
+class UnavailableError(SyncError):
     exit_code = 3
 
 
-class SourceUnavailable(SurroundingsError):
+class SourceUnavailable(UnavailableError):
     pass
 
 
-class StorageUnavailable(SurroundingsError):
+class StorageUnavailable(UnavailableError):
     pass
 
 
@@ -78,11 +78,11 @@ class TokenRefused(StorageUnavailable):
     pass
 
 
-class AccessRefused(SurroundingsError):
+class AccessRefused(UnavailableError):
     pass
 
 
-class StateUnavailable(SurroundingsError):
+class StateUnavailable(UnavailableError):
     pass
 
 
@@ -90,11 +90,11 @@ class LockLost(StateUnavailable):
     pass
 
 
-class ToolUnavailable(SurroundingsError):
+class ToolUnavailable(UnavailableError):
     pass
 
 
-class PassHung(SurroundingsError):
+class PassHung(UnavailableError):
     pass
 
 
@@ -114,7 +114,7 @@ class Overtaken(UploadFailed):
     """Nothing of ours was written over what somebody else wrote."""
 
 
-class RunChanged(RunError):
+class FilesChanged(RunError):
     pass
 
 

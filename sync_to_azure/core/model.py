@@ -175,7 +175,7 @@ class RunLine:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """Something that is wrong now. ``key`` stays the same while it is the same trouble (``run:code``);
     ``new`` if it arose in this pass; ``once`` if it is told a single time and then no more trouble."""
 
@@ -186,7 +186,7 @@ class Trouble:
     once: bool = False
 
 
-SURROUNDINGS = "surroundings:"
+UNAVAILABLE = "unavailable:"
 """How the key of a trouble begins that is no run's; the class of its error follows."""
 
 
@@ -196,7 +196,7 @@ class Summary:
     say it (an audit)."""
 
     runs: list[RunLine] = dataclasses.field(default_factory=list)
-    troubles: list[Trouble] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
     published: int = 0
     waiting: int = 0
     idle: int = 0

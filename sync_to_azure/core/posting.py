@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sync_to_azure import __version__
-from sync_to_azure.core.deadline import Line
+from sync_to_azure.core.deadline import SocketHandle
 
 if TYPE_CHECKING:
     import urllib.request
@@ -33,7 +33,7 @@ class Post:
         self._problem: str | None = None
         self._until = time.monotonic() + limit
         self._lock = threading.Lock()
-        self._line: Line | None = None
+        self._line: SocketHandle | None = None
         self._is_over = False
         self._thread = threading.Thread(
             target=self._work, args=(url, content, headers), name="post", daemon=True
@@ -55,7 +55,7 @@ class Post:
         connection = socket.create_connection(*arguments, **options)
         with self._lock:
             if not self._is_over:
-                self._line = Line(connection)
+                self._line = SocketHandle(connection)
                 return connection
         connection.close()
         raise TimeoutError("too late")

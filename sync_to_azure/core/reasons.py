@@ -44,7 +44,7 @@ class Reason:
         return words.format_map(_Forgiving(values))
 
 
-class Standing(enum.StrEnum):
+class RunStatus(enum.StrEnum):
     """How a run stands for the person who asks: the one word that a state and its reason come down to."""
 
     SAFE = "safe"
@@ -56,33 +56,33 @@ class Standing(enum.StrEnum):
     EMPTY = "nothing to carry"
 
 
-def standing(
-    state: State, reason: Reason | None, published: bool, word: str | None = None, damaged: bool = False
-) -> Standing:
+def run_status(
+    state: State, reason: Reason | None, published: bool, override: str | None = None, damaged: bool = False
+) -> RunStatus:
     """Pure. ``word``: a person's word that is in force; ``published``: is a generation at the destination? ``damaged``:
     an audit found that it is not there as it was published."""
-    if word == "hold":
-        return Standing.HELD
-    if word == "ignore":
-        return Standing.IGNORED
+    if override == "hold":
+        return RunStatus.HELD
+    if override == "ignore":
+        return RunStatus.IGNORED
     if state is State.FLAGGED or damaged:
-        return Standing.PERSON
+        return RunStatus.PERSON
     if state is State.FAILING:
-        return Standing.AGAIN
+        return RunStatus.AGAIN
     if state is State.GONE and not published:
-        return Standing.PERSON if reason is not None and reason.code == "vanished" else Standing.EMPTY
+        return RunStatus.PERSON if reason is not None and reason.code == "vanished" else RunStatus.EMPTY
     if reason is not None and reason.code == "vanished-waiting":
-        return Standing.PERSON
+        return RunStatus.PERSON
     if published and state in (State.PUBLISHED, State.REMOVING, State.REMOVED, State.GONE):
-        return Standing.SAFE
+        return RunStatus.SAFE
     if published and reason is not None and reason.code == "continuous":
-        return Standing.WAITS if reason.parameters.get("waiting") else Standing.SAFE
-    return Standing.WAITS
+        return RunStatus.WAITS if reason.parameters.get("waiting") else RunStatus.SAFE
+    return RunStatus.WAITS
 
 
-def what_next(state: State, reason: Reason | None, word: str | None = None, damaged: bool = False) -> str:
+def what_next(state: State, reason: Reason | None, override: str | None = None, damaged: bool = False) -> str:
     """What comes next for a run, in a few words."""
-    by_word = _NEXT_BY_WORD.get(word or "", "") or (
+    by_word = _NEXT_BY_WORD.get(override or "", "") or (
         "a person has it healed (explain says how)" if damaged else ""
     )
     return by_word or (reason.next if reason is not None else "") or _NEXT_BY_STATE.get(state, "")

@@ -30,7 +30,7 @@ Status = os.stat_result | fresh.Status
 
 
 @dataclasses.dataclass(slots=True)
-class Outcome:
+class Unlinked:
     """``changed``: not as they were seen, and left; ``refused``: the share would not; ``problem``: the first refusal.
     ``late``: the time that the proof is good for ran out."""
 
@@ -99,10 +99,10 @@ class Below:
             os.close(self._handle)
         self._path, self._handle = (), self._root
 
-    def unlink(self, entries: Iterable[Entry], go_on: Callable[[int], bool]) -> Outcome:
+    def unlink(self, entries: Iterable[Entry], go_on: Callable[[int], bool]) -> Unlinked:
         """Unlink those that are still as they were seen. ``go_on``, asked before each with how many went so far, says
         whether the proof is still fresh."""
-        outcome = Outcome()
+        outcome = Unlinked()
         for entry in entries:
             if not go_on(outcome.unlinked):
                 outcome.late = True
@@ -141,7 +141,7 @@ class Below:
             # Before it is unlinked: NFS would keep an open file under a name of its own.
             os.close(opened)
 
-    def remove_folders(self, outcome: Outcome) -> None:
+    def remove_folders(self, outcome: Unlinked) -> None:
         """``rmdir`` from below, the folder itself last. One that still holds something is no refusal: it stays."""
         folders = self._folders(outcome)
         self._forget()
@@ -173,7 +173,7 @@ class Below:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR):
                 raise
 
-    def _folders(self, outcome: Outcome) -> list[bytes]:
+    def _folders(self, outcome: Unlinked) -> list[bytes]:
         """Every folder below, each after its parent; what is mounted there or is a symlink is not entered."""
         found: list[bytes] = []
         pending = [b""]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sync_to_azure.core.clock import ctime_ns
 from sync_to_azure.core.clock import mtime_ns as mtime_of
-from sync_to_azure.core.errors import RunChanged, RunError, SourceUnavailable
+from sync_to_azure.core.errors import FilesChanged, RunError, SourceUnavailable
 from sync_to_azure.files import fresh
 from sync_to_azure.files.folder import Folder, Place, is_gone_or_replaced
 from sync_to_azure.core.model import Entry, Fingerprint, Kind
@@ -129,7 +129,7 @@ def _folder_refused(error: OSError, root: bytes, folder: bytes, rules: ExcludeRu
         ) from error
     if is_gone_or_replaced(error):
         if not folder:
-            raise RunChanged(f"{shown(root)} is gone") from error
+            raise FilesChanged(f"{shown(root)} is gone") from error
         return None
     if not folder:
         raise RunError(f"{shown(root)} cannot be read: {error.strerror}", "check its permissions") from error

@@ -21,7 +21,7 @@ class Remembered:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
+class CompletionDecision:
     ready: bool
     reason: Reason | None
     remember: Remembered | None
@@ -40,11 +40,11 @@ def missing_flags(wanted: Sequence[str], top_level_files: Sequence[str]) -> tupl
     return tuple(flag for flag in wanted if flag.casefold() not in there)
 
 
-def without_flags(missing: Sequence[str]) -> Decision:
-    return Decision(False, Reason("flag-missing", {"flags": list(missing)}), None)
+def without_flags(missing: Sequence[str]) -> CompletionDecision:
+    return CompletionDecision(False, Reason("flag-missing", {"flags": list(missing)}), None)
 
 
-def decide(digest: str, remembered: Remembered | None, now: float, delay: float) -> Decision:
+def decide(digest: str, remembered: Remembered | None, now: float, delay: float) -> CompletionDecision:
     """The flags are there; was the tree quiet for ``delay`` seconds? With delay 0 one look is enough.
 
     A clock that went back (``since`` lies in the future) starts the quiet time anew.
@@ -52,6 +52,6 @@ def decide(digest: str, remembered: Remembered | None, now: float, delay: float)
     if remembered is None or remembered.digest != digest or remembered.since > now:
         remembered = Remembered(digest, now)
     if now - remembered.since >= delay:
-        return Decision(True, None, remembered)
+        return CompletionDecision(True, None, remembered)
     reason = Reason("not-quiet-yet", {"since": remembered.since, "from": remembered.since + delay})
-    return Decision(False, reason, remembered)
+    return CompletionDecision(False, reason, remembered)

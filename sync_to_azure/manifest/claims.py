@@ -26,7 +26,7 @@ class Whose(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class NewestClaim:
     """The newest claim of a run. ``origin`` is None if nobody can read it; ``age`` in seconds by the service's clock,
     0 where it does not say."""
 
@@ -42,7 +42,7 @@ class Found:
         return flow or f"claim {self.number} {self.etag}"
 
 
-def whose(found: Found, ours: Origin) -> Whose:
+def whose(found: NewestClaim, ours: Origin) -> Whose:
     """Pure."""
     theirs = found.origin
     if theirs is None:

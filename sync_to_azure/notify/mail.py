@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from sync_to_azure.core import deadline
 from sync_to_azure.core.errors import SyncError
-from sync_to_azure.core.model import Summary, Trouble
-from sync_to_azure.notify.config import MailConfig
+from sync_to_azure.core.model import Summary, Problem
+from sync_to_azure.notify.mail_config import MailConfig
 from sync_to_azure.notify.redact import Redactor, plain, plain_lines
 from sync_to_azure.notify.terminal import cut, table
 
@@ -59,64 +59,64 @@ def digest(
     summary: Summary,
     known: Mapping[str, float],
     now: float,
-    open_trouble: bool,
+    open_problem: bool,
     redact: Callable[[str], str] = Redactor(),
 ) -> Mail | None:
     """The mail that this pass owes, or None.
 
     ``known``: when (seconds since the epoch) the trouble of a key was last mailed. A mail is due as soon as one
     trouble was not mailed (within ``SILENCE``, if it arose anew); it lists all that is wrong now, what is new first.
-    ``open_trouble``: a mail about trouble went out and none since that all is well; the first pass without trouble
+    ``open_problem``: a mail about trouble went out and none since that all is well; the first pass without trouble
     sends that.
     A time in the future (a clock that was put right) counts as not mailed.
     """
     counts = summary.counted or f"Published in this pass: {summary.published}. Waiting: {summary.waiting}."
     prefix = f"[sync_to_azure] {plain(redact(flow_name))}: "
-    if not summary.troubles:
-        if not open_trouble:
+    if not summary.problems:
+        if not open_problem:
             return None
         lead = f"Nothing is wrong any more: all that was told before is solved.\n\n{counts}"
         return Mail(cut(prefix + "all is well again", SUBJECT_LENGTH), lead, (), all_well=True)
-    unique = {trouble.key: trouble for trouble in summary.troubles}
-    due = [trouble for key, trouble in unique.items() if _is_due(trouble, known.get(key), now)]
+    unique = {problem.key: problem for problem in summary.problems}
+    due = [problem for key, problem in unique.items() if _is_due(problem, known.get(key), now)]
     if not due:
         return None
-    due_keys = {trouble.key for trouble in due}
-    troubles = due + [trouble for key, trouble in unique.items() if key not in due_keys]
-    listed = [_listed(trouble, trouble.key in due_keys, redact) for trouble in troubles[:TROUBLES_LISTED]]
-    if len(troubles) > TROUBLES_LISTED:
-        listed.append(f"* and {len(troubles) - TROUBLES_LISTED} more: see the log")
-    count = "1 thing is" if len(troubles) == 1 else f"{len(troubles)} things are"
+    due_keys = {problem.key for problem in due}
+    problems = due + [problem for key, problem in unique.items() if key not in due_keys]
+    listed = [_listed(problem, problem.key in due_keys, redact) for problem in problems[:TROUBLES_LISTED]]
+    if len(problems) > TROUBLES_LISTED:
+        listed.append(f"* and {len(problems) - TROUBLES_LISTED} more: see the log")
+    count = "1 thing is" if len(problems) == 1 else f"{len(problems)} things are"
     lead = "\n".join([f"{count} wrong:", "", *listed, "", counts])
-    subject = _subject(prefix, troubles, {redact(line.run) for line in summary.runs}, redact)
-    return Mail(subject, lead, tuple(trouble.key for trouble in troubles))
+    subject = _subject(prefix, problems, {redact(line.run) for line in summary.runs}, redact)
+    return Mail(subject, lead, tuple(problem.key for problem in problems))
 
 
-def _is_due(trouble: Trouble, mailed: float | None, now: float) -> bool:
+def _is_due(problem: Problem, mailed: float | None, now: float) -> bool:
     """What stays wrong (a flagged run) is mailed once: a person knows of it, ``status`` shows it. What goes wrong anew
     in each pass is mailed again after ``SILENCE``."""
     if mailed is None or mailed > now:
         return True
-    return trouble.new and now - mailed >= SILENCE
+    return problem.new and now - mailed >= SILENCE
 
 
-def _listed(trouble: Trouble, due: bool, redact: Callable[[str], str]) -> str:
-    text = cut(plain_lines(redact(trouble.text)).strip(), TEXT_CHARACTERS).replace("\n", "\n  ")
+def _listed(problem: Problem, due: bool, redact: Callable[[str], str]) -> str:
+    text = cut(plain_lines(redact(problem.text)).strip(), TEXT_CHARACTERS).replace("\n", "\n  ")
     return f"* {text}" if due else f"* (told before) {text}"
 
 
-def _subject(prefix: str, troubles: list[Trouble], runs: set[str], redact: Callable[[str], str]) -> str:
+def _subject(prefix: str, problems: list[Problem], runs: set[str], redact: Callable[[str], str]) -> str:
     """What and how many: names of runs as far as they fit, and the kinds of trouble, each once."""
     names: dict[str, None] = {}
     kinds: dict[str, None] = {}
-    for trouble in troubles:
+    for problem in problems:
         # Before it is split: a secret may hold a colon.
-        run, _, code = redact(trouble.key).rpartition(":")
+        run, _, code = redact(problem.key).rpartition(":")
         kinds.setdefault(plain(code).replace("-", " ").replace("_", " "))
-        if run and (run in runs or trouble.exit_code == 1):
+        if run and (run in runs or problem.exit_code == 1):
             names.setdefault(plain(run))
     if not names:
-        count = f"{len(troubles)} troubles: " if len(troubles) > 1 else ""
+        count = f"{len(problems)} troubles: " if len(problems) > 1 else ""
         return cut(f"{prefix}{count}{_joined(list(kinds), SUBJECT_LENGTH)}", SUBJECT_LENGTH)
     lead = f"{prefix}1 run needs you: " if len(names) == 1 else f"{prefix}{len(names)} runs need you: "
     room = SUBJECT_LENGTH - len(lead) - len(" ()")

@@ -11,7 +11,7 @@ import logging
 import time
 import urllib.parse
 
-from sync_to_azure.core.model import SURROUNDINGS, Summary
+from sync_to_azure.core.model import UNAVAILABLE, Summary
 from sync_to_azure.core.posting import Post
 from sync_to_azure.notify.terminal import how_many
 
@@ -57,8 +57,8 @@ def body(summary: Summary, exit_code: int) -> str:
         f"exit code {exit_code}",
         f"{summary.published} published, {summary.waiting} waiting, {summary.idle} with nothing to do",
     ]
-    lines += [key for trouble in summary.troubles if (key := trouble.key).startswith(SURROUNDINGS)]
-    lines.append(how_many(len(summary.troubles), "trouble"))
+    lines += [key for problem in summary.problems if (key := problem.key).startswith(UNAVAILABLE)]
+    lines.append(how_many(len(summary.problems), "trouble"))
     return "\n".join(lines) + "\n"
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.settings.options import BY_KEY, OPTIONS
-from sync_to_azure.settings.around import SECRET_VARIABLES, not_for_children, secrets_around
+from sync_to_azure.settings.foreign_secrets import SECRET_VARIABLES, not_for_children, foreign_secrets
 from sync_to_azure.settings.destination import PUBLIC_CLOUD, check_continuous, check_destination, check_source
-from sync_to_azure.settings.families import flags_of_families
-from sync_to_azure.settings.login import check_identity, check_who_reads
+from sync_to_azure.settings.family_sections import flags_of_families
+from sync_to_azure.settings.login_options import check_identity, check_who_reads
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import GROUP_TYPES, Notice, Settings
-from sync_to_azure.settings.webhook import check_events
+from sync_to_azure.settings.webhook_options import check_events
 
 __all__ = ["Notice", "PUBLIC_CLOUD", "SECRET_VARIABLES", "Settings", "load", "not_for_children"]
 
@@ -52,10 +52,10 @@ def load(
         for group, kind in GROUP_TYPES.items()
     }
     parts["completion"] = parts["completion"]._replace(family_flags=family_flags)
-    around = secrets_around(environ)
+    foreign = foreign_secrets(environ)
     return Settings(
         **parts,
-        secrets_around=around,
+        foreign_secrets=foreign,
         notify_key_text=webhook_key,
         notices=tuple(merge.notices),
         origin=merge.origin,

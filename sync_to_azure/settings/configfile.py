@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class ConfigEntry:
     """One key as it stands in ``file``, first on ``line``. ``values``: its non-empty lines, stripped; none: unset."""
 
     values: tuple[str, ...]
@@ -43,7 +43,7 @@ class Section:
 
     line: int = 0
     shown: str = ""
-    entries: dict[str, Entry] = dataclasses.field(default_factory=dict)
+    entries: dict[str, ConfigEntry] = dataclasses.field(default_factory=dict)
     problems: tuple[tuple[int, str], ...] = ()
     """(line, text)"""
 
@@ -118,7 +118,7 @@ class _Draft:
     def __init__(self, line: int, shown: str) -> None:
         self.line = line
         self.shown = shown
-        self.entries: dict[str, tuple[Entry, list[str]]] = {}
+        self.entries: dict[str, tuple[ConfigEntry, list[str]]] = {}
         self.problems: list[tuple[int, str]] = []
 
     def finished(self) -> Section:
@@ -175,6 +175,6 @@ class _Reading:
             text = f"{where}: key {shown} is on line {first} already; remove one of them"
             draft.problems.append((number, text))
             return
-        draft.entries[key] = Entry((), self._name, number), values
+        draft.entries[key] = ConfigEntry((), self._name, number), values
         if value:
             values.append(value)

@@ -6,7 +6,7 @@ import re
 import urllib.parse
 
 from sync_to_azure.core.names import OURS_PREFIX, is_ours
-from sync_to_azure.settings.families import is_a_files_name
+from sync_to_azure.settings.family_sections import is_a_files_name
 from sync_to_azure.settings.options import BY_KEY, CONTINUOUS
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.values import Notice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sync_to_azure.stores.config import LoginConfig, StoreConfig
+from sync_to_azure.stores.store_config import LoginConfig, StoreConfig
 
 if TYPE_CHECKING:
     from sync_to_azure.settings.values import Settings

@@ -10,7 +10,7 @@ from typing import Any
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.settings import configfile, placement
 from sync_to_azure.settings.components import PASS, Component
-from sync_to_azure.settings.configfile import Entry
+from sync_to_azure.settings.configfile import ConfigEntry
 from sync_to_azure.settings.option import Option, Type
 from sync_to_azure.settings.options import BY_KEY, DEFAULT_CONFIG_FILE
 from sync_to_azure.settings.values import Notice
@@ -34,7 +34,7 @@ class Merge:
         }
         self.environ = environ
         self.cwd = cwd
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, ConfigEntry] = {}
         """Of the component's section of the config file."""
         self.sections: Mapping[str, configfile.Section] = {}
         """All of the config file, which is called ``file_name`` in messages."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sync_to_azure.settings import components
 from sync_to_azure.settings.components import PASS, Component
-from sync_to_azure.settings.configfile import ConfigFile, Entry, Section, looks_like_a_key
+from sync_to_azure.settings.configfile import ConfigFile, ConfigEntry, Section, looks_like_a_key
 from sync_to_azure.settings.values import Notice
 
 _ALIKE = 0.75
@@ -112,7 +112,7 @@ def _keys_of_ours(section: Section, owner: Component, component: Component) -> I
             yield entry.line, _belongs(key, entry, component)
 
 
-def _belongs(key: str, entry: Entry, component: Component) -> str:
+def _belongs(key: str, entry: ConfigEntry, component: Component) -> str:
     return f"{entry.origin}: key '{key}' belongs in section {component.header}"
 
 

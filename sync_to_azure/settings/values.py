@@ -57,7 +57,7 @@ class CompletionSettings(NamedTuple):
     """Of single families of instruments, by the name of the profile: ``[family NAME]``."""
 
 
-class EarlySettings(NamedTuple):
+class IncrementalSettings(NamedTuple):
     """Upload while a run is still being written. Seconds."""
 
     incremental: bool
@@ -188,7 +188,7 @@ class Settings:
 
     source: SourceSettings
     completion: CompletionSettings
-    early: EarlySettings
+    early: IncrementalSettings
     removal: RemovalSettings
     destination: DestinationSettings
     identity: IdentitySettings
@@ -200,7 +200,7 @@ class Settings:
     monitoring: MonitoringSettings
     events: EventsSettings
     general: GeneralSettings
-    secrets_around: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    foreign_secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """Secrets that are not ours but stand in our environment: a proxy's password, another tool's login."""
     notify_key_text: str | None = dataclasses.field(default=None, repr=False)
     """What notify-key holds; None where it may not be read by whoever only looks."""
@@ -219,7 +219,7 @@ class Settings:
             self.mail.smtp_password,
             self.monitoring.ping,
             self.events.notify_url,
-            *self.secrets_around,
+            *self.foreign_secrets,
         ]
         if self.notify_key_text:
             found += [self.notify_key_text, self.notify_key_text.removeprefix("whsec_")]
@@ -239,7 +239,7 @@ class Settings:
 GROUP_TYPES: Mapping[str, Any] = {
     "source": SourceSettings,
     "completion": CompletionSettings,
-    "early": EarlySettings,
+    "early": IncrementalSettings,
     "removal": RemovalSettings,
     "destination": DestinationSettings,
     "identity": IdentitySettings,

@@ -26,7 +26,7 @@ from sync_to_azure.core.errors import (
 from sync_to_azure.core.model import NONCE_KEY, Blob
 from sync_to_azure.stores.azure_answers import blobs_of, blocks_of, is_folder_stub
 from sync_to_azure.stores.azure_errors import Errors
-from sync_to_azure.stores.reading import Checked, Reading, lower
+from sync_to_azure.stores.base import Checked, BaseStore, lower
 from sync_to_azure.stores.signing import UrlSigner
 from sync_to_azure.stores.store import (
     CHUNK,
@@ -41,7 +41,7 @@ from sync_to_azure.stores.store import (
 )
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.config import StoreConfig
+    from sync_to_azure.stores.store_config import StoreConfig
     from sync_to_azure.stores.login import Identity
 
 _BLOCK = 8 * 1024 * 1024
@@ -54,7 +54,7 @@ _LENGTH_OF_PUT = 48
 the other's way."""
 
 
-class AzureStore(Reading):
+class AzureStore(BaseStore):
     """azure-storage-blob is imported when the first store is made: idle passes never pay for it."""
 
     def __init__(self, config: "StoreConfig", identity: "Identity") -> None:

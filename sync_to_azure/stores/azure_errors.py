@@ -17,7 +17,7 @@ from sync_to_azure.core.errors import (
     StorageUnavailable,
     SyncError,
 )
-from sync_to_azure.stores.config import StoreConfig
+from sync_to_azure.stores.store_config import StoreConfig
 
 _OF_ALL = frozenset({"ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated"})
 """Refusals that are no single blob's

@@ -36,7 +36,7 @@ from sync_to_azure.core.model import NONCE_KEY, Blob
 from sync_to_azure.files.folder import NotRegular, is_gone_or_replaced, open_folder
 from sync_to_azure.stores.local_facts import Facts, FactsFolder, NoFacts, new_etag, of_foreign
 from sync_to_azure.stores.local_names import OWN_FOLDER, beginning_of, name_of, parts_of
-from sync_to_azure.stores.reading import Checked, Reading, lower
+from sync_to_azure.stores.base import Checked, BaseStore, lower
 from sync_to_azure.stores.store import (
     CHUNK,
     PAGE,
@@ -56,7 +56,7 @@ _TRIES = 20
 _CONFLICT = (errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.EEXIST)
 
 
-class LocalStore(Reading):
+class LocalStore(BaseStore):
     def __init__(self, folder: Path, read_only: bool = False) -> None:
         self._path = folder
         with self._errors("opening it"):

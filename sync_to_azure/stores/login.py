@@ -24,7 +24,7 @@ from sync_to_azure.core.errors import AccessRefused, StorageUnavailable
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-    from sync_to_azure.stores.config import LoginConfig
+    from sync_to_azure.stores.store_config import LoginConfig
 
 SCOPE = "https://storage.azure.com/.default"
 SAS_LIFE = datetime.timedelta(hours=4)
@@ -341,7 +341,7 @@ def identity_for(config: "LoginConfig") -> Identity:
     return made
 
 
-class Signer:
+class RequestSigner:
     """Signs calls that do not go through the SDK: a bearer token, or a SAS; each renewed before it runs out.
 
     Used by many threads. Raises AccessRefused when no token is to be had.

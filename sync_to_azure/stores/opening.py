@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from sync_to_azure.stores.config import LoginConfig, StoreConfig
+    from sync_to_azure.stores.store_config import LoginConfig, StoreConfig
     from sync_to_azure.stores.login import Identity
     from sync_to_azure.stores.store import DeletingStore, Store
 

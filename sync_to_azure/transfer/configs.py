@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync_to_azure.events.webhook import WebhookConfig, key_of
-from sync_to_azure.notify.config import MailConfig
+from sync_to_azure.notify.mail_config import MailConfig
 from sync_to_azure.settings.for_stores import login_config, store_config
-from sync_to_azure.uploaders.config import UploadConfig
+from sync_to_azure.uploaders.upload_config import UploadConfig
 
 __all__ = ["login_config", "mail_config", "store_config", "upload_config", "webhook_config"]
 

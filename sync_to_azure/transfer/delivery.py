@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import StateUnavailable
-from sync_to_azure.core.model import Trouble
+from sync_to_azure.core.model import Problem
 from sync_to_azure.events import webhook
 from sync_to_azure.events.relay import relay
 from sync_to_azure.notify.terminal import how_many, human_time
@@ -59,7 +59,7 @@ def prepare(ledger: Ledger, settings: Settings, now: float) -> None:
         )
 
 
-def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[str], str]) -> list[Trouble]:
+def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[str], str]) -> list[Problem]:
     """What the webhook has not had yet; what a person should hear of that. Another pass may be at it already: then
     that one goes on."""
     if settings.events.notify_url is None:
@@ -99,7 +99,7 @@ def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[
         return []
 
 
-def _trouble(ledger: Ledger, now: float, problem: str) -> list[Trouble]:
+def _trouble(ledger: Ledger, now: float, problem: str) -> list[Problem]:
     consumer = ledger.outbox.consumer(webhook.CONSUMER)
     left = ledger.outbox.backlog(consumer) if consumer is not None else None
     if consumer is None or left is None or left.oldest is None:
@@ -109,4 +109,4 @@ def _trouble(ledger: Ledger, now: float, problem: str) -> list[Trouble]:
     _log.warning("%s", text)
     if consumer.failing_since is None or now - consumer.failing_since < PATIENCE:
         return []
-    return [Trouble("webhook", f"{text} (see docs/events.md)", 1, new=False)]
+    return [Problem("webhook", f"{text} (see docs/events.md)", 1, new=False)]

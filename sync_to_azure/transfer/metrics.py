@@ -21,9 +21,9 @@ from sync_to_azure import __version__
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.audits import all_audited
 from sync_to_azure.transfer.ledger.backlogs import Undelivered, undelivered
-from sync_to_azure.transfer.ledger.words import all_current
+from sync_to_azure.transfer.ledger.overrides import all_current
 from sync_to_azure.core.model import State, Summary
-from sync_to_azure.core.reasons import Standing, standing
+from sync_to_azure.core.reasons import RunStatus, run_status
 from sync_to_azure.notify.redact import plain_lines
 
 _MOST = 2**20
@@ -38,7 +38,7 @@ class Standings:
     """All runs of a flow. ``waiting_since``: the oldest of those that wait, in seconds since 1970."""
 
     states: Mapping[State, int]
-    standings: Mapping[Standing, int]
+    standings: Mapping[RunStatus, int]
     published_runs: int
     published_bytes: int
     waiting_since: float | None
@@ -52,30 +52,32 @@ class Pass:
     ended: float
     seconds: float
     exit_code: int
-    troubles: int
+    problems: int
     sent_files: int
     sent_bytes: int
 
 
 def standings_of(ledger: Ledger) -> Standings:
     """From the run table alone. sqlite3.Error goes to the caller."""
-    words = {key: word.word for key, word in all_current(ledger.connection, ledger.flow_id).items()}
+    overrides = {
+        key: override.action for key, override in all_current(ledger.connection, ledger.flow_id).items()
+    }
     audited = all_audited(ledger.connection, ledger.flow_id)
     damaged = {key for key, each in audited.items() if each.is_wrong}
     states: Counter[State] = Counter()
-    stand: Counter[Standing] = Counter()
+    stand: Counter[RunStatus] = Counter()
     published_runs = published_bytes = 0
     waiting_since: float | None = None
     for run in ledger.runs().values():
         if run.state is State.GONE and run.reason is None:
             continue  # its folder and its sheet both went before anything was carried: no run any more
-        how = standing(run.state, run.reason, run.is_published, words.get(run.key), run.key in damaged)
+        how = run_status(run.state, run.reason, run.is_published, overrides.get(run.key), run.key in damaged)
         states[run.state] += 1
         stand[how] += 1
         if run.is_published:
             published_runs += 1
             published_bytes += run.bytes
-        if how is Standing.WAITS and run.state is not State.EXPECTED:
+        if how is RunStatus.WAITS and run.state is not State.EXPECTED:
             waiting_since = min(waiting_since or run.since, run.since)
     waiting = tuple(undelivered(ledger.outbox))
     return Standings(states, stand, published_runs, published_bytes, waiting_since, waiting)
@@ -86,7 +88,7 @@ def pass_of(summary: Summary, ended: float, seconds: float, exit_code: int) -> P
         ended,
         seconds,
         exit_code,
-        len(summary.troubles),
+        len(summary.problems),
         sum(line.sent_files for line in summary.runs),
         sum(line.sent_bytes for line in summary.runs),
     )
@@ -126,7 +128,7 @@ def _families(last: Pass, last_success: float | None, runs: Standings | None) ->
     yield "last_success_timestamp_seconds", "When a pass last ended with exit code 0.", _one(last_success)
     yield "last_pass_duration_seconds", "How long the last pass took.", _one(last.seconds)
     yield "last_pass_exit_code", "Exit code of the last pass.", _one(last.exit_code)
-    yield "last_pass_problems", "Problems of the last pass, also those reported before.", _one(last.troubles)
+    yield "last_pass_problems", "Problems of the last pass, also those reported before.", _one(last.problems)
     yield "last_pass_uploaded_files", "Files that the last pass uploaded.", _one(last.sent_files)
     yield "last_pass_uploaded_bytes", "Bytes that the last pass uploaded.", _one(last.sent_bytes)
     if runs is None:
@@ -134,7 +136,7 @@ def _families(last: Pass, last_success: float | None, runs: Standings | None) ->
     by_state: list[Sample] = [({"state": state}, runs.states.get(state, 0)) for state in State]
     yield "runs", "Runs on record, by state.", by_state
     by_status: list[Sample] = [
-        ({"status": str(each).replace(" ", "-")}, runs.standings.get(each, 0)) for each in Standing
+        ({"status": str(each).replace(" ", "-")}, runs.standings.get(each, 0)) for each in RunStatus
     ]
     yield "runs_by_status", "Runs on record, by status: what they mean for an operator.", by_status
     yield "published_runs", "Runs that are published.", _one(runs.published_runs)

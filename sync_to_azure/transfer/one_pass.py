@@ -14,15 +14,15 @@ from sync_to_azure.core.errors import (
     LockLost,
     PassHung,
     Redirected,
-    RunChanged,
+    FilesChanged,
     RunError,
     SourceUnavailable,
     StateUnavailable,
-    SurroundingsError,
+    UnavailableError,
 )
 from sync_to_azure.transfer.ledger import Ledger, Run
 from sync_to_azure.transfer.ledger.audits import Audits
-from sync_to_azure.transfer.ledger.words import HOLD
+from sync_to_azure.transfer.ledger.overrides import HOLD
 from sync_to_azure.core.model import RunLine, State, Summary
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.settings import Settings
@@ -37,13 +37,13 @@ from sync_to_azure.transfer.steps import (
     resume,
     reverify,
     sheet_changes,
-    words,
+    override_checks,
 )
 from sync_to_azure.transfer.decisions.next_step import Readiness
 from sync_to_azure.transfer.decisions.removal_gate import CREDENTIALS, REMOVAL_DUE
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.steps.sheet_writing import SheetChanged
-from sync_to_azure.transfer.surroundings import Surroundings
+from sync_to_azure.transfer.session import PassSession
 from sync_to_azure.files.walk import SHARE_GONE
 from sync_to_azure.transfer.source import RunFolder
 
@@ -55,20 +55,20 @@ HUNG_AFTER = 24 * 3600.0
 
 def run(settings: Settings, clock: Clock | None = None) -> int:
     """One pass; the exit code. Everything that happens is told here, nothing is raised but Interrupted."""
-    with Surroundings(settings, clock or Clock()) as around:
+    with PassSession(settings, clock or Clock()) as session:
         summary = Summary()
         try:
-            if around.another_pass_runs():
-                _not_hung(around.ledger(), around.clock)
+            if session.another_pass_runs():
+                _not_hung(session.ledger(), session.clock)
                 _log.warning("another pass over %s is running; nothing done", settings.source.main_folder)
                 return 0
-            around.pass_begins()
-            around.with_ledger(lambda rooms: over_all_runs(rooms, summary), summary)
-        except (SurroundingsError, ConfigurationError) as error:
-            around.surroundings_failed(error, summary)
+            session.ping_start()
+            session.with_ledger(lambda rooms: over_all_runs(rooms, summary), summary)
+        except (UnavailableError, ConfigurationError) as error:
+            session.report_unavailable(error, summary)
         except Exception as error:
-            around.failed_within(error, summary)
-        return around.tell(summary)
+            session.report_internal_error(error, summary)
+        return session.tell(summary)
 
 
 def over_all_runs(rooms: Rooms, summary: Summary) -> None:
@@ -76,21 +76,21 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
     rooms.must_hold_lock()
     rooms.ledger.beat(rooms.clock.now())
     found = look.at_main_folder(rooms)
-    storage_trouble: SurroundingsError | None = None
+    storage_problem: UnavailableError | None = None
     if found.aside:
         try:
             resume.removals(rooms, found)
         except LockLost:
             raise
-        except SurroundingsError as error:
-            storage_trouble = error
+        except UnavailableError as error:
+            storage_problem = error
         # Some may have been put back, and are runs again.
         found = look.at_main_folder(rooms)
     rooms.due = _due(rooms)
     late_files.look(rooms, found)
     going_on, changed = [], []
     for work in look.works(rooms, found):
-        storage_trouble = _guarded(rooms, work, storage_trouble)
+        storage_problem = _guarded(rooms, work, storage_problem)
         if work.found.goes_on and early.wanted(rooms, work):
             going_on.append(work)
         elif work.sheet_counted is not None:
@@ -99,18 +99,18 @@ def over_all_runs(rooms: Rooms, summary: Summary) -> None:
             _add_up(rooms, work, summary)
     # What is finished never waits for what is not.
     for work in going_on:
-        if storage_trouble is None:
-            storage_trouble = _guarded(rooms, work, storage_trouble, one_run.carry_ahead)
+        if storage_problem is None:
+            storage_problem = _guarded(rooms, work, storage_problem, one_run.carry_ahead)
         _add_up(rooms, work, summary)
     # How many there are is known now.
-    may_be_published = bool(changed) and storage_trouble is None and sheet_changes.decide(rooms, changed)
+    may_be_published = bool(changed) and storage_problem is None and sheet_changes.decide(rooms, changed)
     for work in changed:
-        if may_be_published and storage_trouble is None:
+        if may_be_published and storage_problem is None:
             work = look.again(rooms, work)
-            storage_trouble = _guarded(rooms, work, storage_trouble)
+            storage_problem = _guarded(rooms, work, storage_problem)
         _add_up(rooms, work, summary)
-    if storage_trouble is not None:
-        raise storage_trouble
+    if storage_problem is not None:
+        raise storage_problem
 
 
 def _due(rooms: Rooms) -> frozenset[str]:
@@ -132,16 +132,16 @@ def _due(rooms: Rooms) -> frozenset[str]:
 def _guarded(
     rooms: Rooms,
     work: Work,
-    storage_trouble: SurroundingsError | None,
+    storage_problem: UnavailableError | None,
     step: Callable[[Rooms, Work], None] = one_run.step,
-) -> SurroundingsError | None:
+) -> UnavailableError | None:
     """One run, its errors turned into its state. Returns what is wrong with the surroundings, if anything is."""
     try:
-        if storage_trouble is None:
+        if storage_problem is None:
             step(rooms, work)
         else:
-            _without_storage(rooms, work, storage_trouble)
-    except RunChanged as error:
+            _without_storage(rooms, work, storage_problem)
+    except FilesChanged as error:
         rest.changed_meanwhile(rooms, work, error)
         # Did one run change, or did the share go and take all runs with it?
         look.at_main_folder(rooms)
@@ -152,7 +152,7 @@ def _guarded(
     except LockLost:
         # Another pass may be running: not even a state is written.
         raise
-    except SurroundingsError as error:
+    except UnavailableError as error:
         return _surroundings_of_all(rooms, work, error)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -168,7 +168,7 @@ def _guarded(
         # A fault of ours in one run must not keep the others from being carried; it is told in full.
         _log.error("%s: internal error, please report it", work.key, exc_info=error)
         _run_failed(rooms, work, RunError(f"{work.key}: internal error: {type(error).__name__}: {error}"))
-    return storage_trouble
+    return storage_problem
 
 
 def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
@@ -177,7 +177,7 @@ def _run_failed(rooms: Rooms, work: Work, error: RunError) -> None:
         flagging.flag(rooms, work, reason)
         return
     rooms.set_state(work, _failing(work.folder, work.run), Reason("failed", {"problem": str(error)}))
-    rooms.trouble(f"{work.key}:failed", str(error))
+    rooms.report_problem(f"{work.key}:failed", str(error))
 
 
 def _failing(folder: RunFolder | None, run: Run) -> State:
@@ -188,7 +188,7 @@ def _failing(folder: RunFolder | None, run: Run) -> State:
     return run.state if run.state in without_folder else State.GONE
 
 
-def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> SurroundingsError | None:
+def _surroundings_of_all(rooms: Rooms, work: Work, error: UnavailableError) -> UnavailableError | None:
     """Is it this run's trouble (a link that broke for a moment) or everybody's? The storage is asked once more."""
     if isinstance(error, StateUnavailable):
         return error
@@ -209,21 +209,21 @@ def _surroundings_of_all(rooms: Rooms, work: Work, error: SurroundingsError) -> 
     try:
         rooms.storage_answers()
         rooms.uploader()
-    except SurroundingsError as still:
+    except UnavailableError as still:
         return still
     # A refusal that the listing does not meet: rights to write are missing, for one folder (ACLs) or for all.
     refused = isinstance(error, AccessRefused)
-    if refused and any(trouble.key.endswith(":refused") for trouble in rooms.troubles):
+    if refused and any(problem.key.endswith(":refused") for problem in rooms.problems):
         return error
     code = "refused" if refused else "failed"
-    rooms.trouble(f"{work.key}:{code}", f"{work.key}: {error}", error.exit_code if refused else 1)
+    rooms.report_problem(f"{work.key}:{code}", f"{work.key}: {error}", error.exit_code if refused else 1)
     return None
 
 
-def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> None:
+def _without_storage(rooms: Rooms, work: Work, problem: UnavailableError) -> None:
     """The storage is out of reach: only what needs none is looked at, so that waiting runs are still told."""
-    if words.stops(rooms, work):
-        words.stand_still(rooms, work)
+    if override_checks.stops(rooms, work):
+        override_checks.stand_still(rooms, work)
         return
     if work.folder is None or work.run.is_published or look.nothing_new(rooms, work):
         return
@@ -234,17 +234,17 @@ def _without_storage(rooms: Rooms, work: Work, trouble: SurroundingsError) -> No
     elif judged is not None:
         rest.wait(rooms, work, judged.waits)
     elif work.run.state is not State.FLAGGED:
-        rooms.set_state(work, work.run.state, Reason("storage", {"problem": trouble.message}))
+        rooms.set_state(work, work.run.state, Reason("storage", {"problem": problem.message}))
 
 
 def _add_up(rooms: Rooms, work: Work, summary: Summary) -> None:
-    run, word = work.run, work.word
+    run, override = work.run, work.override
     seconds = rooms.clock.monotonic() - work.started
     text = run.reason.text if run.reason else ""
-    if word is not None and word.stops:
+    if override is not None and override.stops:
         # Ignored: told to nobody. Held: it waits for the person who said so.
-        summary.waiting += word.word == HOLD
-        summary.idle += word.word != HOLD
+        summary.waiting += override.action == HOLD
+        summary.idle += override.action != HOLD
         return
     idle = run.state in (State.PUBLISHED, State.REMOVED, State.GONE, State.EXPECTED) and not work.sent_files
     not_at_rest = run.reason is not None and run.reason.code not in (REMOVAL_DUE, CREDENTIALS)

@@ -54,7 +54,7 @@ class SheetFile:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class MainFolderContents:
     """``main``: the main folder as it was when it was looked at, held open. ``strays``: what lies there and is no
     folder, so that it is left alone; ``links``: those of them that are symbolic links, maybe to runs elsewhere.
     """
@@ -67,7 +67,7 @@ class Found:
     links: tuple[str, ...] = ()
 
 
-def find_runs(main_folder: Path) -> Found:
+def find_runs(main_folder: Path) -> MainFolderContents:
     """Everything in the main folder. Raises SourceUnavailable if it cannot be looked at."""
     root = os.fsencode(main_folder)
     runs: list[RunFolder] = []
@@ -99,7 +99,9 @@ def find_runs(main_folder: Path) -> Found:
         ) from error
     runs.sort(key=lambda run: run.name)
     mount = mount_of_handle(main.handle)
-    return Found(main, tuple(runs), tuple(sorted(aside)), tuple(sorted(strays)), mount, tuple(sorted(links)))
+    return MainFolderContents(
+        main, tuple(runs), tuple(sorted(aside)), tuple(sorted(strays)), mount, tuple(sorted(links))
+    )
 
 
 def _own_ns(entry: "os.DirEntry[str]") -> int:

@@ -12,7 +12,7 @@ from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import ToolUnavailable
 from sync_to_azure.uploaders import azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy_session import AzCopySession
-from sync_to_azure.uploaders.config import UploadConfig
+from sync_to_azure.uploaders.upload_config import UploadConfig
 from sync_to_azure.uploaders.process import run_briefly
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.core.model import Evidence, FileToSend, Sent
 from sync_to_azure.uploaders import FileAt, Job, Proof, Tick, azcopy_jobs, azcopy_words
-from sync_to_azure.uploaders.config import UploadConfig
+from sync_to_azure.uploaders.upload_config import UploadConfig
 from sync_to_azure.uploaders.process import Child
 
 if TYPE_CHECKING:

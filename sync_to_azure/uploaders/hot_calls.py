@@ -36,7 +36,7 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.stores.store import check_etag
 from sync_to_azure.uploaders.blocks import encoded
-from sync_to_azure.uploaders.config import UploadConfig
+from sync_to_azure.uploaders.upload_config import UploadConfig
 from sync_to_azure.uploaders.http_lines import lines_to
 from sync_to_azure.uploaders.under_way import UnderWay
 

@@ -18,7 +18,7 @@ from sync_to_azure.core.errors import UploadFailed
 from sync_to_azure.core.model import FileToSend, Sent
 from sync_to_azure.files import digests as digests_of
 from sync_to_azure.uploaders import FileAt, Job, Proof, Tick
-from sync_to_azure.uploaders.config import UploadConfig
+from sync_to_azure.uploaders.upload_config import UploadConfig
 from sync_to_azure.uploaders.crew import Crew
 from sync_to_azure.uploaders.gate import Gate, Gates
 from sync_to_azure.uploaders.hot_calls import HotCalls, Signer, crc64_for

@@ -20,7 +20,7 @@ from sync_to_azure.core.errors import (
     BlobRefused,
     Overtaken,
     SourceUnavailable,
-    SurroundingsError,
+    UnavailableError,
     SyncError,
     UploadFailed,
 )
@@ -113,7 +113,7 @@ class NativeJob:
             if isinstance(outcome, Sent):
                 self._through += 1
                 yield outcome
-            elif isinstance(outcome, SurroundingsError):
+            elif isinstance(outcome, UnavailableError):
                 raise outcome
             elif isinstance(outcome, SyncError):
                 self._note(outcome)

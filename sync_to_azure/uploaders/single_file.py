@@ -16,7 +16,7 @@ from sync_to_azure.core.errors import (
     BlobRefused,
     BlobReplaced,
     Overtaken,
-    RunChanged,
+    FilesChanged,
     RunError,
     SyncError,
     UploadFailed,
@@ -84,7 +84,7 @@ class SingleFile:
         self._crew.read(self._carry)
         outcome = self._outcome()
         if outcome is None:
-            raise RunChanged(
+            raise FilesChanged(
                 f"{self._shown()} changed while it was read; nothing was written to {self._upload.name}",
                 "upload it again when nobody writes to it",
             )

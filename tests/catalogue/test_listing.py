@@ -13,7 +13,7 @@ from sync_to_azure.catalogue.inventory import addresses, listing
 from sync_to_azure.catalogue.query import Filters, parse
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import ConfigurationError, StorageUnavailable
-from sync_to_azure.stores.config import StoreConfig
+from sync_to_azure.stores.store_config import StoreConfig
 from sync_to_azure.stores.opening import open_store
 from sync_to_azure.stores.store import Page
 

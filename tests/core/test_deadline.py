@@ -23,7 +23,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.core import deadline
 from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.stores.azure import AzureStore
-from sync_to_azure.stores.config import StoreConfig
+from sync_to_azure.stores.store_config import StoreConfig
 from tests.certificates import make_certificate
 from tests.conftest import LONG
 from tests.line import DRIP, Line, Request

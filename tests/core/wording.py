@@ -54,7 +54,7 @@ def page() -> str:
             if code in table and "{" not in table[code] and table[code] not in shown
         ]
         paragraphs.append("\n".join(lines) + "\n")
-    standings = "\n".join(f"    {standing.name}: {standing.value}" for standing in reasons.Standing)
+    standings = "\n".join(f"    {standing.name}: {standing.value}" for standing in reasons.RunStatus)
     return "\n".join([*paragraphs, f"how a run stands\n{standings}\n"])
 
 

@@ -22,7 +22,7 @@ _BEFORE, _FORGED = "before removal", "with its documents"
 
 def _a_file(world: World) -> str:
     """Of a published file of R, the source of which is there."""
-    lines = world.watch.standing("R").lines or {}
+    lines = world.watch.status("R").lines or {}
     good = [path for path, now in world.truth.now["R"].items() if lines.get(path) == now]
     good = [path for path in sorted(good) if path != "Data/empty.txt" and "Sheet" not in path]
     return world.chance.choice(good)

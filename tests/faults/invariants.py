@@ -59,7 +59,7 @@ def not_right_yet(world: World) -> list[str]:
 
 
 def _of_run(world: World, run: str) -> list[str]:
-    standing = world.watch.standing(run)
+    standing = world.watch.status(run)
     if standing.lines is None or standing.sums is None or standing.receipt is None or standing.marker is None:
         return [f"{run} is not published"]
     problems = []

@@ -286,7 +286,7 @@ def somebody_else(
         def act(request: Request) -> None:
             if some(request):
                 # Of a published file that was changed at the source the blob is the only copy.
-                lines = world.watch.standing("R").lines or {}
+                lines = world.watch.status("R").lines or {}
                 twice = [
                     each
                     for each, now in world.truth.now["R"].items()

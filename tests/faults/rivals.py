@@ -58,7 +58,7 @@ class Rival:
 
     def mixed(self) -> list[str]:
         """What is published is one run, whole: the one or the other."""
-        standing = self._world.watch.standing("R")
+        standing = self._world.watch.status("R")
         if standing.marker is None or standing.lines is None:
             return []
         theirs = {name: digest(content) for name, content in self._files.items()}

@@ -187,7 +187,7 @@ def _mend(world: World, name: str, content: bytes) -> None:
         world.write("R", {name: content})
     elif path.exists():
         path.chmod(0o644)
-        standing = world.watch.standing("R")
+        standing = world.watch.status("R")
         published = (standing.lines or {}).get(name) if standing.marker is not None else None
         if published is not None and published != digest(path.read_bytes()):
             good = [each for each in world.once[name] if digest(each) == published]

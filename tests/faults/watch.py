@@ -67,7 +67,7 @@ class Watch:
             known = self._bytes[name, etag] = digest(content)
         return known
 
-    def standing(self, run: str) -> Standing:
+    def status(self, run: str) -> Standing:
         receipt = self.get(f"{run}.json")
         return Standing(
             self._named(f"{run}.files.jsonl"),
@@ -88,7 +88,7 @@ class Watch:
 
     def is_published(self, run: str, path: str, was: str) -> bool:
         """Does the tool vouch for these bytes? Then they may not be lost, whatever becomes of the source."""
-        standing = self.standing(run)
+        standing = self.status(run)
         return standing.marker is not None and (standing.lines or {}).get(path) == was
 
     # What passes
@@ -138,7 +138,7 @@ class Watch:
         with self._lock:
             etags = self.etags()
             for run in runs:
-                standing = self.standing(run)
+                standing = self.status(run)
                 if standing.marker is None and standing.receipt is None:
                     continue
                 for form, named in (("files.jsonl", standing.lines), ("md5", standing.sums)):

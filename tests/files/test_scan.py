@@ -9,7 +9,7 @@ import tracemalloc
 
 import pytest
 
-from sync_to_azure.core.errors import RunChanged, SourceUnavailable
+from sync_to_azure.core.errors import FilesChanged, SourceUnavailable
 from sync_to_azure.core.model import Entry, Kind
 from sync_to_azure.core.names import ExcludeRules
 from sync_to_azure.files.folder import Folder, place_of
@@ -77,7 +77,7 @@ def test_a_root_that_is_gone_or_a_link(tmp_path: pathlib.Path) -> None:
     (tmp_path / "link").symlink_to("/etc")
     (tmp_path / "file").write_text("x")
     for name in ("missing", "link", "file"):
-        with pytest.raises(RunChanged, match=name):
+        with pytest.raises(FilesChanged, match=name):
             scanned(tmp_path / name)
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import strategies
 
 from embedded.tools import PROJECT
-from sync_to_azure.core.errors import RunChanged, RunError
+from sync_to_azure.core.errors import FilesChanged, RunError
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import Entry, Kind
 from sync_to_azure.core.names import ExcludeRules
@@ -191,7 +191,7 @@ def test_entries_that_vanish_while_they_are_looked_at_are_left_out(run: pathlib.
 
 
 def test_a_root_that_is_gone_means_that_the_run_changed(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(RunChanged, match="gone"):
+    with pytest.raises(FilesChanged, match="gone"):
         list(walk(place_of(os.fsencode(tmp_path / "missing")), NO_RULES))
 
 

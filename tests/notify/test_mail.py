@@ -20,8 +20,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from sync_to_azure.core.model import RunLine, State, Summary, Trouble
-from sync_to_azure.notify.config import MailConfig
+from sync_to_azure.core.model import RunLine, State, Summary, Problem
+from sync_to_azure.notify.mail_config import MailConfig
 from sync_to_azure.notify.mail import (
     Mail,
     MailFailed,
@@ -300,14 +300,14 @@ def test_an_address_that_is_none_is_told(address: str) -> None:
         compose("s", "b", "sync@example.org", (address,))
 
 
-def _summary(*troubles: Trouble) -> Summary:
+def _summary(*troubles: Problem) -> Summary:
     lines = [RunLine(FIRST, State.FAILING, "storage unavailable"), RunLine(SECOND, State.FLAGGED, "changed")]
     return Summary(lines, list(troubles), published=3, waiting=2)
 
 
-ONE = Trouble(f"{FIRST}:storage-unavailable", f"{FIRST}: the container is not there (create it)", 3)
-TWO = Trouble(f"{SECOND}:changed-after-verification", f"{SECOND}: 2 files changed (decide)", 1)
-ALL = Trouble("source-unavailable", "/data/main is empty (is it mounted?)", 3)
+ONE = Problem(f"{FIRST}:storage-unavailable", f"{FIRST}: the container is not there (create it)", 3)
+TWO = Problem(f"{SECOND}:changed-after-verification", f"{SECOND}: 2 files changed (decide)", 1)
+ALL = Problem("source-unavailable", "/data/main is empty (is it mounted?)", 3)
 
 
 def test_new_trouble_is_mailed_and_told_trouble_is_not() -> None:
@@ -346,7 +346,7 @@ def test_all_is_well_again_is_said_once() -> None:
         ([ONE], f"[sync_to_azure] nextseq: 1 run needs you: {FIRST} (storage unavailable)"),
         ([ALL], "[sync_to_azure] nextseq: source unavailable"),
         (
-            [ALL, Trouble("mail:smtp-refused", "x", 3)],
+            [ALL, Problem("mail:smtp-refused", "x", 3)],
             "[sync_to_azure] nextseq: 2 troubles: source unavailable, smtp refused",
         ),
         (
@@ -354,13 +354,13 @@ def test_all_is_well_again_is_said_once() -> None:
             f"[sync_to_azure] nextseq: 2 runs need you: {FIRST}, … (storage unavailable, …)",
         ),
         (
-            [Trouble(f"run{number}:bad-name", "x") for number in range(12)],
+            [Problem(f"run{number}:bad-name", "x") for number in range(12)],
             "[sync_to_azure] nextseq: 12 runs need you: "
             "run0, run1, run2, run3, run4, run5, run6, run7, run8, run9, … (bad name)",
         ),
     ],
 )
-def test_the_subject_says_what_and_how_many(troubles: list[Trouble], expected: str) -> None:
+def test_the_subject_says_what_and_how_many(troubles: list[Problem], expected: str) -> None:
     mail = digest("nextseq", _summary(*troubles), {}, 0.0, False)
     assert mail is not None and mail.subject == expected
 
@@ -376,7 +376,7 @@ def test_no_subject_is_long_unsafe_or_tells_a_secret() -> None:
         "日本" * 99 + ":語",
     ):
         mail = digest(
-            "flow\n" * 9 + "hunter22", _summary(Trouble(key, "hunter22\x1b\nnext")), {}, 0.0, False, redact
+            "flow\n" * 9 + "hunter22", _summary(Problem(key, "hunter22\x1b\nnext")), {}, 0.0, False, redact
         )
         assert mail is not None and len(mail.subject) < 120
         assert (
@@ -385,7 +385,7 @@ def test_no_subject_is_long_unsafe_or_tells_a_secret() -> None:
 
 
 def test_a_thousand_troubles_stay_a_mail() -> None:
-    troubles = [Trouble(f"r{number}:x", f"trouble {number} " + "y" * 10_000) for number in range(1000)]
+    troubles = [Problem(f"r{number}:x", f"trouble {number} " + "y" * 10_000) for number in range(1000)]
     mail = digest("f", _summary(*troubles), {}, 0.0, False)
     assert mail is not None and len(mail.keys) == 1000
     assert "and 900 more: see the log" in mail.lead and len(mail.lead) < 250_000

@@ -14,7 +14,7 @@ import pytest
 
 from sync_to_azure.transfer.ledger import Flow, Lock
 from sync_to_azure.transfer.ledger.place import lock_path
-from sync_to_azure.core.model import Summary, Trouble
+from sync_to_azure.core.model import Summary, Problem
 from sync_to_azure.settings import load
 from sync_to_azure.notify import ping
 from sync_to_azure.notify.redact import Redactor
@@ -151,14 +151,14 @@ def test_a_query_stays_behind() -> None:
 
 def test_what_is_said_names_no_run() -> None:
     summary = Summary(published=2, waiting=1, idle=5)
-    summary.troubles = [
-        Trouble("Smith_Anna:failed", "Smith_Anna: not verified"),
-        Trouble("unlink-refused:Smith_Anna", "Smith_Anna"),
-        Trouble("surroundings:StorageUnavailable", "lake cannot be reached", 3),
+    summary.problems = [
+        Problem("Smith_Anna:failed", "Smith_Anna: not verified"),
+        Problem("unlink-refused:Smith_Anna", "Smith_Anna"),
+        Problem("unavailable:StorageUnavailable", "lake cannot be reached", 3),
     ]
     text = ping.body(summary, 3)
     assert text == (
-        "exit code 3\n2 published, 1 waiting, 5 with nothing to do\nsurroundings:StorageUnavailable\n3 troubles\n"
+        "exit code 3\n2 published, 1 waiting, 5 with nothing to do\nunavailable:StorageUnavailable\n3 troubles\n"
     )
 
 

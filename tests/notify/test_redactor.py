@@ -20,7 +20,7 @@ import pytest
 from hypothesis import strategies
 
 from sync_to_azure.cli import failures
-from sync_to_azure.core.model import RunLine, State, Summary, Trouble
+from sync_to_azure.core.model import RunLine, State, Summary, Problem
 from sync_to_azure.notify import log as tell_log
 from sync_to_azure.notify import mail
 from sync_to_azure.notify.redact import Redactor
@@ -71,7 +71,7 @@ def logged(redact: Redactor, text: str) -> str:
 
 
 def mailed(redact: Redactor, text: str) -> str:
-    summary = Summary([RunLine(text, State.FAILING, text)], [Trouble(f"{text}:{text}", text)])
+    summary = Summary([RunLine(text, State.FAILING, text)], [Problem(f"{text}:{text}", text)])
     due = mail.digest(text, summary, {}, 0.0, False, redact)
     assert due is not None
     whole = mail.compose(due.subject, mail.body(due, summary, text, "host", redact), "a@b.org", ("c@d.org",))

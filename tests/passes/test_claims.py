@@ -15,7 +15,7 @@ import pytest
 
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.transfer.steps import claims, neighbours
-from sync_to_azure.transfer.steps.claims import OLD, Found, Whose
+from sync_to_azure.transfer.steps.claims import OLD, NewestClaim, Whose
 from sync_to_azure.manifest.origin import MACHINE_FILES, Origin, machine_of, origin_in
 from tests.line import Answer
 from tests.passes.proxy import Proxy
@@ -44,7 +44,7 @@ def seen_from(**other: str | None) -> Origin:
     ],
 )
 def test_whose_a_claim_is(origin: Origin | None, age: float, expected: Whose) -> None:
-    assert claims.whose(Found(1, "etag", origin, age), HERE) is expected
+    assert claims.whose(NewestClaim(1, "etag", origin, age), HERE) is expected
 
 
 def test_what_nobody_knows_is_not_the_same_folder() -> None:

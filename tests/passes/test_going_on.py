@@ -114,7 +114,7 @@ def test_what_becomes_of_a_carried_file(act: Act, left_over: int, seen_between: 
 def test_what_is_not_known_to_stand_as_it_did_is_hashed_again(early: Scene) -> None:
     """Killed between two notes: an MD5 without the time at which its file was seen."""
     run = carried(early)
-    early.sql("DELETE FROM still WHERE blob = ?", FIRST)
+    early.sql("DELETE FROM stability WHERE blob = ?", FIRST)
     rewrite(run / FIRST, b"ONE")
     write(run, {FLAG: ""})
     early.run()
@@ -172,7 +172,7 @@ def test_one_look_is_none_also_with_stable_for_0(early: Scene) -> None:
 def test_a_clock_that_went_back_begins_anew(early: Scene) -> None:
     going_on(early)
     early.run()
-    early.sql("UPDATE still SET since = since + 1000000")
+    early.sql("UPDATE stability SET since = since + 1000000")
     early.run()
     assert not early.etags()
     early.run()
@@ -491,7 +491,7 @@ def test_before_removal_it_is_read_once_more(early: Scene) -> None:
     """A share that keeps no trace of a late write: size, mtime and ctime as they were."""
     run = carried(early)
     rewrite(run / FIRST, b"ONE")
-    early.sql("UPDATE still SET ctime_ns = ? WHERE blob = ?", (run / FIRST).stat().st_ctime_ns, FIRST)
+    early.sql("UPDATE stability SET ctime_ns = ? WHERE blob = ?", (run / FIRST).stat().st_ctime_ns, FIRST)
     write(run, {FLAG: ""})
     early.config |= {"remove-source": "true", "remove-after": 0}
     early.run(expect=1)

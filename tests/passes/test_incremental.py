@@ -85,7 +85,7 @@ def test_only_the_tail_remains(uploader: str, early: Scene) -> None:
     assert early.is_published("A") and {name: after[name] for name in before} == before
     early.check_sums("A")
     assert all(row["evidence"] == "validated" for row in early.documents("A")[1])
-    assert early.sql("SELECT count(*) FROM still") == [(0,)]
+    assert early.sql("SELECT count(*) FROM stability") == [(0,)]
 
 
 def test_what_still_grows_is_not_touched(early: Scene) -> None:

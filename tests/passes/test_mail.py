@@ -146,7 +146,7 @@ def test_from_the_first_error_to_all_is_well(
     assert body.index("* b: not verified") < body.index("* (told before) a: not verified")
 
     with sqlite3.connect(state) as connection:
-        connection.execute("UPDATE told SET at = at - 25 * 3600 WHERE key LIKE 'mail:%'")
+        connection.execute("UPDATE reported SET at = at - 25 * 3600 WHERE key LIKE 'mail:%'")
     connection.close()
     told(run_command(config=failing), 1)
     assert "2 things are wrong" in text(postbox.take()), "again after a day"

@@ -164,7 +164,7 @@ def test_help_is_one_short_sentence(option: Option) -> None:
 
 
 def test_every_option_is_a_field_of_its_group() -> None:
-    others = {"notices", "notify_key_text", "origin", "secrets_around"}
+    others = {"notices", "notify_key_text", "origin", "foreign_secrets"}
     assert set(Settings.__dataclass_fields__) == GROUP_TYPES.keys() | others
     assert GROUP_TYPES.keys() == GROUPS.keys() - {"obsolete"}
     for group_name, kind in GROUP_TYPES.items():

@@ -66,7 +66,7 @@ def install() -> None:
         run = getattr(work, "run", None)
         if run is None:
             return
-        facts = [str(run.state), run.generation > 0, bool(run.rows_kept), work.folder is not None]
+        facts = [str(run.state), run.generation > 0, bool(run.manifest_cached), work.folder is not None]
         line = {
             "at": time.monotonic_ns(),
             "test": os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0],

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from sync_to_azure.settings.webhook import _read
+from sync_to_azure.settings.webhook_options import _read
 
 
 def test_a_binary_key_is_refused(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 from embedded.azurite import Azurite
 from sync_to_azure.core.errors import BlobRefused, BlobReplaced, StorageUnavailable
 from sync_to_azure.stores.azure import AzureStore
-from sync_to_azure.stores.config import StoreConfig
+from sync_to_azure.stores.store_config import StoreConfig
 from tests import line
 
 NAMES = ["plain", "a b", "ä/ü", "<&>\"'", "x%20y", "100%", "q?r#s", "  blanks ", "new\nline", "日本"]

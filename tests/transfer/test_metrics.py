@@ -13,16 +13,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from embedded.tools import PROJECT
 from sync_to_azure.core.model import State
-from sync_to_azure.core.reasons import Standing
+from sync_to_azure.core.reasons import RunStatus
 from sync_to_azure.transfer import metrics
 from sync_to_azure.transfer.ledger.backlogs import Undelivered
 from tests.passes.scene import FLAG, Scene
 
 ENDED = metrics.Pass(
-    ended=1_790_000_000.25, seconds=12.5, exit_code=0, troubles=0, sent_files=3, sent_bytes=10**13
+    ended=1_790_000_000.25, seconds=12.5, exit_code=0, problems=0, sent_files=3, sent_bytes=10**13
 )
 WAITING = (Undelivered("webhook", 2, 1_789_000_000.0, None), Undelivered("lims", 0, None, None))
-RUNS = metrics.Standings({State.PUBLISHED: 2}, {Standing.SAFE: 2}, 2, 7 * 10**15, 1_789_000_000.0, WAITING)
+RUNS = metrics.Standings({State.PUBLISHED: 2}, {RunStatus.SAFE: 2}, 2, 7 * 10**15, 1_789_000_000.0, WAITING)
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -55,7 +55,7 @@ def test_no_digit_is_lost_and_every_state_is_there() -> None:
     assert samples["sync_to_azure_published_bytes", frozenset({flow})] == 7 * 10**15
     for state in State:
         assert ("sync_to_azure_runs", frozenset({flow, ("state", state.value)})) in samples
-    for each in Standing:
+    for each in RunStatus:
         label = ("status", str(each).replace(" ", "-"))
         assert ("sync_to_azure_runs_by_status", frozenset({flow, label})) in samples
 
@@ -85,7 +85,7 @@ def test_a_name_cannot_write_a_sample() -> None:
 def test_the_last_success_outlives_failures(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "runs.prom"
     failed = metrics.Pass(
-        ended=1_790_003_600.0, seconds=1, exit_code=3, troubles=1, sent_files=0, sent_bytes=0
+        ended=1_790_003_600.0, seconds=1, exit_code=3, problems=1, sent_files=0, sent_bytes=0
     )
     metrics.write(path, "odd } name", failed, None)
     assert "last_success_timestamp_seconds" not in read(path)

@@ -20,7 +20,7 @@ from sync_to_azure.core.errors import (
     BlobReplaced,
     ConfigurationError,
     Overtaken,
-    RunChanged,
+    FilesChanged,
     RunError,
     StorageUnavailable,
     SyncError,
@@ -203,7 +203,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error_and_nothing_is_written
         return count
 
     monkeypatch.setattr(os, "preadv", preadv)
-    with pytest.raises(RunChanged, match="a file changed while it was read"):
+    with pytest.raises(FilesChanged, match="a file changed while it was read"):
         session.upload_file(source, "a/b")
     assert not container.get_blob_client("a/b").exists()
 

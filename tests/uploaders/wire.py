@@ -14,7 +14,7 @@ from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from sync_to_azure.core.errors import SyncError
-from sync_to_azure.stores.login import AccountKey, Signer
+from sync_to_azure.stores.login import AccountKey, RequestSigner
 from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import FileToSend, Sent
@@ -84,7 +84,7 @@ def native(settings: Settings, signer: typing.Any = None) -> NativeUploader:
     anyway = typing.cast(typing.Any, settings)
     identity = AccountKey(login_config(anyway))
     return NativeUploader(
-        upload_config(anyway), signer or Signer(identity), AzureStore(store_config(anyway), identity)
+        upload_config(anyway), signer or RequestSigner(identity), AzureStore(store_config(anyway), identity)
     )
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 from sync_to_azure.catalogue.commands.printing import as_json, found_as_json, line, say, time_of
 from sync_to_azure.catalogue.db.port import Catalogue, Found
 from sync_to_azure.catalogue.merging import reason_to_merge, why_not
-from sync_to_azure.core.errors import ConfigurationError, RunError, StateUnavailable, SurroundingsError
+from sync_to_azure.core.errors import ConfigurationError, RunError, StateUnavailable, UnavailableError
 from sync_to_azure.notify.terminal import human_size
 from sync_to_azure.stores.store import Store
 
@@ -210,7 +210,7 @@ def verify(catalogue: Catalogue, opened: Callable[[str], Store | None], many: in
 def _difference(store: Store, found: Found) -> str:
     try:
         blob = store.stat(found.name)
-    except SurroundingsError:
+    except UnavailableError:
         raise
     except RunError as error:
         return str(error)

@@ -43,7 +43,7 @@ from sync_to_azure.instruments.profiles import (
 )
 from sync_to_azure.instruments.profiles.profile import Profile, Strength
 from sync_to_azure.instruments.profiles.view import View, Wanted
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
 
 AUTO = "auto"
 
@@ -84,7 +84,7 @@ WANTED: tuple[Wanted, ...] = tuple(dict.fromkeys(wanted for profile in PROFILES 
 DEEPER: tuple[Wanted, ...] = WANTED + tuple(wanted for profile in PROFILES for wanted in profile.deeper)
 """What is read where that gives no family, or one that has more below: more folders are listed for it."""
 
-STATEMENTS: tuple[Callable[[View], Outcome], ...] = (illumina.outcome, element.outcome)
+STATEMENTS: tuple[Callable[[View], RunOutcome], ...] = (illumina.outcome, element.outcome)
 """Readers of files that say how a run ended, and mean the same in a folder of any family or of none."""
 
 
@@ -118,11 +118,11 @@ def recognise(view: View, chosen: str = AUTO) -> Recognised:
     return Recognised(fitting[0][0], fitting[0][1].reason)
 
 
-def outcome(view: View, recognised: Recognised) -> Outcome:
+def outcome(view: View, recognised: Recognised) -> RunOutcome:
     """How the run ended: by its family; where that says nothing, by any file that states it. So a failed run of an
     unknown family, or of a profile that was chosen, is known to have failed."""
     profile = recognised.profile
-    found = profile.outcome(view) if profile else Outcome(End.UNKNOWN, recognised.reason)
+    found = profile.outcome(view) if profile else RunOutcome(End.UNKNOWN, recognised.reason)
     if found.end is not End.UNKNOWN:
         return found
     return next((said for read in STATEMENTS if (said := read(view)).end is not End.UNKNOWN), found)

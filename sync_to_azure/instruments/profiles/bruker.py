@@ -20,7 +20,7 @@ from typing import Any
 from sync_to_azure.instruments.profiles.completeness import Expectation, Paths
 from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
 
 _FILES = ("analysis.*", "sampleinfo.xml", "ser", "fid")
 _PATTERNS = tuple(f"*.d/{name}" for name in _FILES) + _FILES
@@ -65,19 +65,19 @@ def _waits_for(view: View) -> tuple[str, ...]:
     return (f"the end of {still_open} acquisitions (their databases are open)",) if still_open else ()
 
 
-def _outcome(view: View) -> Outcome:
+def _outcome(view: View) -> RunOutcome:
     if not view.whole:
-        return Outcome(End.UNKNOWN, "it has more .d folders than are looked into")
+        return RunOutcome(End.UNKNOWN, "it has more .d folders than are looked into")
     acquisitions = _acquisitions(view)
     # One of another maker, or of an instrument that nobody knows, holds none of these names.
     without = sum(bool(names) and not names.intersection(_MAIN) for names in acquisitions.values())
     if without:
-        return Outcome(
+        return RunOutcome(
             End.FAILED,
             f"{without} of {len(acquisitions)} .d folders of Bruker's have none of analysis.tdf, .tsf, .baf and .yep,"
             " ser and fid",
         )
-    return Outcome(End.UNKNOWN, "Bruker's software writes nothing about how an acquisition ended")
+    return RunOutcome(End.UNKNOWN, "Bruker's software writes nothing about how an acquisition ended")
 
 
 def _expect(view: View) -> Expectation | None:

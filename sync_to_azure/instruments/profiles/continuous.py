@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rules:
+class ContinuousRules:
     """What a person may set of them; globs are compared without regard to case."""
 
     project_glob: str
@@ -52,11 +52,11 @@ class Continuous:
     below DEST/UNIT/; none: it is left. ``is_frozen``: may this blob never become another?"""
 
     min_age: float
-    units: Callable[[Sequence[str], Rules], tuple[Unit, ...]]
-    others: Callable[[Sequence[str], Rules], tuple[str, ...]]
+    units: Callable[[Sequence[str], ContinuousRules], tuple[Unit, ...]]
+    others: Callable[[Sequence[str], ContinuousRules], tuple[str, ...]]
     enters: Callable[[str], bool]
     survey: Callable[[Iterable[str]], Survey] | None
-    places: Callable[[str, Survey, Rules], tuple[str, ...]]
+    places: Callable[[str, Survey, ContinuousRules], tuple[str, ...]]
     is_frozen: Callable[[str], bool]
     ready: Ready | None = None
 

@@ -20,8 +20,8 @@ from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Prof
 from sync_to_azure.instruments.profiles.view import View, Wanted
 from sync_to_azure.instruments.run_facts import json_text
 from sync_to_azure.instruments.run_facts.completion_status import end_of
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
-from sync_to_azure.instruments.run_facts.text import Problem, short
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
+from sync_to_azure.instruments.run_facts.text import MalformedFile, short
 
 _UPLOADED, _PARAMETERS = "RunUploaded.json", "runparameters.json"
 _NAME = re.compile(r"\d{8}_AV\d{6}_.+", re.ASCII)
@@ -42,7 +42,7 @@ def _parameters(view: View) -> Mapping[str, Any] | None:
     try:
         found = view.read(_PARAMETERS)
         return json_text.read_object(found[1]) if found else None
-    except Problem:
+    except MalformedFile:
         return None
 
 
@@ -60,18 +60,18 @@ def _recognise(view: View) -> Sign:
     return NO_SIGN
 
 
-def outcome(view: View) -> Outcome:
+def outcome(view: View) -> RunOutcome:
     try:
         found = view.read(_UPLOADED.lower())
         if found is None:
-            return Outcome(End.UNKNOWN, f"there is no {_UPLOADED}")
+            return RunOutcome(End.UNKNOWN, f"there is no {_UPLOADED}")
         said = json_text.read_object(found[1]).get("outcome")
-    except Problem as problem:
-        return Outcome(End.UNKNOWN, f"{_UPLOADED} {problem}")
+    except MalformedFile as problem:
+        return RunOutcome(End.UNKNOWN, f"{_UPLOADED} {problem}")
     if not isinstance(said, str) or not said:
-        return Outcome(End.UNKNOWN, f"{_UPLOADED} holds no outcome")
+        return RunOutcome(End.UNKNOWN, f"{_UPLOADED} holds no outcome")
     end = End.COMPLETED if said.lower() == "outcomecompleted" else end_of(said)
-    return Outcome(end, f"{_UPLOADED}: {short(said)}")
+    return RunOutcome(end, f"{_UPLOADED}: {short(said)}")
 
 
 def _cycles(view: View) -> dict[str, int]:

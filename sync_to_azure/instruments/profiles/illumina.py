@@ -16,10 +16,10 @@ from sync_to_azure.instruments.profiles.completeness import Expectation, Groups
 from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
 from sync_to_azure.instruments.run_facts import completion_status, safe_xml, sample_sheet
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
 from sync_to_azure.instruments.run_facts.run_info import RunInfo, read_run_info
 from sync_to_azure.instruments.run_facts.run_parameters import RunParameters, read_run_parameters
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 
 RUN_INFO, RUN_PARAMETERS = "runinfo.xml", "runparameters.xml"
 STATUS, JOB, SHEET = "runcompletionstatus.xml", "completedjobinfo.xml", "samplesheet.csv"
@@ -120,7 +120,7 @@ def run_info_of(view: View) -> RunInfo | None:
     try:
         found = view.read(RUN_INFO)
         return read_run_info(found[1]) if found else None
-    except Problem:
+    except MalformedFile:
         return None
 
 
@@ -128,21 +128,21 @@ def run_parameters_of(view: View) -> RunParameters | None:
     try:
         found = view.read(RUN_PARAMETERS)
         return read_run_parameters(found[1]) if found else None
-    except Problem:
+    except MalformedFile:
         return None
 
 
-def outcome(view: View) -> Outcome:
+def outcome(view: View) -> RunOutcome:
     """RunCompletionStatus.xml is of the run itself; without it a MiSeq's analysis job is asked. RTAComplete.txt says
     that base calling ended, not that the run ended as planned."""
     for pattern, read in ((STATUS, completion_status.read_status), (JOB, completion_status.read_job)):
         try:
             found = view.read(pattern)
-        except Problem as problem:
-            return Outcome(End.UNKNOWN, str(problem))
+        except MalformedFile as problem:
+            return RunOutcome(End.UNKNOWN, str(problem))
         if found is not None:
             return read(found[1], found[0])
-    return Outcome(End.UNKNOWN, "there is no RunCompletionStatus.xml")
+    return RunOutcome(End.UNKNOWN, "there is no RunCompletionStatus.xml")
 
 
 def expect(family: Family, view: View) -> Expectation | None:

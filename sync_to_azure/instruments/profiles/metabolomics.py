@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sync_to_azure.instruments.profiles.continuous import Continuous, Rules, Survey, Unit
+from sync_to_azure.instruments.profiles.continuous import Continuous, ContinuousRules, Survey, Unit
 from sync_to_azure.instruments.profiles.profile import NO_SIGN, PASSES, Profile, Words
 
 _DATA, _METHODS = "RawData_", "DataProcessingMethod_"
@@ -30,7 +30,7 @@ def _named(folders: Sequence[str], prefix: str) -> dict[str, str]:
     }
 
 
-def _units(folders: Sequence[str], rules: Rules) -> tuple[Unit, ...]:
+def _units(folders: Sequence[str], rules: ContinuousRules) -> tuple[Unit, ...]:
     data, methods = _named(folders, _DATA), _named(folders, _METHODS)
     units = []
     for name in sorted(data.keys() | methods.keys()):
@@ -40,7 +40,7 @@ def _units(folders: Sequence[str], rules: Rules) -> tuple[Unit, ...]:
     return tuple(units)
 
 
-def _others(folders: Sequence[str], rules: Rules) -> tuple[str, ...]:
+def _others(folders: Sequence[str], rules: ContinuousRules) -> tuple[str, ...]:
     known = {*_named(folders, _DATA).values(), *_named(folders, _METHODS).values()}
     return tuple(name for name in folders if name not in known)
 
@@ -68,7 +68,7 @@ def _survey(paths: Iterable[str]) -> Survey:
     return found
 
 
-def _places(path: str, survey: Survey, rules: Rules) -> tuple[str, ...]:
+def _places(path: str, survey: Survey, rules: ContinuousRules) -> tuple[str, ...]:
     inside = path.partition("/")[2]
     if path.startswith(_METHODS):
         return tuple(f"{run}/{inside}" for run in sorted(survey))

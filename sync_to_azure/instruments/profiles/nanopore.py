@@ -19,9 +19,9 @@ from typing import Any
 from sync_to_azure.instruments.profiles.completeness import Endings, Expectation, Paths
 from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
-from sync_to_azure.instruments.run_facts import nanopore
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts import final_summary
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 
 _SUMMARY, _HASHES, _SHEET = "final_summary*.txt", "output_hash_*.csv", "sample_sheet_*.csv"
 _FOLDER = re.compile(r"\d{8}_\d{4}_[A-Za-z0-9-]+_[A-Za-z0-9-]+_[0-9a-f]{8}", re.ASCII)
@@ -58,11 +58,11 @@ def is_named_as_in_2018(view: View) -> bool:
     return _FOLDER_2018.fullmatch(view.name) is not None and _FOLDER.fullmatch(view.name) is None
 
 
-def _summaries(view: View) -> list[nanopore.FinalSummary]:
+def _summaries(view: View) -> list[final_summary.FinalSummary]:
     """Several where a protocol acquired more than once; empty if one of them cannot be read."""
     try:
-        return [nanopore.read_final_summary(content) for _, content in view.each(_SUMMARY)]
-    except Problem:
+        return [final_summary.read_final_summary(content) for _, content in view.each(_SUMMARY)]
+    except MalformedFile:
         return []
 
 
@@ -70,16 +70,16 @@ def _waits_for(view: View) -> tuple[str, ...]:
     return () if view.find(_SUMMARY) else ("final_summary_*.txt",)
 
 
-def _outcome(view: View) -> Outcome:
+def _outcome(view: View) -> RunOutcome:
     summaries = _summaries(view)
     if not summaries:
-        return Outcome(End.UNKNOWN, "there is no final_summary_*.txt that can be read")
+        return RunOutcome(End.UNKNOWN, "there is no final_summary_*.txt that can be read")
     stopped = summaries[-1].values.get("processing_stopped", "")
     words = f"final_summary: processing stopped {stopped}" if stopped else "final_summary is there"
     fallback = sum(summary.fallback for summary in summaries)
     if fallback:
         words += f"; {fallback} files lie in MinKNOW's fallback folder"
-    return Outcome(End.COMPLETED, words)
+    return RunOutcome(End.COMPLETED, words)
 
 
 def _expect(view: View) -> Expectation | None:
@@ -89,8 +89,10 @@ def _expect(view: View) -> Expectation | None:
     try:
         hashes = view.read(_HASHES)
         if hashes is not None:
-            return Paths(f"the files that {hashes[0]} names", nanopore.read_output_hash(hashes[1]), elsewhere)
-    except Problem:
+            return Paths(
+                f"the files that {hashes[0]} names", final_summary.read_output_hash(hashes[1]), elsewhere
+            )
+    except MalformedFile:
         return None
     counts: dict[str, int] = {}
     for summary in summaries:

@@ -16,7 +16,7 @@ from sync_to_azure.instruments.profiles import illumina
 from sync_to_azure.instruments.profiles.completeness import Every, Expectation, Paths
 from sync_to_azure.instruments.profiles.view import View, Wanted
 from sync_to_azure.instruments.run_facts import manifest_tsv
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 
 _MANIFEST = "manifest.tsv"
 _FAMILY = illumina.Family(
@@ -36,7 +36,7 @@ def _listed(view: View) -> Paths | None:
     try:
         found = view.read(_MANIFEST)
         paths = manifest_tsv.read_manifest(found[1]) if found else ()
-    except Problem:
+    except MalformedFile:
         return None
     return Paths("the files in Data and InterOp that Manifest.tsv lists", paths) if paths else None
 

@@ -19,8 +19,8 @@ from typing import Any
 from sync_to_azure.instruments.profiles.completeness import Expectation, Paths
 from sync_to_azure.instruments.profiles.profile import DOCUMENTED, NO_SIGN, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import View, Wanted
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 from sync_to_azure.instruments.run_facts.transferdone import read_transferdone
 
 _CELL = re.compile(r"\d_[A-Z]\d{2}", re.ASCII)
@@ -63,21 +63,21 @@ def _listed(view: View) -> dict[str, tuple[str, ...]]:
         movie = path.rpartition("/")[2].removeprefix(".").removesuffix(".transferdone")
         try:
             files = read_transferdone(contents[path], movie).files
-        except Problem as problem:
-            raise Problem(f"{path} {problem}") from problem
+        except MalformedFile as problem:
+            raise MalformedFile(f"{path} {problem}") from problem
         listed[cell] = tuple(f"{cell}/{file}" for file in files)
     return listed
 
 
-def _outcome(view: View) -> Outcome:
+def _outcome(view: View) -> RunOutcome:
     waiting = _waits_for(view)
     if waiting:
-        return Outcome(End.UNKNOWN, f"not transferred yet: {', '.join(waiting)}")
+        return RunOutcome(End.UNKNOWN, f"not transferred yet: {', '.join(waiting)}")
     try:
         listed = _listed(view)
-    except Problem as problem:
-        return Outcome(End.UNKNOWN, str(problem))
-    return Outcome(
+    except MalformedFile as problem:
+        return RunOutcome(End.UNKNOWN, str(problem))
+    return RunOutcome(
         End.COMPLETED,
         "transferdone: " + ", ".join(f"{cell} {len(files)} files" for cell, files in sorted(listed.items())),
     )
@@ -86,7 +86,7 @@ def _outcome(view: View) -> Outcome:
 def _expect(view: View) -> Expectation | None:
     try:
         listed = _listed(view)
-    except Problem:
+    except MalformedFile:
         return None
     there = {file for files in listed.values() for file in files}
     return Paths("the files that each transferdone lists", there, _waits_for(view)) if listed else None

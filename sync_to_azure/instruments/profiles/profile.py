@@ -10,7 +10,7 @@ from typing import Any
 from sync_to_azure.instruments.profiles.completeness import Expectation
 from sync_to_azure.instruments.profiles.continuous import Continuous
 from sync_to_azure.instruments.profiles.view import View, Wanted
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
 
 
 class Strength(enum.IntEnum):
@@ -55,8 +55,8 @@ DOCUMENTED = "its documented layout"
 PASSES = "whole passes"
 
 
-def _unknown(view: View) -> Outcome:
-    return Outcome(End.UNKNOWN, "the instrument writes nothing about how a run ended")
+def _unknown(view: View) -> RunOutcome:
+    return RunOutcome(End.UNKNOWN, "the instrument writes nothing about how a run ended")
 
 
 def _no_facts(view: View) -> Mapping[str, Any]:
@@ -85,7 +85,7 @@ class Profile:
     words: Words
     recognise: Callable[[View], Sign]
     waits_for: Callable[[View], tuple[str, ...]]
-    outcome: Callable[[View], Outcome] = _unknown
+    outcome: Callable[[View], RunOutcome] = _unknown
     expect: Callable[[View], Expectation | None] = _nothing_expected
     facts: Callable[[View], Mapping[str, Any]] = _no_facts
     wanted: tuple[Wanted, ...] = ()

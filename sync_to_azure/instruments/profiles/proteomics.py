@@ -17,14 +17,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from sync_to_azure.instruments.profiles.continuous import Continuous, Ready, Rules, Survey, Unit, glob
+from sync_to_azure.instruments.profiles.continuous import (
+    Continuous,
+    Ready,
+    ContinuousRules,
+    Survey,
+    Unit,
+    glob,
+)
 from sync_to_azure.instruments.profiles.profile import NO_SIGN, PASSES, Profile, Words
 
 _OTHER = (".meth", ".sld")
 _METADATA = "metadata.xlsx"
 
 
-def _units(folders: Sequence[str], rules: Rules) -> tuple[Unit, ...]:
+def _units(folders: Sequence[str], rules: ContinuousRules) -> tuple[Unit, ...]:
     projects: dict[str, list[str]] = {}
     for name in sorted(folders):
         if glob(name, rules.project_glob):
@@ -39,7 +46,7 @@ def _conflict(key: str, names: Sequence[str]) -> str:
     return f"the folders {' and '.join(names)} would both be {key} at the destination"
 
 
-def _others(folders: Sequence[str], rules: Rules) -> tuple[str, ...]:
+def _others(folders: Sequence[str], rules: ContinuousRules) -> tuple[str, ...]:
     return ()
 
 
@@ -47,7 +54,7 @@ def _enters(folder: str) -> bool:
     return folder == ""
 
 
-def _places(path: str, survey: Survey, rules: Rules) -> tuple[str, ...]:
+def _places(path: str, survey: Survey, rules: ContinuousRules) -> tuple[str, ...]:
     if "/" in path:
         return ()
     suffix = os.path.splitext(path)[1].lower()

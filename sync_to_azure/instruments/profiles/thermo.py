@@ -14,7 +14,7 @@ from typing import Any
 
 from sync_to_azure.instruments.profiles.profile import NO_SIGN, REAL, Profile, Sign, Strength, Words
 from sync_to_azure.instruments.profiles.view import Small, View, Wanted
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
 
 _RAW, _INNER = "*.raw", "*/*.raw"
 _SIGNATURE = b"\x01\xa1" + "Finnigan".encode("utf-16-le")
@@ -38,11 +38,11 @@ def _waits_for(view: View) -> tuple[str, ...]:
     return (f"the data of {empty} empty .raw files (still open?)",) if empty else ()
 
 
-def _outcome(view: View) -> Outcome:
+def _outcome(view: View) -> RunOutcome:
     corrupted = sum(path.lower().endswith("_corrupted.raw") for path, _ in _files(view))
     if corrupted:
-        return Outcome(End.FAILED, f"{corrupted} files are named *_CORRUPTED.raw")
-    return Outcome(End.UNKNOWN, "Thermo's software writes nothing about how an acquisition ended")
+        return RunOutcome(End.FAILED, f"{corrupted} files are named *_CORRUPTED.raw")
+    return RunOutcome(End.UNKNOWN, "Thermo's software writes nothing about how an acquisition ended")
 
 
 def _facts(view: View) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class View:
         could not be read."""
         for path, small in self.matching(pattern):
             if small.content is None:
-                raise Problem(f"{path} {small.problem or 'was not read'}")
+                raise MalformedFile(f"{path} {small.problem or 'was not read'}")
             yield path, small.content
 
     def read(self, pattern: str) -> tuple[str, bytes] | None:

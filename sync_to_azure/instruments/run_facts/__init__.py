@@ -1,2 +1,2 @@
-"""What instruments write about a run, read from bytes into values. Pure; unreadable input is a ``Problem``, told in
+"""What instruments write about a run, read from bytes into values. Pure; unreadable input is a `MalformedFile`, told in
 words."""

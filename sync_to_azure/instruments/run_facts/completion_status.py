@@ -15,8 +15,8 @@ CompletedJobInfo.xml, ``AnalysisJobInfo`` of a MiSeq's on-board analysis, has ``
 from __future__ import annotations
 
 from sync_to_azure.instruments.run_facts import safe_xml
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
-from sync_to_azure.instruments.run_facts.text import Problem, short
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
+from sync_to_azure.instruments.run_facts.text import MalformedFile, short
 
 _ENDS = {
     "completedasplanned": End.COMPLETED,
@@ -33,20 +33,20 @@ _EARLY = (
 )
 
 
-def read_status(content: bytes, name: str) -> Outcome:
+def read_status(content: bytes, name: str) -> RunOutcome:
     """Of RunCompletionStatus.xml; ``name`` as it is written in the folder. Never raises."""
     try:
         root = safe_xml.parse(content)
-    except Problem as problem:
-        return Outcome(End.UNKNOWN, f"{name} {problem}")
+    except MalformedFile as problem:
+        return RunOutcome(End.UNKNOWN, f"{name} {problem}")
     if safe_xml.local_name(root) != "runcompletionstatus":
-        return Outcome(End.UNKNOWN, f"{name} is no RunCompletionStatus but {short(root.tag, 60)}")
+        return RunOutcome(End.UNKNOWN, f"{name} is no RunCompletionStatus but {short(root.tag, 60)}")
     found = safe_xml.texts(root)
     status = found.get("completionstatus") or found.get("runstatus")
     if status is None:
-        return Outcome(End.UNKNOWN, f"{name} holds no status")
+        return RunOutcome(End.UNKNOWN, f"{name} holds no status")
     parts = [status, *_errors(found)]
-    return Outcome(end_of(status), f"{name}: {short(': '.join(parts))}")
+    return RunOutcome(end_of(status), f"{name}: {short(': '.join(parts))}")
 
 
 def _errors(found: dict[str, str]) -> list[str]:
@@ -64,14 +64,14 @@ def end_of(status: str) -> End:
     return End.ENDED_EARLY if any(stem in word for stem in _EARLY) else End.UNKNOWN
 
 
-def read_job(content: bytes, name: str) -> Outcome:
+def read_job(content: bytes, name: str) -> RunOutcome:
     """Of CompletedJobInfo.xml. A warning is told and is no failure. Never raises."""
     try:
         root = safe_xml.parse(content)
-    except Problem as problem:
-        return Outcome(End.UNKNOWN, f"{name} {problem}")
+    except MalformedFile as problem:
+        return RunOutcome(End.UNKNOWN, f"{name} {problem}")
     if safe_xml.local_name(root) != "analysisjobinfo":
-        return Outcome(End.UNKNOWN, f"{name} is no AnalysisJobInfo but {short(root.tag, 60)}")
+        return RunOutcome(End.UNKNOWN, f"{name} is no AnalysisJobInfo but {short(root.tag, 60)}")
     found = safe_xml.texts(root)
     told = [
         f"{label} {short(found[key])}"
@@ -79,5 +79,5 @@ def read_job(content: bytes, name: str) -> Outcome:
         if key in found
     ]
     if "error" in found:
-        return Outcome(End.FAILED, f"{name}: {'; '.join(told)}")
-    return Outcome(End.COMPLETED, f"{name}: {'; '.join(told) or 'analysis completed'}")
+        return RunOutcome(End.FAILED, f"{name}: {'; '.join(told)}")
+    return RunOutcome(End.COMPLETED, f"{name}: {'; '.join(told) or 'analysis completed'}")

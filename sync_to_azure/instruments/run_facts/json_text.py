@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sync_to_azure.instruments.run_facts.text import Problem, cached, decode
+from sync_to_azure.instruments.run_facts.text import MalformedFile, cached, decode
 
 MOST_BYTES = 4 * 2**20
 
@@ -16,7 +16,7 @@ def read_object(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(decode(content))
     except (ValueError, RecursionError) as error:
-        raise Problem("is no JSON") from error
+        raise MalformedFile("is no JSON") from error
     if not isinstance(found, dict):
-        raise Problem("is no JSON object")
+        raise MalformedFile("is no JSON object")
     return found

@@ -7,7 +7,7 @@ checksum it is, is not documented, so it is not compared.
 
 from __future__ import annotations
 
-from sync_to_azure.instruments.run_facts.text import Problem, lines_of
+from sync_to_azure.instruments.run_facts.text import MalformedFile, lines_of
 
 MOST_BYTES = 32 * 2**20
 _MOST_FILES = 200_000
@@ -22,8 +22,8 @@ def read_manifest(content: bytes) -> tuple[str, ...]:
         if not path.startswith(_FOLDERS):
             continue
         if not tab:
-            raise Problem("has a row without a checksum: it was cut")
+            raise MalformedFile("has a row without a checksum: it was cut")
         if any(part in ("", ".", "..") for part in path.split("/")):
-            raise Problem("lists a path that is not below the run")
+            raise MalformedFile("lists a path that is not below the run")
         found.append(path)
     return tuple(found)

@@ -14,7 +14,7 @@ class End(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """``words``: what the instrument says, and in which file; for UNKNOWN why nothing is known."""
 
     end: End

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from sync_to_azure.instruments.run_facts import safe_xml
-from sync_to_azure.instruments.run_facts.text import Problem, cached, short
+from sync_to_azure.instruments.run_facts.text import MalformedFile, cached, short
 
 _MOST_READS = 32
 _MOST_CYCLES = 9999
@@ -60,10 +60,10 @@ def read_run_info(content: bytes) -> RunInfo:
     """Raises Problem."""
     root = safe_xml.parse(content)
     if safe_xml.local_name(root) != "runinfo":
-        raise Problem(f"is no RunInfo but {short(root.tag, 60)}")
+        raise MalformedFile(f"is no RunInfo but {short(root.tag, 60)}")
     run = next((each for each in root.iter() if safe_xml.local_name(each) == "run"), None)
     if run is None:
-        raise Problem("names no run")
+        raise MalformedFile("names no run")
     found = safe_xml.texts(run)
     return RunInfo(
         run=short(run.get("Id", ""), 200),
@@ -87,11 +87,11 @@ def _reads(run: Element) -> list[Read]:
         if cycles is None and first is not None and last is not None:
             cycles = last - first + 1
         if cycles is None or cycles < 0:
-            raise Problem("has a read without its number of cycles")
+            raise MalformedFile("has a read without its number of cycles")
         indexed = element.get("IsIndexedRead", "N").upper() == "Y"
         reads.append(Read(_whole(element.get("Number")) or len(reads) + 1, cycles, indexed))
         if len(reads) > _MOST_READS or sum(read.cycles for read in reads) > _MOST_CYCLES:
-            raise Problem("has more reads or cycles than any run")
+            raise MalformedFile("has more reads or cycles than any run")
     return reads
 
 

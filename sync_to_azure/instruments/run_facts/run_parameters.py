@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from sync_to_azure.instruments.run_facts import safe_xml
-from sync_to_azure.instruments.run_facts.text import Problem, cached, short
+from sync_to_azure.instruments.run_facts.text import MalformedFile, cached, short
 
 _SOFTWARE = ("applicationname", "application")
 _VERSION = ("applicationversion", "systemsuiteversion", "mcsversion")
@@ -46,7 +46,7 @@ def read_run_parameters(content: bytes) -> RunParameters:
     """Raises Problem."""
     root = safe_xml.parse(content)
     if safe_xml.local_name(root) != "runparameters":
-        raise Problem(f"is no RunParameters but {short(root.tag, 60)}")
+        raise MalformedFile(f"is no RunParameters but {short(root.tag, 60)}")
     found = safe_xml.texts(root)
 
     def first(names: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from sync_to_azure.instruments.run_facts.text import Problem, decode
+from sync_to_azure.instruments.run_facts.text import MalformedFile, decode
 
 MOST_BYTES = 4 * 2**20
 """The largest RunInfo.xml seen has 160 KB (a NovaSeq X 25B with its 6,272 tiles)."""
@@ -21,9 +21,9 @@ _MOST_DEPTH = 50
 def parse(content: bytes) -> Element:
     """The root element. Raises Problem for what is empty, too large, malformed, or declares a document type."""
     if not content.strip(b"\0 \t\r\n\xff\xfe\xef\xbb\xbf"):
-        raise Problem("is empty")
+        raise MalformedFile("is empty")
     if len(content) > MOST_BYTES:
-        raise Problem(f"is larger than {MOST_BYTES // 2**20} MiB")
+        raise MalformedFile(f"is larger than {MOST_BYTES // 2**20} MiB")
     builder = TreeBuilder()
     # Whatever the file declares: files that claim UTF-16 and are UTF-8 occur.
     parser = expat.ParserCreate("utf-8")
@@ -34,7 +34,7 @@ def parse(content: bytes) -> Element:
         nonlocal depth
         depth += 1
         if depth > _MOST_DEPTH:
-            raise Problem(f"nests more than {_MOST_DEPTH} elements")
+            raise MalformedFile(f"nests more than {_MOST_DEPTH} elements")
         builder.start(name, attributes)
 
     def end(name: str) -> None:
@@ -43,7 +43,7 @@ def parse(content: bytes) -> Element:
         builder.end(name)
 
     def document_type(*_: object) -> None:
-        raise Problem("declares a document type, which no instrument does")
+        raise MalformedFile("declares a document type, which no instrument does")
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
@@ -52,7 +52,7 @@ def parse(content: bytes) -> Element:
     try:
         parser.Parse(decode(content).encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
-        raise Problem(f"is no well-formed XML: {error}") from error
+        raise MalformedFile(f"is no well-formed XML: {error}") from error
     return builder.close()
 
 

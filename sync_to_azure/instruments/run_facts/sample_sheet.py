@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from sync_to_azure.instruments.run_facts.run_info import RunInfo
-from sync_to_azure.instruments.run_facts.text import Problem, lines_of
+from sync_to_azure.instruments.run_facts.text import MalformedFile, lines_of
 
 MOST_BYTES = 4 * 2**20
 _MOST_LINES = 50_000
@@ -58,7 +58,7 @@ FINDINGS = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
+class SheetFinding:
     """``lines``: numbers of lines of the sheet, the first ten of ``count``; empty where the sheet as a whole is
     meant."""
 
@@ -82,7 +82,7 @@ class SheetFacts:
     version: int
     samples: int
     lanes: tuple[int, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[SheetFinding, ...]
     names: tuple[str, ...]
 
 
@@ -101,7 +101,7 @@ def read_sheet(content: bytes, run_info: RunInfo | None = None, run: str = "") -
     """Raises Problem for what is no sample sheet. Without ``run_info`` lanes and lengths are not judged, and the
     flowcell by the name of the run folder, ``run``, if that ends as Illumina's do."""
     if len(content) > MOST_BYTES:
-        raise Problem(f"is larger than {MOST_BYTES // 2**20} MiB")
+        raise MalformedFile(f"is larger than {MOST_BYTES // 2**20} MiB")
     lines = lines_of(content, _MOST_LINES)
     sections = _sections(lines)
     settings = {
@@ -111,7 +111,7 @@ def read_sheet(content: bytes, run_info: RunInfo | None = None, run: str = "") -
     }
     version = 0 if "casava" in sections else 2 if settings.get("fileformatversion") == "2" else 1
     if not sections.keys() & {"header", "data", "bclconvert_data", "casava"}:
-        raise Problem("has none of the sections of a sample sheet")
+        raise MalformedFile("has none of the sections of a sample sheet")
     table = next((sections[name] for name in ("casava", *_DATA) if name in sections), [])
     rows, flowcells = _rows(table)
     flowcells |= {settings[key] for key in _FLOWCELL_KEYS if settings.get(key)}
@@ -120,7 +120,7 @@ def read_sheet(content: bytes, run_info: RunInfo | None = None, run: str = "") -
     names = tuple(dict.fromkeys(row.name for row in rows if row.name))
     lanes = sorted({row.lane for row in rows if row.lane})
     if not rows:
-        findings.append(Finding("no-samples", 1))
+        findings.append(SheetFinding("no-samples", 1))
     return SheetFacts(version, len(names), tuple(lanes), tuple(findings), names)
 
 
@@ -141,13 +141,13 @@ def _sections(lines: Sequence[str]) -> dict[str, list[tuple[int, list[str]]]]:
                     _must_have_commas(first)
                 if first.lower() != "fcid":
                     _must_have_commas(first)
-                    raise Problem("begins with no section")
+                    raise MalformedFile("begins with no section")
                 here = sections.setdefault("casava", [])
                 here.append((reader.line_num, row))
             else:
                 here.append((reader.line_num, row))
     except csv.Error as error:
-        raise Problem(f"is no CSV: {error}") from error
+        raise MalformedFile(f"is no CSV: {error}") from error
     return sections
 
 
@@ -181,7 +181,7 @@ def _must_have_commas(line: str) -> None:
     """As Excel writes CSV where a comma is the decimal mark. A whole line in one cell has another separator."""
     for separator, name in _OTHER_SEPARATORS.items():
         if separator in line:
-            raise Problem(f"separates its cells by {name} instead of commas")
+            raise MalformedFile(f"separates its cells by {name} instead of commas")
 
 
 def _mismatches(sections: Mapping[str, list[tuple[int, list[str]]]]) -> tuple[int, int]:
@@ -203,7 +203,7 @@ def _lane(text: str) -> int | None:
 
 def _about_rows(
     rows: Sequence[_Row], run_info: RunInfo | None, mismatches: tuple[int, int]
-) -> Iterator[Finding]:
+) -> Iterator[SheetFinding]:
     lines: dict[str, list[int]] = collections.defaultdict(list)
     for together in _by_lane(rows).values():
         seen: dict[tuple[str, str], list[int]] = collections.defaultdict(list)
@@ -230,7 +230,7 @@ def _about_rows(
     for code in FINDINGS:
         numbers = sorted(set(lines.get(code, [])))
         if numbers:
-            yield Finding(code, len(numbers), tuple(numbers[:_TOLD]))
+            yield SheetFinding(code, len(numbers), tuple(numbers[:_TOLD]))
 
 
 def _close(indexes: Set[tuple[str, str]], mismatches: tuple[int, int]) -> set[tuple[str, str]]:
@@ -301,15 +301,15 @@ def _too_long(indexes: tuple[str, str], run_info: RunInfo) -> bool:
     return any(len(index) > cycles[place] for place, index in enumerate(indexes))
 
 
-def _about_sheet(lines: Sequence[str], flowcells: set[str], here: str) -> Iterator[Finding]:
+def _about_sheet(lines: Sequence[str], flowcells: set[str], here: str) -> Iterator[SheetFinding]:
     """``here``: the flowcell of the run, empty if nobody knows it."""
     foreign = [number for number, line in enumerate(lines, start=1) if not line.isascii()]
     if foreign:
-        yield Finding("not-ascii", len(foreign), tuple(foreign[:_TOLD]))
+        yield SheetFinding("not-ascii", len(foreign), tuple(foreign[:_TOLD]))
     # A folder's name has the flowcell's position, A or B, before it on some instruments.
     fitting = {_flowcell(here), _flowcell(here[1:] if here[:1] in ("A", "B") else here)}
     if here and any(_flowcell(each) not in fitting for each in flowcells):
-        yield Finding("wrong-flowcell", 1)
+        yield SheetFinding("wrong-flowcell", 1)
 
 
 def _flowcell(name: str) -> str:

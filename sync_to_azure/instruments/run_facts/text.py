@@ -17,7 +17,7 @@ _MARKS = (
 )
 
 
-class Problem(ValueError):
+class MalformedFile(ValueError):
     """What was to be read cannot be; the text says why, for a person. Never more than a reason for "unknown"."""
 
 
@@ -25,17 +25,17 @@ def cached(parse: Callable[[bytes], _Value]) -> Callable[[bytes], _Value]:
     """The last four answers are kept, Problems as well: every family asks for the same file."""
 
     @functools.lru_cache(maxsize=4)
-    def answer(content: bytes) -> _Value | Problem:
+    def answer(content: bytes) -> _Value | MalformedFile:
         try:
             return parse(content)
-        except Problem as problem:
+        except MalformedFile as problem:
             return problem
 
     @functools.wraps(parse)
     def ask(content: bytes) -> _Value:
         found = answer(content)
-        if isinstance(found, Problem):
-            raise Problem(str(found))
+        if isinstance(found, MalformedFile):
+            raise MalformedFile(str(found))
         return found
 
     return ask
@@ -62,10 +62,10 @@ def lines_of(content: bytes, most: int) -> list[str]:
     """Its lines with their ends. Raises Problem for more than ``most``: each costs a hundred times its bytes in memory,
     so a limit on bytes is none."""
     if content.count(b"\n") + content.count(b"\r") > 2 * most:
-        raise Problem(f"has more than {most} lines")
+        raise MalformedFile(f"has more than {most} lines")
     lines = decode(content).splitlines(keepends=True)
     if len(lines) > most:
-        raise Problem(f"has more than {most} lines")
+        raise MalformedFile(f"has more than {most} lines")
     return lines
 
 

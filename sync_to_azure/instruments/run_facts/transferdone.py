@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from sync_to_azure.instruments.run_facts.text import Problem, lines_of
+from sync_to_azure.instruments.run_facts.text import MalformedFile, lines_of
 
 _MOST_FILES = 10_000
 _COUNT = re.compile(r"Transfer Manifest nfiles:\s*(\d{1,7})\s*", re.ASCII)
@@ -29,19 +29,19 @@ def read_transferdone(content: bytes, movie: str) -> Transfer:
     was cut would claim completeness for less."""
     written = lines_of(content, _MOST_FILES)
     if written and not written[-1].endswith("\n"):
-        raise Problem("ends within a line")
+        raise MalformedFile("ends within a line")
     lines = [line.strip() for line in written if line.strip()]
     found = _COUNT.fullmatch(lines[0]) if lines else None
     if found is None:
-        raise Problem("does not begin with the number of its files")
+        raise MalformedFile("does not begin with the number of its files")
     announced = int(found[1])
     files = []
     for line in lines[1:]:
         _, here, below = line.partition(f"/{movie}/")
         if line.startswith("/") and here:
             if not below or any(part in ("", ".", "..") for part in below.split("/")):
-                raise Problem("lists a path that does not lie below its folder")
+                raise MalformedFile("lists a path that does not lie below its folder")
             files.append(below)
     if len(files) != announced:
-        raise Problem(f"announces {announced} files and lists {len(files)}")
+        raise MalformedFile(f"announces {announced} files and lists {len(files)}")
     return Transfer(tuple(files), announced)

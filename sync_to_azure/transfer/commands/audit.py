@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sync_to_azure.core.clock import Clock
-from sync_to_azure.transfer.views import audit_words as words
+from sync_to_azure.transfer.views import audit_text as words
 from sync_to_azure.core.errors import (
     BlobMissing,
     BlobRefused,
@@ -22,17 +22,17 @@ from sync_to_azure.core.errors import (
     ConfigurationError,
     RunError,
     StateUnavailable,
-    SurroundingsError,
+    UnavailableError,
 )
-from sync_to_azure.transfer.ledger import words as word_of_a_person
-from sync_to_azure.transfer.ledger.audits import NO_MANIFEST, WELL, WRONG, Audited, Audits, Finding
+from sync_to_azure.transfer.ledger import overrides as word_of_a_person
+from sync_to_azure.transfer.ledger.audits import NO_MANIFEST, WELL, WRONG, Audited, Audits, AuditFinding
 from sync_to_azure.transfer.ledger.ledger import Ledger
-from sync_to_azure.core.model import Progress, RunLine, State, Summary, Trouble
+from sync_to_azure.core.model import Progress, RunLine, State, Summary, Problem
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.stores.opening import open_login, open_store
 from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.transfer.steps import vouching
-from sync_to_azure.transfer.surroundings import Surroundings
+from sync_to_azure.transfer.session import PassSession
 from sync_to_azure.core.workers import in_order
 
 if TYPE_CHECKING:
@@ -51,41 +51,41 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
     if budget is not None and not read_back:
         raise ConfigurationError("--budget counts what is read back: give --read-back too")
     limit = math.inf if budget is None else words.bytes_of(budget)
-    with Surroundings(settings, Clock(), "the next audit goes on from here") as around:
+    with PassSession(settings, Clock(), "the next audit goes on from here") as session:
         summary = Summary()
         memory: Audits | None = None
         try:
-            if around.another_audit_runs():
+            if session.another_audit_runs():
                 _log.warning(
                     "another audit of %s is running; nothing done", settings.destination.container_name
                 )
                 return 0
-            ledger = around.open_ledger()
+            ledger = session.open_ledger()
             memory = Audits(ledger)
-            audit = _Audit(around, ledger, memory, limit if read_back else None)
+            audit = _Audit(session, ledger, memory, limit if read_back else None)
             audit.all(glob, summary)
         except sqlite3.Error as error:
             failed = StateUnavailable(
                 f"the state file cannot be used: {error}", "is there space, and may we write there?"
             )
-            around.surroundings_failed(failed, summary)
-        except SurroundingsError as error:
-            around.surroundings_failed(error, summary)
-        around.let_go()
-        around.print_runs(summary)
+            session.report_unavailable(failed, summary)
+        except UnavailableError as error:
+            session.report_unavailable(error, summary)
+        session.let_go()
+        session.print_runs(summary)
         if summary.counted:
-            around.print(summary.counted)
-        around.mail(summary, memory, partial=glob is not None or settings.source.only_run is not None)
-        return max((trouble.exit_code for trouble in summary.troubles), default=0)
+            session.print(summary.counted)
+        session.mail(summary, memory, partial=glob is not None or settings.source.only_run is not None)
+        return max((problem.exit_code for problem in summary.problems), default=0)
 
 
 class _Audit:
     def __init__(
-        self, around: Surroundings, ledger: Ledger, audits: Audits, reading_limit: float | None
+        self, session: PassSession, ledger: Ledger, audits: Audits, reading_limit: float | None
     ) -> None:
-        self._around = around
-        self._clock = around.clock
-        self._settings = around.settings
+        self._session = session
+        self._clock = session.clock
+        self._settings = session.settings
         self._ledger = ledger
         self._audits = audits
         self._reads = reading_limit is not None
@@ -139,7 +139,7 @@ class _Audit:
         findings = self._audits.findings(run)
         text = words.told(findings, audited.uncounted)
         said = word_of_a_person.current(self._ledger, run)
-        if said is not None and said.word == word_of_a_person.IGNORE:
+        if said is not None and said.action == word_of_a_person.IGNORE:
             _log.info("%s: ignored by %s: %s", run, said.by, text)
             self._counts.ignored += 1
             return
@@ -148,7 +148,7 @@ class _Audit:
         whole = f"{run}: {text} ({words.advice(run, {each.kind for each in findings})})"
         _log.log(logging.ERROR if news else logging.INFO, "%s%s", "" if news else "known: ", whole)
         summary.runs.append(RunLine(run, State.PUBLISHED, text, audited.files, audited.bytes))
-        summary.troubles.append(Trouble(f"{run}:audit", whole, 1, news))
+        summary.problems.append(Problem(f"{run}:audit", whole, 1, news))
 
     # One run
 
@@ -170,31 +170,33 @@ class _Audit:
             return True
         raise AssertionError("not reached")
 
-    def _found_by_listing(self, publication: Publication) -> Iterable[Finding]:
+    def _found_by_listing(self, publication: Publication) -> Iterable[AuditFinding]:
         """What is wrong by documents and listing; an empty list if nothing is."""
         run = publication.run
         try:
             publication.read()
         except NoManifest as error:
             if self._audits.was_published(run):
-                return [Finding(f"{run}.files.jsonl", "documents", "is missing")]
+                return [AuditFinding(f"{run}.files.jsonl", "documents", "is missing")]
             _log.info("%s: cannot be audited: %s", run, error.message)
             return []
         except RunError as error:
             return [
-                Finding(f"{run}.files.jsonl", "documents", self._around.redact(f"cannot be used: {error}"))
+                AuditFinding(
+                    f"{run}.files.jsonl", "documents", self._session.redact(f"cannot be used: {error}")
+                )
             ]
-        publication.take_listing(lambda count: self._around.show(Progress(run, "listing", count)))
-        found = [Finding(name, "documents", what) for name, what in publication.problems]
+        publication.take_listing(lambda count: self._session.show(Progress(run, "listing", count)))
+        found = [AuditFinding(name, "documents", what) for name, what in publication.problems]
         found += self._replaced_receipt(publication)
         differing = (
-            Finding(each.blob, each.kind, each.detail, each.etag)
+            AuditFinding(each.blob, each.kind, each.detail, each.etag)
             for each in publication.differences()
             if each.kind != "rewritten" or not self._audits.is_good(run, each.blob, each.etag)
         )
         return _peeked(found, differing)
 
-    def _replaced_receipt(self, publication: Publication) -> list[Finding]:
+    def _replaced_receipt(self, publication: Publication) -> list[AuditFinding]:
         """Manifests are compared with their receipt; the receipt with what the ledger says that we published. A later
         one of another machine counts if our key vouches for it."""
         published = self._audits.published_receipt(publication.run)
@@ -206,9 +208,9 @@ class _Audit:
             self._settings.identity, self._settings.destination, publication.run, receipt
         ):
             return []
-        return [Finding(f"{publication.run}.json", "documents", "is not the receipt that was published")]
+        return [AuditFinding(f"{publication.run}.json", "documents", "is not the receipt that was published")]
 
-    def _note_listing(self, run: str, publication: Publication, found: Iterable[Finding]) -> None:
+    def _note_listing(self, run: str, publication: Publication, found: Iterable[AuditFinding]) -> None:
         files, size = publication.totals()
         extras, names = publication.extras()
         if extras:
@@ -258,11 +260,11 @@ class _Audit:
         """``cursor``: None where the files come out of order."""
         total, size = publication.totals()
         good: list[tuple[str, str]] = []
-        bad: list[Finding] = []
+        bad: list[AuditFinding] = []
         number = done = 0
 
         def show() -> None:
-            self._around.show(Progress(run, "reading back", number, total, done, size))
+            self._session.show(Progress(run, "reading back", number, total, done, size))
 
         base = self._base(run)
         readable = self._within_budget(files)
@@ -293,31 +295,33 @@ class _Audit:
                 self._left -= file.size
                 yield file
 
-    def _problem(self, base: str, file: PublishedFile) -> Finding | None:
+    def _problem(self, base: str, file: PublishedFile) -> AuditFinding | None:
         """Read one blob; called by several threads."""
         try:
             md5 = self._lake.md5_of(f"{base}/{file.blob}", file.listed_etag)
         except BlobMissing:
-            return Finding(file.blob, "unreadable", "went away meanwhile", file.listed_etag)
+            return AuditFinding(file.blob, "unreadable", "went away meanwhile", file.listed_etag)
         except (BlobReplaced, BlobRefused) as error:
-            return Finding(file.blob, "unreadable", self._around.redact(error.message), file.listed_etag)
+            return AuditFinding(
+                file.blob, "unreadable", self._session.redact(error.message), file.listed_etag
+            )
         if md5 == file.md5:
             return None
         what = f"holds bytes with MD5 {md5.hex()} instead of {file.md5.hex()}"
-        return Finding(file.blob, "bytes", what, file.listed_etag)
+        return AuditFinding(file.blob, "bytes", what, file.listed_etag)
 
     def _base(self, run: str) -> str:
         destination = self._settings.destination.destination
         return f"{destination}/{run}" if destination else run
 
 
-def _peeked(found: list[Finding], more: Iterator[Finding]) -> Iterable[Finding]:
+def _peeked(found: list[AuditFinding], more: Iterator[AuditFinding]) -> Iterable[AuditFinding]:
     """An empty list if there is nothing; a million findings are no list."""
     first = next(more, None)
     if first is None:
         return found
 
-    def chained() -> Iterator[Finding]:
+    def chained() -> Iterator[AuditFinding]:
         yield from found
         yield first
         yield from more

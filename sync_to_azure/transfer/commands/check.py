@@ -28,9 +28,9 @@ from sync_to_azure.transfer.ledger.place import is_damaged
 from sync_to_azure.transfer.own_paths import overlaps
 from sync_to_azure.instruments.profiles import AUTO
 from sync_to_azure.files.mounts import Mount, mount_of
-from sync_to_azure.transfer.source import Found as SourceFound
+from sync_to_azure.transfer.source import MainFolderContents
 from sync_to_azure.transfer.source import RunFolder, find_runs, find_sheets, top_level_files
-from sync_to_azure.transfer.surroundings import Surroundings
+from sync_to_azure.transfer.session import PassSession
 from sync_to_azure.notify import log as tell_log
 from sync_to_azure.transfer import metrics
 from sync_to_azure.notify.output import show
@@ -38,7 +38,7 @@ from sync_to_azure.notify.redact import Redactor, plain
 from sync_to_azure.notify.terminal import how_many, human_size, human_time
 
 if TYPE_CHECKING:
-    from sync_to_azure.transfer.commands.probe import Destination
+    from sync_to_azure.transfer.commands.probe import DestinationProbe
     from sync_to_azure.settings import Settings
 
 OK, WRONG, NOTE, SKIPPED = "ok", "WRONG", "note", "-"
@@ -59,7 +59,7 @@ _WRITES = "r l and one of w c"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Line:
+class CheckResult:
     """One thing that was tried. ``kind``: ok, WRONG, note (works, but look at it) or - (not tried, and why)."""
 
     kind: str
@@ -68,7 +68,7 @@ class Line:
     advice: str = ""
 
 
-Found = Iterator[tuple[str, str, str]]
+Results = Iterator[tuple[str, str, str]]
 """(kind, text, advice) of one subject; errors of ours and of the system become a WRONG."""
 
 
@@ -88,24 +88,24 @@ def run(settings: "Settings", send_mail: bool) -> int:
     return 3 if wrong else 0
 
 
-def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
-    from sync_to_azure.transfer.commands.probe import Destination
+def lines(settings: "Settings", send_mail: bool) -> Iterator[CheckResult]:
+    from sync_to_azure.transfer.commands.probe import DestinationProbe
 
     # A person waits: what does not answer is not asked for minutes.
     upload = settings.upload._replace(retry_times=1, timeout=min(settings.upload.timeout, 20.0))
     quick = dataclasses.replace(settings, upload=upload)
-    around = Surroundings(quick, Clock())
+    session = PassSession(quick, Clock())
     misplaced = frozenset(each.key for each in overlaps(settings))
     yield from _tried("settings", lambda: _settings(settings))
     yield from _tried("main folder", lambda: _main_folder(settings))
     yield from _tried("sample sheets", lambda: _sheets(settings))
     yield from _tried("remove-source", lambda: _removal(settings))
-    yield from _tried("state file", lambda: _state(settings, around), "state-file" in misplaced)
-    yield from _tried("remove-source", lambda: _before_removal(settings, around), "state-file" in misplaced)
+    yield from _tried("state file", lambda: _state(settings, session), "state-file" in misplaced)
+    yield from _tried("remove-source", lambda: _before_removal(settings, session), "state-file" in misplaced)
     yield from _tried("log file", lambda: _log_file(settings), "log-file" in misplaced)
-    destination = Destination(quick, around.clock, around.state_folder)
+    destination = DestinationProbe(quick, session.clock, session.state_folder)
     yield from _tried("metrics file", lambda: _metrics_file(settings), "metrics-file" in misplaced)
-    yield from _tried("login", lambda: _login(settings, destination, around.clock.now()))
+    yield from _tried("login", lambda: _login(settings, destination, session.clock.now()))
     yield from _tried("evidence key", lambda: _evidence_key(settings))
     yield from _tried("container", lambda: _container(settings, destination))
     yield from _tried("clock", lambda: _clock(destination))
@@ -117,22 +117,24 @@ def lines(settings: "Settings", send_mail: bool) -> Iterator[Line]:
     yield from _tried("webhook", lambda: _webhook(settings))
 
 
-def _tried(subject: str, look: Callable[[], Found], is_misplaced: bool = False) -> Iterator[Line]:
+def _tried(subject: str, look: Callable[[], Results], is_misplaced: bool = False) -> Iterator[CheckResult]:
     if is_misplaced:
         # It would write there.
-        yield Line(SKIPPED, subject, "not tried: it overlaps with the main folder, see settings")
+        yield CheckResult(SKIPPED, subject, "not tried: it overlaps with the main folder, see settings")
         return
     try:
         for kind, text, advice in look():
-            yield Line(kind, subject, text, advice)
+            yield CheckResult(kind, subject, text, advice)
     except SyncError as error:
-        yield Line(WRONG, subject, error.message, error.advice)
+        yield CheckResult(WRONG, subject, error.message, error.advice)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        yield Line(WRONG, subject, f"{where}{error.strerror or error}", "check the path and its permissions")
+        yield CheckResult(
+            WRONG, subject, f"{where}{error.strerror or error}", "check the path and its permissions"
+        )
 
 
-def _settings(settings: "Settings") -> Found:
+def _settings(settings: "Settings") -> Results:
     file = str(settings.general.config_file) if settings.general.config_file else "no config file"
     yield OK, f"{file}; `sync_to_azure settings` shows each value and where it comes from", ""
     for notice in settings.notices:
@@ -141,7 +143,7 @@ def _settings(settings: "Settings") -> Found:
         yield WRONG, each.text, each.advice
 
 
-def _main_folder(settings: "Settings") -> Found:
+def _main_folder(settings: "Settings") -> Results:
     found = find_runs(settings.source.main_folder)
     mount = f"{found.mount.source} ({found.mount.kind})"
     if found.strays:
@@ -178,7 +180,7 @@ def _main_folder(settings: "Settings") -> Found:
             yield NOTE, f"{looked_at}{text}", advice
 
 
-def _left(found: SourceFound) -> tuple[str, str]:
+def _left(found: MainFolderContents) -> tuple[str, str]:
     """What lies in the main folder itself and is not uploaded; what to do."""
     files = len(found.strays) - len(found.links)
     parts = [how_many(count, word) for count, word in ((files, "file"), (len(found.links), "link")) if count]
@@ -204,7 +206,7 @@ def _unreadable(run: RunFolder) -> str:
     return ""
 
 
-def _sheets(settings: "Settings") -> Found:
+def _sheets(settings: "Settings") -> Results:
     folder = settings.source.samplesheet_folder
     if folder is None:
         yield SKIPPED, "samplesheet-folder is not set: runs are published without a sheet of their own", ""
@@ -217,7 +219,7 @@ def _sheets(settings: "Settings") -> Found:
             yield NOTE, f"{names} differ only in case", "keep one"
 
 
-def _removal(settings: "Settings") -> Found:
+def _removal(settings: "Settings") -> Results:
     folder = settings.source.main_folder
     if not settings.removal.remove_source:
         yield SKIPPED, "not set: the source is only read", ""
@@ -240,19 +242,19 @@ def _removal(settings: "Settings") -> Found:
             yield OK, f"{folder} may be written; removed are only files that were proved", ""
 
 
-def _before_removal(settings: "Settings", around: Surroundings) -> Found:
+def _before_removal(settings: "Settings", session: PassSession) -> Results:
     if not settings.removal.remove_source:
         return
     if settings.upload.uploader != "native":
-        for text, advice in check_removal.with_azcopy(settings, around.clock.now()):
+        for text, advice in check_removal.with_azcopy(settings, session.clock.now()):
             yield NOTE, text, advice
-    volume = check_removal.to_read_back(around.state_path(), around.flow, settings)
+    volume = check_removal.to_read_back(session.state_path(), session.flow, settings)
     if volume:
         yield NOTE, volume, ""
 
 
-def _state(settings: "Settings", around: Surroundings) -> Found:
-    path = around.state_path()
+def _state(settings: "Settings", session: PassSession) -> Results:
+    path = session.state_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     yield from _place(path, mount_of(path.parent))
     if not path.exists():
@@ -263,7 +265,7 @@ def _state(settings: "Settings", around: Surroundings) -> Found:
         return
     try:
         # As a pass does it; what it makes of an older ledger is what the next pass would.
-        Ledger.open(path, around.flow).close()
+        Ledger.open(path, session.flow).close()
     except sqlite3.Error as error:
         how = "the next pass keeps it aside and builds a new one: costs time, no data"
         advice = how if is_damaged(error) else "check space and permissions, or name another state-file"
@@ -272,14 +274,14 @@ def _state(settings: "Settings", around: Surroundings) -> Found:
     yield OK, f"{path}: can be read and written", ""
 
 
-def _place(path: Path, mount: Mount) -> Found:
+def _place(path: Path, mount: Mount) -> Results:
     if mount.kind in _SHARES:
         yield WRONG, f"{path} lies on a share ({mount.source}, {mount.kind}): its locks cannot be relied on", (
             "set state-file to a local disk"
         )
 
 
-def _log_file(settings: "Settings") -> Found:
+def _log_file(settings: "Settings") -> Results:
     if settings.log.log_file is None:
         yield SKIPPED, "log-file is not set: the log goes to the terminal, or to cron's mail", ""
         return
@@ -295,7 +297,7 @@ def _log_file(settings: "Settings") -> Found:
         yield OK, f"{settings.log.log_file}: can be written", ""
 
 
-def _uploader(settings: "Settings", destination: "Destination") -> Found:
+def _uploader(settings: "Settings", destination: "DestinationProbe") -> Results:
     yield OK, destination.prepare_uploader(), ""
     folder = settings.source.main_folder
     if (
@@ -310,7 +312,7 @@ def _uploader(settings: "Settings", destination: "Destination") -> Found:
         ), "mount it with nosymfollow, or set uploader = native (docs/security.md)"
 
 
-def _metrics_file(settings: "Settings") -> Found:
+def _metrics_file(settings: "Settings") -> Results:
     """A word only where it is wanted; whatever is wrong with it, no pass fails for it."""
     path = settings.monitoring.metrics_file
     if path is None:
@@ -329,7 +331,7 @@ def _metrics_file(settings: "Settings") -> Found:
         yield OK, f"{path}: can be written", ""
 
 
-def _login(settings: "Settings", destination: "Destination", now: float) -> Found:
+def _login(settings: "Settings", destination: "DestinationProbe", now: float) -> Results:
     destination.sign_in()
     origin = settings.origin["auth"]
     shown = f"{settings.identity.auth}" + (f" ({origin})" if origin != "default" else "")
@@ -341,7 +343,7 @@ def _login(settings: "Settings", destination: "Destination", now: float) -> Foun
         yield from sas_found(settings.identity.secret or "", now)
 
 
-def _evidence_key(settings: "Settings") -> Found:
+def _evidence_key(settings: "Settings") -> Results:
     path = settings.identity.evidence_key
     if path is None:
         yield NOTE, "there is no credentials file to keep an evidence-key beside: receipts have no HMAC", (
@@ -357,7 +359,7 @@ def _evidence_key(settings: "Settings") -> Found:
         )
 
 
-def sas_found(sas: str, now: float) -> Found:
+def sas_found(sas: str, now: float) -> Results:
     """What a SAS says of itself: its end, and what it permits."""
     from sync_to_azure.stores.login import sas_end
 
@@ -375,7 +377,7 @@ def sas_found(sas: str, now: float) -> Found:
         yield NOTE, f"the SAS ends in {human_time(left)}", "have another one made before"
 
 
-def _container(settings: "Settings", destination: "Destination") -> Found:
+def _container(settings: "Settings", destination: "DestinationProbe") -> Results:
     if not destination.is_signed_in:
         yield SKIPPED, "not tried without a login", ""
         return
@@ -386,7 +388,7 @@ def _container(settings: "Settings", destination: "Destination") -> Found:
     ), ""
 
 
-def _clock(destination: "Destination") -> Found:
+def _clock(destination: "DestinationProbe") -> Results:
     ahead = destination.clock_ahead
     if ahead is None:
         yield SKIPPED, "the service did not answer, so its clock is not known", ""
@@ -400,7 +402,7 @@ def _clock(destination: "Destination") -> Found:
         yield OK, f"{human_time(abs(round(ahead)))} from the service's", ""
 
 
-def _probe(destination: "Destination") -> Found:
+def _probe(destination: "DestinationProbe") -> Results:
     if not destination.answers:
         yield SKIPPED, "not tried without a container", ""
         return
@@ -416,7 +418,7 @@ def _probe(destination: "Destination") -> Found:
         yield OK, "it stays: deleting is refused to us, which is fine", ""
 
 
-def _mail(settings: "Settings", send_mail: bool) -> Found:
+def _mail(settings: "Settings", send_mail: bool) -> Results:
     from sync_to_azure.notify import mail
 
     server = mail_config(settings)
@@ -441,7 +443,7 @@ def _mail(settings: "Settings", send_mail: bool) -> Found:
         yield OK, f"{where} took a mail to {to}: has it arrived?", ""
 
 
-def _webhook(settings: "Settings") -> Found:
+def _webhook(settings: "Settings") -> Results:
     for is_well, text, advice in check_webhook.answers(settings):
         yield OK if is_well else WRONG, text, advice
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync_to_azure.core.clock import local_time
-from sync_to_azure.transfer.ledger.reading import open_reading
+from sync_to_azure.transfer.ledger.reader import open_reading
 from sync_to_azure.transfer.steps.read_back import limit_in_words
 from sync_to_azure.stores.opening import open_login
 from sync_to_azure.transfer.configs import login_config

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from sync_to_azure.instruments import completion, profiles
 from sync_to_azure.core.clock import mtime_ns
-from sync_to_azure.transfer.views import audit_words
+from sync_to_azure.transfer.views import audit_text
 from sync_to_azure.transfer.views.records import Record, reading, records, unknown
 from sync_to_azure.transfer.views.sentences import progress, scanned, zoned
 from sync_to_azure.core.errors import SyncError
@@ -18,9 +18,9 @@ from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.transfer.ledger import azcopy_history
 from sync_to_azure.transfer.ledger.audits import NO_MANIFEST, Audited
-from sync_to_azure.transfer.ledger.reading import ChangedFile, Event, Reading, offer
+from sync_to_azure.transfer.ledger.reader import ChangedFile, LedgerEvent, LedgerReader, offer
 from sync_to_azure.transfer.ledger.run import Run
-from sync_to_azure.transfer.ledger.words import ACCEPT, Word
+from sync_to_azure.transfer.ledger.overrides import ACCEPT, Override
 from sync_to_azure.core.model import Evidence, State
 from sync_to_azure.core.names import PUBLISHED_SUFFIXES
 from sync_to_azure.instruments.profiles.continuous import Continuous
@@ -39,7 +39,7 @@ from sync_to_azure.transfer.source import (
 from sync_to_azure.transfer.decisions import removal_gate
 from sync_to_azure.transfer.decisions.ended import never_removed
 from sync_to_azure.transfer.steps.placing import age_of, as_units, key_of
-from sync_to_azure.transfer.steps.words import command, config_option
+from sync_to_azure.transfer.steps.override_checks import command, config_option
 from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import Redactor, plain
 from sync_to_azure.notify.terminal import folded, human_size, human_time, terminal_width
@@ -58,10 +58,10 @@ def run(settings: Settings, name: str) -> int:
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else _AT_A_PIPE
     parts: list[Part] = []
     if record is None:
-        word = next((each for each in found.expected if each.key == name), None)
-        if folder is None and word is None and elsewhere is None:
+        override = next((each for each in found.expected if each.key == name), None)
+        if folder is None and override is None and elsewhere is None:
             raise unknown(name, [each.run.key for each in found.runs])
-        parts = not_on_record(settings, name, folder, word)
+        parts = not_on_record(settings, name, folder, override)
     # What only the lake knows is no run of this main folder, but its findings are told.
     opened = reading(settings)
     if opened is not None:
@@ -80,7 +80,9 @@ Part = tuple[str, Sequence[str]]
 """A heading and its lines."""
 
 
-def not_on_record(settings: Settings, name: str, folder: RunFolder | None, word: Word | None) -> list[Part]:
+def not_on_record(
+    settings: Settings, name: str, folder: RunFolder | None, override: Override | None
+) -> list[Part]:
     if folder is None:
         lines = ["It is not on record, and no folder of that name is in the main folder."]
     else:
@@ -89,13 +91,13 @@ def not_on_record(settings: Settings, name: str, folder: RunFolder | None, word:
             *_conditions(settings.completion, folder),
             *_sheet(settings, name),
         ]
-    if word is not None:
-        lines.append(_said(word))
+    if override is not None:
+        lines.append(_said(override))
     return [(plain(name), lines)]
 
 
 def about(
-    settings: Settings, ledger: Reading, record: Record, folder: RunFolder | None, now: float
+    settings: Settings, ledger: LedgerReader, record: Record, folder: RunFolder | None, now: float
 ) -> Iterator[Part]:
     run = record.run
     yield plain(run.key), list(_standing(settings, ledger, record, now))
@@ -113,28 +115,28 @@ def about(
         yield "Published", list(_published(settings, run))
         yield "Audited", list(_audited(settings, ledger, run.key, record.audited))
     yield "Removal from the source", [_removal(settings, ledger, run, now)]
-    spoken = ledger.spoken(run.key)
+    spoken = ledger.override_history(run.key)
     if spoken:
-        yield "A person's word", [_said(word) for word in spoken]
+        yield "A person's word", [_said(override) for override in spoken]
     yield "History", list(_history(ledger.events(run)))
 
 
-def _standing(settings: Settings, ledger: Reading, record: Record, now: float) -> Iterator[str]:
+def _standing(settings: Settings, ledger: LedgerReader, record: Record, now: float) -> Iterator[str]:
     run = record.run
-    yield f"{record.standing}: {run.state} ({record.state_words}) since {zoned(run.since)}"
+    yield f"{record.status}: {run.state} ({record.state_words}) since {zoned(run.since)}"
     if record.live is not None:
         yield f"A pass is working on it: {progress(record)}."
     if record.audited is not None and record.damaged:
-        yield f"It is {audit_words.brief(record.audited)}; below, under Audited, is what to do."
+        yield f"It is {audit_text.brief(record.audited)}; below, under Audited, is what to do."
     if run.reason is not None:
         yield run.reason.text
         if run.reason.advice:
             yield f"What to do: {run.reason.advice}."
-    if record.word is not None:
-        yield f"{_said(record.word)}. {command(settings.general, 'release', run.key)} takes it back."
+    if record.override is not None:
+        yield f"{_said(record.override)}. {command(settings.general, 'release', run.key)} takes it back."
     if record.next and record.next not in record.why:
         yield f"Next: {record.next}."
-    if run.state is State.FAILING or (run.state is State.FLAGGED and record.word is None):
+    if run.state is State.FAILING or (run.state is State.FLAGGED and record.override is None):
         yield f"{command(settings.general, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
 
 
@@ -244,7 +246,7 @@ def _by_its_family(when: CompletionSettings, folder: RunFolder) -> Iterator[str]
 
 def _instrument(run: Run) -> Iterator[str]:
     yield f"{run.profile}: {plain(str(run.recognised_by))}"
-    yield f"It ended: {run.outcome} ({plain(str(run.outcome_words))})"
+    yield f"It ended: {run.outcome} ({plain(str(run.outcome_detail))})"
     if run.completeness is not None:
         yield f"{'Complete' if run.complete else 'Not complete'}: {plain(run.completeness)}"
 
@@ -288,7 +290,7 @@ def folder_named(settings: Settings, name: str) -> RunFolder | None:
     return RunFolder(place.name, place, mtime_ns(status)) if stat.S_ISDIR(status.st_mode) else None
 
 
-def _carried(ledger: Reading, run: Run) -> Iterator[str]:
+def _carried(ledger: LedgerReader, run: Run) -> Iterator[str]:
     evidence = ledger.evidence(run)
     if not evidence:
         if run.is_published:
@@ -349,10 +351,10 @@ def _published(settings: Settings, run: Run) -> Iterator[str]:
     yield f"in container {settings.destination.container_name}: {plain(base)}/…, {names}"
 
 
-def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | None) -> Iterator[str]:
+def _audited(settings: Settings, ledger: LedgerReader, key: str, audited: Audited | None) -> Iterator[str]:
     """What audits found: whether it still stands as it was published, and if not, what a person does."""
     if audited is None or audited.listed_at is None:
-        how = f"sync_to_azure audit --run{audit_words.option_for(key)}{config_option(settings.general)}"
+        how = f"sync_to_azure audit --run{audit_text.option_for(key)}{config_option(settings.general)}"
         yield f"Not yet; {how} compares it with its manifest."
         return
     if audited.outcome == NO_MANIFEST:
@@ -372,11 +374,11 @@ def _audited(settings: Settings, ledger: Reading, key: str, audited: Audited | N
     left = len(findings) - _NAMES + audited.uncounted
     if left > 0:
         yield f"… and {left} more"
-    yield f"What to do: {audit_words.advice(key, audited.counts)}."
+    yield f"What to do: {audit_text.advice(key, audited.counts)}."
     yield "Solved when a pass has looked at it so, or the next audit."
 
 
-def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
+def _removal(settings: Settings, ledger: LedgerReader, run: Run, now: float) -> str:
     """What the gate of ``transfer/decisions/removal_gate.py`` says, by what is on record; before it, the lake is asked
     once more."""
     if run.state is State.REMOVED:
@@ -391,8 +393,8 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
     if never:
         return f"It is never removed by itself: {plain(never)}."
     proved = ledger.evidence(run)
-    facts = removal_gate.Publication(
-        marker=run.published_at if run.lake_known else None,
+    facts = removal_gate.PublishedRun(
+        marker=run.published_at if run.remote_state_current else None,
         published=run.published_at,
         now=now,
         service_now=now,
@@ -420,25 +422,25 @@ def _removal(settings: Settings, ledger: Reading, run: Run, now: float) -> str:
     )
 
 
-def _said(word: Word) -> str:
-    said = f": {plain(word.reason)}" if word.reason else ", no reason given"
+def _said(override: Override) -> str:
+    said = f": {plain(override.reason)}" if override.reason else ", no reason given"
     accepted = ""
-    if word.about.get("kind"):
-        accepted = (
-            f" ({word.about['kind']}{', %d files' % word.about['count'] if 'count' in word.about else ''})"
-        )
-    ended = f" [{word.ended}]" if word.ended and word.word != "release" else ""
-    return f"{word.word}{accepted} by {plain(word.by)}, {zoned(word.at)}{said}{ended}"
+    about = override.about
+    if about.get("kind"):
+        counted = f", {about['count']} files" if "count" in about else ""
+        accepted = f" ({about['kind']}{counted})"
+    ended = f" [{override.ended}]" if override.ended and override.action != "release" else ""
+    return f"{override.action}{accepted} by {plain(override.by)}, {zoned(override.at)}{said}{ended}"
 
 
-def _history(events: list[Event]) -> Iterator[str]:
+def _history(events: list[LedgerEvent]) -> Iterator[str]:
     if len(events) > _EVENTS:
         yield f"… {len(events) - _EVENTS} earlier ones are left out"
     for event in events[-_EVENTS:]:
         yield f"{zoned(event.at)}  {_happened(event)}"
 
 
-def _happened(event: Event) -> str:
+def _happened(event: LedgerEvent) -> str:
     state, _, code = event.code.partition(":")
     if state == "word":
         reason = event.parameters.get("reason")

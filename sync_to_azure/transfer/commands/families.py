@@ -12,7 +12,7 @@ from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.instruments.profiles.profile import Profile
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder
-from sync_to_azure.transfer.steps.instruments import nobodys
+from sync_to_azure.transfer.steps.instruments import unrecognised_reason
 
 MOST = 200
 """Folders that are looked into, the newest: a person waits."""
@@ -68,7 +68,7 @@ def _looked_at(
             view, found = look_at(run.place, profiles.AUTO)
             is_empty = not view.files and not view.folders
             wanting = found.profile is None and not is_empty
-            yield run, found.profile, nobodys(run.place, found.reason) if wanting else None
+            yield run, found.profile, unrecognised_reason(run.place, found.reason) if wanting else None
         except SyncError:
             continue
 

@@ -47,7 +47,7 @@ class _Probe:
         self.md5 = hashlib.md5(self.content, usedforsecurity=False).digest()
 
 
-class Destination:
+class DestinationProbe:
     """Each method is one thing that is tried; it raises a SyncError where it does not work."""
 
     def __init__(self, settings: "Settings", clock: Clock, state_folder: Path) -> None:

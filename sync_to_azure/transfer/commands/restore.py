@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.transfer.commands.restore_hold import hold_if_removed
-from sync_to_azure.transfer.commands.target import NotWritten, Target, TargetUnavailable
+from sync_to_azure.transfer.commands.target import FileNotWritten, RestoreTarget, TargetUnavailable
 from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced, ConfigurationError, OutOfRange
 from sync_to_azure.core.model import Progress
 from sync_to_azure.core.names import shown
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.stores.opening import open_login, open_store
 from sync_to_azure.transfer.configs import login_config, store_config
-from sync_to_azure.transfer.surroundings import Surroundings
+from sync_to_azure.transfer.session import PassSession
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size
 from sync_to_azure.core.workers import in_order
@@ -55,7 +55,7 @@ _TROUBLES = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class RestoredFile:
     """What became of one file: ``restored``, ``kept``, or a key of _TROUBLES."""
 
     kind: str
@@ -65,7 +65,9 @@ class Outcome:
 class _Restoring:
     """One run on its way back. ``bring`` is called by several threads."""
 
-    def __init__(self, lake: "Store", publication: Publication, target: Target, overwrite: bool) -> None:
+    def __init__(
+        self, lake: "Store", publication: Publication, target: RestoreTarget, overwrite: bool
+    ) -> None:
         self._lake = lake
         self._publication = publication
         self._target = target
@@ -73,17 +75,17 @@ class _Restoring:
         self._count = threading.Lock()
         self.bytes_read = 0
 
-    def bring(self, file: PublishedFile) -> Outcome:
+    def bring(self, file: PublishedFile) -> RestoredFile:
         try:
             there = self._target.matches(file.target, file.size, file.md5, file.mtime_ns)
             if there:
-                return Outcome("kept")
+                return RestoredFile("kept")
             if there is False and not self._overwrite:
-                return Outcome("differs")
+                return RestoredFile("differs")
             if file.archived:
-                return Outcome("archived")
+                return RestoredFile("archived")
             if not file.listed_etag:
-                return Outcome("missing")
+                return RestoredFile("missing")
             good = self._target.write(
                 file.target,
                 file.size,
@@ -92,13 +94,13 @@ class _Restoring:
                 lambda offset: self._chunks(file, offset),
                 replace=self._overwrite,
             )
-            return Outcome("restored" if good else "wrong")
-        except NotWritten as error:
-            return Outcome("unwritten", str(error))
+            return RestoredFile("restored" if good else "wrong")
+        except FileNotWritten as error:
+            return RestoredFile("unwritten", str(error))
         except BlobMissing:
-            return Outcome("missing")
+            return RestoredFile("missing")
         except (BlobReplaced, BlobRefused) as error:
-            return Outcome("refused", error.message)
+            return RestoredFile("refused", error.message)
 
     def _chunks(self, file: PublishedFile, offset: int) -> Iterator[bytes]:
         # Of the version that was listed: one that is written again meanwhile would be a mixture.
@@ -115,7 +117,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
     if not run.strip("/") or "/" in run.strip("/") or run.strip("/") in (".", ".."):
         raise ConfigurationError(f"{run!r} is no run's name: give the name alone, as in RUN.sync")
     folder = Path(to) if to is not None else Path.cwd()
-    with Surroundings(settings, Clock(), "start again: what is there is kept") as around:
+    with PassSession(settings, Clock(), "start again: what is there is kept") as session:
         lake = open_store(store_config(settings), open_login(login_config(settings)))
         destination = settings.destination.destination
         name = run.strip("/")
@@ -127,18 +129,18 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
                 _log.warning("%s: %s %s", name, document, problem)
                 # The other two are not needed to believe what is brought back.
                 doubtful |= not document.endswith((".md5", ".sync"))
-            publication.take_listing(lambda count: around.show(Progress(name, "listing", count)))
+            publication.take_listing(lambda count: session.show(Progress(name, "listing", count)))
             wanted = _Wanted(publication, files)
-            target = Target(folder)
+            target = RestoreTarget(folder)
             try:
                 held = hold_if_removed(settings, folder, name, (publication.receipt or {}).get("source"))
-                code = _bring_all(around, lake, publication, target, wanted, overwrite)
+                code = _bring_all(session, lake, publication, target, wanted, overwrite)
             finally:
                 target.close()
             if held is not None:
-                around.print(f"  {plain(str(held))}")
+                session.print(f"  {plain(str(held))}")
             if doubtful:
-                around.print(f"  its manifest {base}.files.jsonl is not vouched for by a receipt, see above")
+                session.print(f"  its manifest {base}.files.jsonl is not vouched for by a receipt, see above")
             return 1 if doubtful else code
 
 
@@ -193,10 +195,10 @@ class _Wanted:
 
 
 def _bring_all(
-    around: Surroundings,
+    session: PassSession,
     lake: "Store",
     publication: Publication,
-    target: Target,
+    target: RestoreTarget,
     wanted: _Wanted,
     overwrite: bool,
 ) -> int:
@@ -205,13 +207,13 @@ def _bring_all(
     restoring = _Restoring(lake, publication, target, overwrite)
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    started = around.clock.monotonic()
+    started = session.clock.monotonic()
 
     def show() -> None:
-        seconds = max(around.clock.monotonic() - started, 0.001)
+        seconds = max(session.clock.monotonic() - started, 0.001)
         done, read = sum(counts.values()), restoring.bytes_read
         rate = read / seconds
-        around.show(Progress(name, "bringing back", done, wanted.count, read, wanted.bytes, rate))
+        session.show(Progress(name, "bringing back", done, wanted.count, read, wanted.bytes, rate))
 
     for file, outcome in in_order(restoring.bring, wanted.files(), THREADS, show):
         counts[outcome.kind] += 1
@@ -223,10 +225,10 @@ def _bring_all(
         elif outcome.kind == "restored" and file.size >= _LARGE:
             _log.info("%s: %s, proved", file.target, human_size(file.size))
     target.settle()
-    return _tell(around, publication, target.folder, counts, sizes)
+    return _tell(session, publication, target.folder, counts, sizes)
 
 
-def _look_at_space(target: Target, wanted: _Wanted) -> None:
+def _look_at_space(target: RestoreTarget, wanted: _Wanted) -> None:
     """Better to be told now than in the night: what is there already is looked at only if it is near."""
     free = target.free()
     if wanted.bytes <= free:
@@ -242,7 +244,7 @@ def _look_at_space(target: Target, wanted: _Wanted) -> None:
 
 
 def _tell(
-    around: Surroundings, publication: Publication, folder: Path, counts: Counter[str], sizes: Counter[str]
+    session: PassSession, publication: Publication, folder: Path, counts: Counter[str], sizes: Counter[str]
 ) -> int:
     kept = f"; there already: {how_many(counts['kept'], 'file')}" if counts["kept"] else ""
     lines = [
@@ -252,5 +254,5 @@ def _tell(
     for kind, words in _TROUBLES.items():
         if counts[kind]:
             lines.append(f"  {how_many(counts[kind], 'file')}, {human_size(sizes[kind])}, {words}")
-    around.print("\n".join(plain(line) for line in lines))
+    session.print("\n".join(plain(line) for line in lines))
     return 1 if any(counts[kind] for kind in _TROUBLES) else 0

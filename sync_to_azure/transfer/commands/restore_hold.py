@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sync_to_azure.transfer.views.records import place
-from sync_to_azure.transfer.commands.words import speaker
+from sync_to_azure.transfer.commands.set_override import speaker
 from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
 from sync_to_azure.transfer.ledger import Ledger
-from sync_to_azure.transfer.ledger.words import HOLD, RELEASE, current, give
+from sync_to_azure.transfer.ledger.overrides import HOLD, RELEASE, current, set_override
 from sync_to_azure.core.model import State
 from sync_to_azure.core.names import shown
 from sync_to_azure.transfer.own_paths import relative_to
 from sync_to_azure.manifest.origin import MACHINE_FILES, Origin, machine_of, origin_in
 from sync_to_azure.transfer.steps.placing import key_of
-from sync_to_azure.transfer.steps.words import command
+from sync_to_azure.transfer.steps.override_checks import command
 from sync_to_azure.notify.redact import plain
 
 if TYPE_CHECKING:
@@ -106,16 +106,16 @@ def _held(settings: "Settings", ledger: Ledger, key: str) -> Held | None:
     before = current(ledger, key)
     if before is not None and before.stops:
         return held
-    give(ledger, key, HOLD, speaker(), time.time(), "restore brings it back into the main folder", {})
+    set_override(ledger, key, HOLD, speaker(), time.time(), "restore brings it back into the main folder", {})
     try:
         # A pass that began to remove it before it could see the hold; a later one sees it.
         _not_while_removed(_state(ledger, key), key)
     except ConfigurationError:
-        give(ledger, key, RELEASE, speaker(), time.time(), "it was being removed", {})
+        set_override(ledger, key, RELEASE, speaker(), time.time(), "it was being removed", {})
         raise
     _log.warning("%s", held)
     if before is not None:
-        _log.warning("%s: that takes the place of: %s by %s", key, before.word, plain(before.by))
+        _log.warning("%s: that takes the place of: %s by %s", key, before.action, plain(before.by))
     return held
 
 

@@ -27,7 +27,7 @@ from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.delivery import RESERVED
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.announcing import source_of
-from sync_to_azure.transfer.ledger.reading import unreadable
+from sync_to_azure.transfer.ledger.reader import unreadable
 from sync_to_azure.transfer.views.records import place, reading
 from sync_to_azure.transfer.views.since import time_since
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_to_azure.core.clock import iso
-from sync_to_azure.transfer.views.audit_words import advice, brief
+from sync_to_azure.transfer.views.audit_text import advice, brief
 from sync_to_azure.transfer.views.since import time_since
 from sync_to_azure.transfer.views.sentences import (
     at_work,
@@ -21,27 +21,27 @@ from sync_to_azure.transfer.views.sentences import (
     undelivered,
     zoned,
 )
-from sync_to_azure.transfer.views.records import Pass, Record, Records, matching, records
+from sync_to_azure.transfer.views.records import PassActivity, Record, Records, matching, records
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
-from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.transfer.ledger.overrides import Override
 from sync_to_azure.core.model import State
-from sync_to_azure.core.reasons import Standing
+from sync_to_azure.core.reasons import RunStatus
 from sync_to_azure.settings import Settings
 from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import folded, grid, human_size, is_coloured, terminal_width
 
 SCHEMA = 1
-_PROBLEMS = (Standing.PERSON, Standing.AGAIN)
+_PROBLEMS = (RunStatus.PERSON, RunStatus.AGAIN)
 _COLOURS = {
-    Standing.SAFE: "32",
-    Standing.WAITS: "33",
-    Standing.AGAIN: "31",
-    Standing.PERSON: "1;31",
-    Standing.HELD: "36",
-    Standing.IGNORED: "2",
-    Standing.EMPTY: "2",
+    RunStatus.SAFE: "32",
+    RunStatus.WAITS: "33",
+    RunStatus.AGAIN: "31",
+    RunStatus.PERSON: "1;31",
+    RunStatus.HELD: "36",
+    RunStatus.IGNORED: "2",
+    RunStatus.EMPTY: "2",
 }
 
 
@@ -62,8 +62,8 @@ def run(
     chosen = [
         record
         for record in matching(found.runs, runs)
-        if not states or {str(record.run.state), _one_word(record.standing)} & set(states)
-        if not problems or record.standing in _PROBLEMS
+        if not states or {str(record.run.state), _one_word(record.status)} & set(states)
+        if not problems or record.status in _PROBLEMS
         if after is None or record.since >= after
     ]
     if as_json:
@@ -81,11 +81,11 @@ def run(
 
 def choices() -> list[str]:
     """What ``--state`` takes: how a run stands, and the states."""
-    return [_one_word(each) for each in Standing] + [str(state) for state in State]
+    return [_one_word(each) for each in RunStatus] + [str(state) for state in State]
 
 
-def _one_word(standing: Standing) -> str:
-    return str(standing).replace(" ", "-")
+def _one_word(status: RunStatus) -> str:
+    return str(status).replace(" ", "-")
 
 
 # For people
@@ -98,7 +98,9 @@ def text(
     lines = [answer, at_work(found, now)]
     lines += not_uploaded(found) if not filtered else []
     lines += [
-        f"{plain(word.key)}: {word.word}, said before it came" for word in found.expected if not filtered
+        f"{plain(override.key)}: {override.action}, said before it came"
+        for override in found.expected
+        if not filtered
     ]
     lines += [
         f"{plain(each.run)}, known only at the destination: {brief(each)}"
@@ -129,13 +131,13 @@ def table(chosen: Sequence[Record], width: int | None, colours: bool, now: float
     headings += ["since"] if narrow else ["state", "since", "files", "size"]
     headings += ["evidence", "verified"] if wide else []
     rows = [_cells(record, wide, narrow, now) for record in chosen]
-    styles = [{1: _COLOURS[record.standing]} for record in chosen] if colours else None
+    styles = [{1: _COLOURS[record.status]} for record in chosen] if colours else None
     return grid([*headings, "why, and what comes next"], rows, {"files", "size"}, width, styles)
 
 
 def _cells(record: Record, wide: bool, narrow: bool, now: float) -> list[str]:
     run = record.run
-    row = [run.key, record.standing.value, zoned(record.since)]
+    row = [run.key, record.status.value, zoned(record.since)]
     counted = bool(run.files or run.bytes)
     files, size = (str(run.files), human_size(run.bytes)) if counted else ("-", "-")
     evidence = record.evidence.label if record.evidence is not None else "-"
@@ -164,7 +166,7 @@ def _cells(record: Record, wide: bool, narrow: bool, now: float) -> list[str]:
 
 def document(settings: Settings, found: Records, chosen: Sequence[Record], now: float) -> dict[str, Any]:
     """docs/status.md describes it; a field is never renamed or dropped within one ``schema``."""
-    counts = Counter(record.standing for record in chosen)
+    counts = Counter(record.status for record in chosen)
     return {
         "schema": SCHEMA,
         "at": iso(now),
@@ -180,7 +182,7 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
             "files": found.left[0],
             "links": found.left[1],
         },
-        "counts": {_one_word(standing): counts[standing] for standing in Standing},
+        "counts": {_one_word(status): counts[status] for status in RunStatus},
         "runs": [_run(record, now) for record in chosen],
         "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
         "undelivered_events": [
@@ -192,7 +194,7 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
             }
             for each in found.undelivered
         ],
-        "words_for_runs_to_come": [{"run": word.key, **_word(word)} for word in found.expected],
+        "words_for_runs_to_come": [{"run": override.key, **_word(override)} for override in found.expected],
     }
 
 
@@ -203,7 +205,7 @@ def _dumped(document: Mapping[str, Any]) -> str:
     return whole.replace('"runs": []', f'"runs": [\n{runs}\n  ]', 1) if runs else whole
 
 
-def _pass(at_work: Pass) -> dict[str, Any]:
+def _pass(at_work: PassActivity) -> dict[str, Any]:
     return {"running": at_work.running, "last_moved": _iso(at_work.heartbeat)}
 
 
@@ -212,7 +214,7 @@ def _run(record: Record, now: float) -> dict[str, Any]:
     run, live, reason = record.run, record.live, record.run.reason
     return {
         "run": run.key,
-        "standing": _one_word(record.standing),
+        "standing": _one_word(record.status),
         "state": str(run.state),
         "since": iso(record.since),
         "reason": (
@@ -233,7 +235,7 @@ def _run(record: Record, now: float) -> dict[str, Any]:
                 "profile": run.profile,
                 "recognised_by": run.recognised_by,
                 "outcome": run.outcome,
-                "outcome_words": run.outcome_words,
+                "outcome_detail": run.outcome_detail,
                 "complete": None if run.complete is None else bool(run.complete),
                 "completeness": run.completeness,
             }
@@ -261,7 +263,7 @@ def _run(record: Record, now: float) -> dict[str, Any]:
         "first_published": _iso(run.first_published),
         "published": _iso(run.published_at),
         "audit": None if record.audited is None else _audit(record.audited),
-        "word": _word(record.word) if record.word is not None else None,
+        "word": _word(record.override) if record.override is not None else None,
     }
 
 
@@ -278,8 +280,8 @@ def _audit(audited: Audited) -> dict[str, Any]:
     }
 
 
-def _word(word: Word) -> dict[str, Any]:
-    return {"word": word.word, "by": word.by, "at": iso(word.at), "reason": word.reason}
+def _word(override: Override) -> dict[str, Any]:
+    return {"word": override.action, "by": override.by, "at": iso(override.at), "reason": override.reason}
 
 
 def _iso(seconds: float | None) -> str | None:

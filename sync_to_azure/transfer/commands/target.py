@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from sync_to_azure.core.errors import SurroundingsError
+from sync_to_azure.core.errors import UnavailableError
 from sync_to_azure.core.names import PART_SUFFIX, shown
 
 _BLOCK = 1024 * 1024
@@ -23,15 +23,15 @@ _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class TargetUnavailable(SurroundingsError):
+class TargetUnavailable(UnavailableError):
     """The folder that a run is brought back into cannot be used, or is full."""
 
 
-class NotWritten(Exception):
+class FileNotWritten(Exception):
     """One file cannot be written; its text says why."""
 
 
-class Target:
+class RestoreTarget:
     """Used by several threads. ``folder`` itself may be reached through symlinks: a person named it."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class Target:
         try:
             with self._parent(path, make=False) as (parent, name):
                 status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        except (OSError, NotWritten):
+        except (OSError, FileNotWritten):
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
@@ -70,7 +70,7 @@ class Target:
                 try:
                     status = os.fstat(handle)
                     if not stat.S_ISREG(status.st_mode):
-                        raise NotWritten("what stands there is no plain file; move it away")
+                        raise FileNotWritten("what stands there is no plain file; move it away")
                     if status.st_size != size or _md5(handle).digest() != md5:
                         return False
                     if status.st_mtime_ns != mtime_ns:
@@ -105,7 +105,7 @@ class Target:
                     if not replace and _is_there(parent, name):
                         # Two names of the manifest that this file system holds to be one.
                         os.unlink(part, dir_fd=parent)
-                        raise NotWritten("another file has come there meanwhile")
+                        raise FileNotWritten("another file has come there meanwhile")
                     os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
                     self._folders.add(path.rpartition("/")[0])
                 return True
@@ -128,9 +128,9 @@ class Target:
             status = os.fstat(handle)
             # Its name holds the digest of what it becomes. One of ours has no second name, and is not longer.
             if not stat.S_ISREG(status.st_mode):
-                raise NotWritten(f"{shown(part)} is no plain file; move it away")
+                raise FileNotWritten(f"{shown(part)} is no plain file; move it away")
             if status.st_nlink > 1 or status.st_size > size:
-                raise NotWritten(
+                raise FileNotWritten(
                     f"{shown(part)} is not what an earlier restore began; it is left alone, move it away"
                 )
             while True:
@@ -159,7 +159,7 @@ class Target:
             try:
                 with self._parent(f"{path}/x" if path else "x", make=False) as (parent, _):
                     os.fsync(parent)
-            except (OSError, NotWritten) as error:
+            except (OSError, FileNotWritten) as error:
                 raise TargetUnavailable(f"{self.folder}/{path} cannot be written to disk: {error}") from error
 
     @contextlib.contextmanager
@@ -183,7 +183,7 @@ class Target:
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
                 what = f"{shown(folder)} on its way is no folder but a link or a file; nothing is written through it"
-                raise NotWritten(what) from error
+                raise FileNotWritten(what) from error
             raise
         os.close(handle)
         return deeper
@@ -195,10 +195,10 @@ class Target:
                 "free some and start again: what is there is kept",
             )
         if error.errno == errno.ELOOP:
-            return NotWritten("a symlink stands there, and is not followed; move it away")
+            return FileNotWritten("a symlink stands there, and is not followed; move it away")
         if error.errno == errno.EROFS:
             return self._unusable(error)
-        return NotWritten(f"{error.strerror}")
+        return FileNotWritten(f"{error.strerror}")
 
     def _unusable(self, error: OSError) -> TargetUnavailable:
         return TargetUnavailable(

@@ -35,7 +35,7 @@ def of_receipt(receipt: Mapping[str, Any]) -> dict[str, object]:
     outcome, complete = about.get("outcome"), about.get("complete")
     columns: dict[str, object] = {}
     if isinstance(outcome, str) and outcome in _KNOWN:
-        columns |= {"outcome": outcome, "outcome_words": str(about.get("outcome_words"))[:500]}
+        columns |= {"outcome": outcome, "outcome_detail": str(about.get("outcome_detail"))[:500]}
     if isinstance(complete, bool):
         columns |= {"complete": int(complete), "completeness": "as its receipt says"}
     return columns
@@ -44,7 +44,7 @@ def of_receipt(receipt: Mapping[str, Any]) -> dict[str, object]:
 def never_removed(run: Run) -> str:
     """Why its source is never removed by itself, or an empty string."""
     if badly(run):
-        return said(str(run.outcome), str(run.outcome_words))
+        return said(str(run.outcome), str(run.outcome_detail))
     if run.complete is not None and not run.complete:
         return f"it lacks files that its instrument promised: {run.completeness}"
     return ""

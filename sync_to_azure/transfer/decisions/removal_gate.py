@@ -41,7 +41,7 @@ class Fate(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Standing:
+class EntryState:
     """One entry as it was seen again, its row of the manifest, and that row's blob in the listing taken last."""
 
     entry: Entry
@@ -50,7 +50,7 @@ class Standing:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Rules:
+class RemovalRules:
     """``exclude``: what is not carried; with ``remove_excluded`` it goes with the run, and so does junk."""
 
     exclude: ExcludeRules
@@ -58,7 +58,7 @@ class Rules:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Publication:
+class PublishedRun:
     """The run as a whole. ``published``: seconds since 1970, None if nobody can say; ``marker``: when the service saw
     the marker written last, None if it is not there; ``after``: seconds for which it must have been published;
     ``never``: why it is never removed by itself, or empty; ``credentials``: when every credential that AzCopy was given
@@ -84,7 +84,7 @@ class Publication:
 
 
 @dataclasses.dataclass(slots=True)
-class Decision:
+class RemovalDecision:
     """``objection``: why the run as a whole may not be removed; ``clocks``: why the clocks cannot be believed. Counts
     of what goes; what is in the way, up to 20."""
 
@@ -116,7 +116,7 @@ class Decision:
         return "in its way: " + ", ".join(self.in_the_way[:5]) + more
 
 
-def objection(facts: Publication) -> str:
+def objection(facts: PublishedRun) -> str:
     """Why nothing of this run may be removed, or an empty string."""
     if facts.never:
         return facts.never
@@ -135,7 +135,7 @@ def objection(facts: Publication) -> str:
     return ""
 
 
-def waits(facts: Publication) -> tuple[str, float] | None:
+def waits(facts: PublishedRun) -> tuple[str, float] | None:
     """(code of the reason, from when on it may be removed) where only time has to pass, or None."""
     due = due_at(facts)
     if max(due, facts.credentials) <= facts.time:
@@ -143,7 +143,7 @@ def waits(facts: Publication) -> tuple[str, float] | None:
     return (REMOVAL_DUE, due) if due >= facts.credentials else (CREDENTIALS, facts.credentials)
 
 
-def due_at(facts: Publication) -> float:
+def due_at(facts: PublishedRun) -> float:
     """From when on it may be removed, in seconds since 1970; 0 where ``remove-after`` is not used. Of two times that
     differ (a ledger set back, a receipt that lies, a marker written again) the later one counts: never earlier than
     proved."""
@@ -153,7 +153,7 @@ def due_at(facts: Publication) -> float:
     return max(known, default=facts.now) + facts.after
 
 
-def fate(standing: Standing, rules: Rules) -> tuple[Fate, str]:
+def fate(standing: EntryState, rules: RemovalRules) -> tuple[Fate, str]:
     """What becomes of one entry, and why it does not go."""
     entry, row = standing.entry, standing.row
     if entry.kind is Kind.EMPTY_FOLDER:
@@ -195,9 +195,9 @@ def _unproved(entry: Entry, row: FileRow, blob: Blob | None) -> str:
     return ""
 
 
-def decide(facts: Publication, standings: Iterable[Standing], rules: Rules) -> Decision:
+def decide(facts: PublishedRun, standings: Iterable[EntryState], rules: RemovalRules) -> RemovalDecision:
     """The gate: ``may_begin`` says whether the first unlink may come."""
-    decision = Decision(objection(facts), removal_clocks.problem(facts.now, facts.service_now))
+    decision = RemovalDecision(objection(facts), removal_clocks.problem(facts.now, facts.service_now))
     folders: set[bytes] = set()
     for standing in standings:
         entry = standing.entry

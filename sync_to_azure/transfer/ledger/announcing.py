@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sync_to_azure.core.model import Evidence, State
-from sync_to_azure.core.reasons import Reason, Standing, standing
+from sync_to_azure.core.reasons import Reason, RunStatus, run_status
 from sync_to_azure.events.run_events import (
     Destination,
     Document,
@@ -115,7 +115,7 @@ def of_state(flow: Flow, run: Run, state: State, reason: Reason | None, names_al
 
 
 def _needs(state: State, reason: Reason | None, run: Run) -> bool:
-    return standing(state, reason, run.is_published) is Standing.PERSON
+    return run_status(state, reason, run.is_published) is RunStatus.PERSON
 
 
 def damaged(flow: Flow, run: str, count: int) -> Event:

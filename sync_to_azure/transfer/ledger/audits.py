@@ -10,7 +10,7 @@ import dataclasses
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from sync_to_azure.transfer.ledger import announcing, words
+from sync_to_azure.transfer.ledger import announcing, overrides
 from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import Evidence
@@ -26,7 +26,7 @@ _OPEN = "audit-open"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """``name``: a blob below DEST/RUN/, or a document beside it (then ``kind`` is documents). Kinds by listing:
     documents, missing, size, md5, rewritten; by reading back: bytes, unreadable. ``etag`` of what was looked at.
     """
@@ -78,12 +78,12 @@ def all_audited(connection: sqlite3.Connection, flow_id: int | None) -> dict[str
     return {row[0]: Audited(*row) for row in rows}
 
 
-def findings_of(connection: sqlite3.Connection, flow_id: int | None, run: str) -> list[Finding]:
+def findings_of(connection: sqlite3.Connection, flow_id: int | None, run: str) -> list[AuditFinding]:
     rows = connection.execute(
         "SELECT name, kind, detail, etag FROM audit_finding WHERE flow_id = ? AND run = ? ORDER BY kind, name",
         (flow_id, run),
     )
-    return [Finding(*row) for row in rows]
+    return [AuditFinding(*row) for row in rows]
 
 
 class Audits:
@@ -118,7 +118,7 @@ class Audits:
     def is_being_published(self, run: str) -> bool:
         """A pass notes this before it writes the first document, and the end of it after the marker."""
         row = self._connection.execute(
-            "SELECT 1 FROM run WHERE flow_id = ? AND key = ? AND lake_known = 0", (self._flow, run)
+            "SELECT 1 FROM run WHERE flow_id = ? AND key = ? AND remote_state_current = 0", (self._flow, run)
         ).fetchone()
         return row is not None
 
@@ -132,10 +132,10 @@ class Audits:
         ).fetchone()
         return Audited(*row) if row is not None else Audited(run, WELL)
 
-    def findings(self, run: str) -> list[Finding]:
+    def findings(self, run: str) -> list[AuditFinding]:
         return findings_of(self._connection, self._flow, run)
 
-    def take_listing(self, audited: Audited, found: Iterable[Finding], etags: Mapping[str, str]) -> None:
+    def take_listing(self, audited: Audited, found: Iterable[AuditFinding], etags: Mapping[str, str]) -> None:
         """A run was listed: its findings by listing are these, and no others. ``etags``: of the blobs with findings by
         reading back, as listed now; under another ETag it is another blob, which the listing judges."""
         run, kept, uncounted = audited.run, 0, 0
@@ -174,7 +174,7 @@ class Audits:
         run: str,
         cursor: str | None,
         good: Iterable[tuple[str, str]],
-        bad: Iterable[Finding],
+        bad: Iterable[AuditFinding],
         now: float,
     ) -> None:
         """Some blobs were read back: ``good`` (name, ETag) hold the right bytes, ``bad`` do not. ``cursor``: the last
@@ -213,7 +213,7 @@ class Audits:
         ).fetchone()
         return row is not None
 
-    def _put(self, run: str, finding: Finding, at: float | None) -> None:
+    def _put(self, run: str, finding: AuditFinding, at: float | None) -> None:
         self._connection.execute(
             "INSERT INTO audit_finding (flow_id, run, name, kind, detail, etag, found_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (flow_id, run, name, kind) DO UPDATE SET detail = excluded.detail, etag = excluded.etag",
@@ -248,8 +248,8 @@ class Audits:
             found = ", ".join(f"{count} {kind}" for kind, count in after.counts.items())
             code = "audit:audit-wrong" if after.is_wrong else "audit:audit-solved"
             self._ledger.append(self._connection, row[0], now or 0.0, code, {"found": found})
-        word = words.current(self._ledger, run)
-        if after.is_wrong and not before and (word is None or word.word != words.IGNORE):
+        override = overrides.current(self._ledger, run)
+        if after.is_wrong and not before and (override is None or override.action != overrides.IGNORE):
             count = sum(after.counts.values()) + after.uncounted
             self._ledger.outbox.append(announcing.damaged(self._ledger.flow, run, count), now or 0.0)
 
@@ -266,7 +266,7 @@ class Audits:
             0
         ]
 
-    def _doubt(self, run: str, findings: Iterable[Finding]) -> None:
+    def _doubt(self, run: str, findings: Iterable[AuditFinding]) -> None:
         """Within a transaction. A blob whose bytes are wrong under its ETag, or cannot be read, is not proved by that
         ETag any more: the source must not go for it, and the next thorough look reads it back."""
         doubted = self._connection.executemany(
@@ -305,26 +305,26 @@ class Audits:
 
     def mailed(self) -> dict[str, float]:
         rows = self._connection.execute(
-            "SELECT key, at FROM told WHERE flow_id = ? AND key >= ? AND key < ?",
+            "SELECT key, at FROM reported WHERE flow_id = ? AND key >= ? AND key < ?",
             (self._flow, _MAIL, _MAIL[:-1] + ";"),
         )
         return {str(key).removeprefix(_MAIL): float(at) for key, at in rows}
 
-    def trouble_is_open(self) -> bool:
+    def problem_is_open(self) -> bool:
         row = self._connection.execute(
-            "SELECT 1 FROM told WHERE flow_id = ? AND key = ?", (self._flow, _OPEN)
+            "SELECT 1 FROM reported WHERE flow_id = ? AND key = ?", (self._flow, _OPEN)
         ).fetchone()
         return row is not None
 
-    def note_mailed(self, keys: tuple[str, ...], now: float, open_trouble: bool) -> None:
+    def note_mailed(self, keys: tuple[str, ...], now: float, open_problem: bool) -> None:
         with self._ledger.transaction() as connection:
-            if not open_trouble:
+            if not open_problem:
                 connection.execute(
-                    "DELETE FROM told WHERE flow_id = ? AND (key = ? OR (key >= ? AND key < ?))",
+                    "DELETE FROM reported WHERE flow_id = ? AND (key = ? OR (key >= ? AND key < ?))",
                     (self._flow, _OPEN, _MAIL, _MAIL[:-1] + ";"),
                 )
-            told = [f"{_MAIL}{key}" for key in keys] + ([_OPEN] if open_trouble else [])
+            told = [f"{_MAIL}{key}" for key in keys] + ([_OPEN] if open_problem else [])
             connection.executemany(
-                "INSERT OR REPLACE INTO told (flow_id, key, at) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO reported (flow_id, key, at) VALUES (?, ?, ?)",
                 [(self._flow, key, now) for key in told],
             )

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from sync_to_azure.transfer.ledger.work import Work
+from sync_to_azure.transfer.ledger.scratch_tables import ScratchTables
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import FileToSend
 
@@ -61,7 +61,7 @@ _PENDING = (
 class Changes:
     """Questions about what changed, and the steps of an acceptance in the ledger; each is one transaction."""
 
-    def __init__(self, scratch: Work) -> None:
+    def __init__(self, scratch: ScratchTables) -> None:
         self._scratch = scratch
         self._ledger = scratch.ledger
         self._connection = scratch.ledger.connection
@@ -100,14 +100,14 @@ class Changes:
             old = "old_size, old_md5, old_etag"
             connection.execute(
                 f"INSERT INTO changed (run_id, blob, path, size, mtime_ns, {old})"
-                " SELECT f.run_id, f.blob, f.path, f.size, f.mtime_ns, l.size, l.md5, l.etag FROM work.hold h"
-                " JOIN file f ON f.run_id = ? AND f.blob = h.blob LEFT JOIN work.listing l ON l.blob = h.blob"
+                " SELECT f.run_id, f.blob, f.path, f.size, f.mtime_ns, l.size, l.md5, l.etag FROM scratch.hold h"
+                " JOIN file f ON f.run_id = ? AND f.blob = h.blob LEFT JOIN scratch.listing l ON l.blob = h.blob"
                 " WHERE h.code = ?",
                 (run.id, code),
             )
             connection.executemany(
                 f"INSERT OR REPLACE INTO changed (run_id, blob, path, size, mtime_ns, {old})"
-                " SELECT ?1, ?2, ?3, ?4, ?5, max(l.size), max(l.md5), max(l.etag) FROM work.listing l"
+                " SELECT ?1, ?2, ?3, ?4, ?5, max(l.size), max(l.md5), max(l.etag) FROM scratch.listing l"
                 " WHERE l.blob = ?2",
                 ((run.id, file.blob, file.path, file.size, file.mtime_ns) for file in others),
             )
@@ -124,7 +124,7 @@ class Changes:
         says what is there. Returns up to 20 names."""
         same = "s.blob = changed.blob AND s.kind = 'file'"
         where = (
-            f"run_id = ? AND {_PENDING} AND NOT EXISTS (SELECT 1 FROM work.seen s WHERE {same}"
+            f"run_id = ? AND {_PENDING} AND NOT EXISTS (SELECT 1 FROM scratch.seen s WHERE {same}"
             " AND s.path = changed.path AND s.size = changed.size AND s.mtime_ns = changed.mtime_ns)"
         )
         found = self._connection.execute(
@@ -134,9 +134,9 @@ class Changes:
             with self._ledger.transaction() as connection:
                 connection.execute(
                     "UPDATE changed SET"
-                    f" size = coalesce((SELECT s.size FROM work.seen s WHERE {same}), {GONE}),"
-                    f" mtime_ns = coalesce((SELECT s.mtime_ns FROM work.seen s WHERE {same}), 0),"
-                    f" path = coalesce((SELECT s.path FROM work.seen s WHERE {same}), path) WHERE {where}",
+                    f" size = coalesce((SELECT s.size FROM scratch.seen s WHERE {same}), {GONE}),"
+                    f" mtime_ns = coalesce((SELECT s.mtime_ns FROM scratch.seen s WHERE {same}), 0),"
+                    f" path = coalesce((SELECT s.path FROM scratch.seen s WHERE {same}), path) WHERE {where}",
                     (run.id,),
                 )
         return [blob for (blob,) in found]

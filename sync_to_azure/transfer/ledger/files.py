@@ -15,7 +15,7 @@ from sync_to_azure.transfer.ledger.plan import DIFFERS, Plan
 from sync_to_azure.transfer.ledger.read_backs import ReadBacks
 from sync_to_azure.manifest.rows import ROW_COLUMNS, FileRow, Verdict, file_row
 from sync_to_azure.transfer.ledger.run import Run
-from sync_to_azure.transfer.ledger.work import Work
+from sync_to_azure.transfer.ledger.scratch_tables import ScratchTables
 from sync_to_azure.core.model import Evidence, FileToSend
 
 __all__ = ["FileRow", "Files", "Verdict"]
@@ -27,7 +27,7 @@ class Files:
     ``changes`` what an operator may accept, ``read_backs`` what has to be read back."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.scratch = Work(ledger)
+        self.scratch = ScratchTables(ledger)
         self.plan = Plan(self.scratch)
         self.changes = Changes(self.scratch)
         self.read_backs = ReadBacks(self.scratch)
@@ -55,7 +55,7 @@ class Files:
         """Take over the MD5s that an uploader computed from the very bytes that it sent."""
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET md5 = s.md5, ctime_ns = s.ctime_ns FROM work.sent s WHERE file.run_id = ?"
+                "UPDATE file SET md5 = s.md5, ctime_ns = s.ctime_ns FROM scratch.sent s WHERE file.run_id = ?"
                 " AND s.blob = file.blob AND file.md5 IS NULL AND s.md5 IS NOT NULL",
                 (run.id,),
             )
@@ -65,7 +65,7 @@ class Files:
         anew. It may have been rewritten under the same size and time."""
         with self._ledger.transaction() as connection:
             connection.execute(
-                "UPDATE file SET md5 = NULL FROM work.listing l WHERE file.run_id = ? AND l.blob = file.blob"
+                "UPDATE file SET md5 = NULL FROM scratch.listing l WHERE file.run_id = ? AND l.blob = file.blob"
                 " AND file.generation = 0 AND file.origin = 'run' AND file.evidence = 0 AND l.size = file.size"
                 " AND l.md5 <> file.md5",
                 (run.id,),
@@ -103,7 +103,7 @@ class Files:
         with self._ledger.transaction() as connection:
             connection.execute(
                 "UPDATE file SET evidence = 0, etag_is_own = 0 WHERE run_id = ? AND evidence > 0 AND NOT EXISTS ("
-                f" SELECT 1 FROM work.listing l WHERE l.blob = file.blob AND NOT {differs})",
+                f" SELECT 1 FROM scratch.listing l WHERE l.blob = file.blob AND NOT {differs})",
                 (run.id,),
             )
             connection.execute(
@@ -113,20 +113,20 @@ class Files:
                 " etag_is_own = coalesce(s.etag = l.etag AND (s.md5 IS NULL OR s.md5 = file.md5)"
                 f"  AND s.evidence >= {int(Evidence.VALIDATED)}, 0),"
                 f" adopted = CASE WHEN {_SENT_BY_US} THEN 0 ELSE adopted END"
-                " FROM work.listing l LEFT JOIN work.sent s ON s.blob = l.blob"
+                " FROM scratch.listing l LEFT JOIN scratch.sent s ON s.blob = l.blob"
                 " WHERE file.run_id = ? AND l.blob = file.blob AND file.md5 IS NOT NULL"
                 f" AND (file.evidence = 0 OR file.etag IS NOT l.etag) AND NOT {differs}",
                 (run.id,),
             )
-            if run.taken_over:
+            if run.foreign_blobs:
                 # Ours, whatever stands in it: beside somebody else's blobs, these may be sent anew.
                 connection.execute(
-                    "INSERT OR REPLACE INTO own SELECT ?, l.blob, l.etag FROM work.sent s JOIN work.listing l"
+                    "INSERT OR REPLACE INTO own SELECT ?, l.blob, l.etag FROM scratch.sent s JOIN scratch.listing l"
                     f" ON l.blob = s.blob WHERE {_SENT_BY_US}",
                     (run.id,),
                 )
             # Used up: a later ETag, or another run's file of the same name, is not what was sent here.
-            connection.execute("DELETE FROM work.sent")
+            connection.execute("DELETE FROM scratch.sent")
         total = self._connection.execute(
             "SELECT count(*), coalesce(sum(size), 0), sum(evidence > 0 AND md5 IS NOT NULL), min(evidence) FROM file"
             " WHERE run_id = ?",
@@ -136,12 +136,12 @@ class Files:
             "SELECT f.blob, CASE WHEN f.md5 IS NULL THEN 'not hashed' WHEN l.blob IS NULL THEN 'missing'"
             "  WHEN l.size <> f.size THEN 'size ' || l.size || ' instead of ' || f.size"
             "  WHEN l.md5 IS NULL THEN 'no MD5' ELSE 'another MD5' END"
-            " FROM file f LEFT JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
+            " FROM file f LEFT JOIN scratch.listing l ON l.blob = f.blob WHERE f.run_id = ?"
             " AND (f.evidence = 0 OR f.md5 IS NULL) ORDER BY f.blob LIMIT 20",
             (run.id,),
         ).fetchall()
         extras = self._connection.execute(
-            "SELECT count(*) FROM work.listing l WHERE l.stub = 0 AND NOT EXISTS"
+            "SELECT count(*) FROM scratch.listing l WHERE l.stub = 0 AND NOT EXISTS"
             " (SELECT 1 FROM file f WHERE f.run_id = ? AND f.blob = l.blob)",
             (run.id,),
         ).fetchone()[0]

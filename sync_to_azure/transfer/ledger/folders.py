@@ -33,18 +33,18 @@ class Folders:
         batch, self._batch = self._batch, []
         if batch:
             with self._ledger.transaction() as connection:
-                connection.executemany("INSERT OR REPLACE INTO work.folder VALUES (?, ?)", batch)
+                connection.executemany("INSERT OR REPLACE INTO scratch.folder VALUES (?, ?)", batch)
 
     def keep(self, run: Run, now: float) -> None:
         """What the walk of this pass saw is what later looks are compared with."""
         with self._ledger.transaction() as connection:
             connection.execute(
-                "DELETE FROM folder WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM work.folder w"
+                "DELETE FROM folder WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM scratch.folder w"
                 " WHERE w.path = folder.path AND w.mtime_ns = folder.mtime_ns)",
                 (run.id,),
             )
             connection.execute(
-                "INSERT OR IGNORE INTO folder SELECT ?, path, mtime_ns FROM work.folder", (run.id,)
+                "INSERT OR IGNORE INTO folder SELECT ?, path, mtime_ns FROM scratch.folder", (run.id,)
             )
             [count] = connection.execute("SELECT count(*) FROM folder WHERE run_id = ?", (run.id,)).fetchone()
         self._ledger.set(run, folders=count, scanned_at=now, scan_cursor=None)

@@ -22,7 +22,7 @@ from sync_to_azure.core.reasons import Reason
 
 _WAL_TRIES = 200
 """Ten seconds."""
-_REMOTE = "lake_known"
+_REMOTE = "remote_state_current"
 """The column that says whether the ledger knows what is published of a run."""
 
 
@@ -258,57 +258,62 @@ class Ledger:
             (self.flow_id, run_id, now, code, json.dumps(dict(parameters))),
         )
 
-    def tell_once(self, key: str, now: float) -> bool:
+    def report_once(self, key: str, now: float) -> bool:
         """True the first time for this key."""
         with self.transaction() as connection:
             done = connection.execute(
-                "INSERT OR IGNORE INTO told (flow_id, key, at) VALUES (?, ?, ?)", (self.flow_id, key, now)
+                "INSERT OR IGNORE INTO reported (flow_id, key, at) VALUES (?, ?, ?)", (self.flow_id, key, now)
             )
             return done.rowcount == 1
 
-    def untell(self, key: str) -> None:
+    def clear_reported(self, key: str) -> None:
         """Forget that this was told: if it comes again, it is news again."""
         found = self.connection.execute(
-            "SELECT 1 FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, key)
+            "SELECT 1 FROM reported WHERE flow_id = ? AND key = ?", (self.flow_id, key)
         )
         if found.fetchone():
             with self.transaction() as connection:
-                connection.execute("DELETE FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, key))
+                connection.execute("DELETE FROM reported WHERE flow_id = ? AND key = ?", (self.flow_id, key))
 
-    def untell_run(self, key: str) -> None:
+    def clear_reported_run(self, key: str) -> None:
         """Forget all that was told or mailed of a run (told: ``code:RUN…``, mailed: ``mail:RUN:code``)."""
         with self.transaction() as connection:
-            rows = connection.execute("SELECT key FROM told WHERE flow_id = ?", (self.flow_id,)).fetchall()
+            rows = connection.execute(
+                "SELECT key FROM reported WHERE flow_id = ?", (self.flow_id,)
+            ).fetchall()
             for (told,) in rows:
                 rest = told.partition(":")[2]
                 if rest == key or rest.startswith(f"{key}:"):
-                    connection.execute("DELETE FROM told WHERE flow_id = ? AND key = ?", (self.flow_id, told))
+                    connection.execute(
+                        "DELETE FROM reported WHERE flow_id = ? AND key = ?", (self.flow_id, told)
+                    )
 
     def mailed(self) -> dict[str, float]:
         """Trouble keys and when each was last mailed."""
         rows = self.connection.execute(
-            "SELECT substr(key, 6), at FROM told WHERE flow_id = ? AND key >= 'mail:' AND key < 'mail;'",
+            "SELECT substr(key, 6), at FROM reported WHERE flow_id = ? AND key >= 'mail:' AND key < 'mail;'",
             (self.flow_id,),
         )
         return {str(key): float(at) for key, at in rows}
 
-    def note_mailed(self, keys: tuple[str, ...], now: float, open_trouble: bool) -> None:
+    def note_mailed(self, keys: tuple[str, ...], now: float, open_problem: bool) -> None:
         with self.transaction() as connection:
-            if not open_trouble:
+            if not open_problem:
                 connection.execute(
-                    "DELETE FROM told WHERE flow_id = ? AND key >= 'mail:' AND key < 'mail;'", (self.flow_id,)
+                    "DELETE FROM reported WHERE flow_id = ? AND key >= 'mail:' AND key < 'mail;'",
+                    (self.flow_id,),
                 )
             connection.executemany(
-                "INSERT OR REPLACE INTO told (flow_id, key, at) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO reported (flow_id, key, at) VALUES (?, ?, ?)",
                 [(self.flow_id, f"mail:{key}", now) for key in keys],
             )
             connection.execute(
-                "UPDATE flow SET trouble_mailed = ? WHERE id = ?", (int(open_trouble), self.flow_id)
+                "UPDATE flow SET problem_mailed = ? WHERE id = ?", (int(open_problem), self.flow_id)
             )
 
-    def trouble_is_open(self) -> bool:
+    def problem_is_open(self) -> bool:
         row = self.connection.execute(
-            "SELECT trouble_mailed FROM flow WHERE id = ?", (self.flow_id,)
+            "SELECT problem_mailed FROM flow WHERE id = ?", (self.flow_id,)
         ).fetchone()
         return bool(row[0])
 

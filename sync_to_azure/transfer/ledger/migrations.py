@@ -273,25 +273,41 @@ MIGRATIONS: dict[str, str] = {
         ALTER TABLE flow ADD COLUMN loose_files INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE flow ADD COLUMN links INTEGER NOT NULL DEFAULT 0;
     """,
+    "0019_plain_names": """
+        ALTER TABLE run RENAME COLUMN lake_known TO remote_state_current;
+        ALTER TABLE run RENAME COLUMN taken_over TO foreign_blobs;
+        ALTER TABLE run RENAME COLUMN rows_kept TO manifest_cached;
+        ALTER TABLE run RENAME COLUMN outcome_words TO outcome_detail;
+        ALTER TABLE flow RENAME COLUMN trouble_mailed TO problem_mailed;
+        ALTER TABLE told RENAME TO reported;
+        UPDATE reported SET key = 'mail:unavailable:' || substr(key, 19) WHERE key LIKE 'mail:surroundings:%';
+        ALTER TABLE still RENAME TO stability;
+        DROP INDEX word_now;
+        DROP INDEX word_of_run;
+        ALTER TABLE word RENAME COLUMN word TO action;
+        ALTER TABLE word RENAME TO override;
+        CREATE UNIQUE INDEX override_now ON override (flow_id, key) WHERE ended IS NULL;
+        CREATE INDEX override_of_run ON override (flow_id, key);
+    """,
 }
 
-WORK_SCHEMA = """
-    CREATE TABLE IF NOT EXISTS work.seen (
+SCRATCH_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS scratch.seen (
         path BLOB NOT NULL, blob TEXT, kind TEXT NOT NULL,
         size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, detail TEXT NOT NULL, ctime_ns INTEGER NOT NULL
     );
-    CREATE TABLE IF NOT EXISTS work.folder (
+    CREATE TABLE IF NOT EXISTS scratch.folder (
         path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS work.listing (
+    CREATE TABLE IF NOT EXISTS scratch.listing (
         blob TEXT NOT NULL, size INTEGER NOT NULL, md5 BLOB, etag TEXT NOT NULL, stub INTEGER NOT NULL, nonce TEXT,
         archived INTEGER NOT NULL
     );
-    CREATE TABLE IF NOT EXISTS work.sent (
+    CREATE TABLE IF NOT EXISTS scratch.sent (
         blob TEXT PRIMARY KEY, evidence INTEGER NOT NULL, md5 BLOB, etag_before TEXT, etag TEXT, nonce TEXT,
         ctime_ns INTEGER
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS work.hold (
+    CREATE TABLE IF NOT EXISTS scratch.hold (
         blob TEXT PRIMARY KEY, code TEXT NOT NULL
     ) WITHOUT ROWID;
 """

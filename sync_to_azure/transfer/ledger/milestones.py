@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 
-from sync_to_azure.transfer.ledger.reading import Reading, unreadable
+from sync_to_azure.transfer.ledger.reader import LedgerReader, unreadable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ _QUERY = """
 """
 
 
-def milestones(ledger: Reading) -> dict[int, Milestones]:
+def milestones(ledger: LedgerReader) -> dict[int, Milestones]:
     """By the run's id. Raises StateUnavailable."""
     try:
         rows = ledger.connection.execute(_QUERY, (ledger.flow_id,)).fetchall()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.manifest.rows import ROW_COLUMNS, ROW_LENGTH, FileRow, file_row
-from sync_to_azure.transfer.ledger.work import Work
+from sync_to_azure.transfer.ledger.scratch_tables import ScratchTables
 from sync_to_azure.core.model import FileToSend, Kind
 
 DIFFERS = (
@@ -19,7 +19,7 @@ DIFFERS = (
 class Plan:
     """Questions about one run, answered in pages."""
 
-    def __init__(self, scratch: Work) -> None:
+    def __init__(self, scratch: ScratchTables) -> None:
         self._scratch = scratch
         self._ledger = scratch.ledger
         self._connection = scratch.ledger.connection
@@ -29,19 +29,19 @@ class Plan:
         with self._ledger.transaction() as connection:
             connection.execute(
                 "DELETE FROM file WHERE run_id = ? AND generation = 0 AND origin = 'run' AND NOT EXISTS ("
-                " SELECT 1 FROM work.seen s WHERE s.blob = file.blob AND s.kind = 'file' AND s.path = file.path"
+                " SELECT 1 FROM scratch.seen s WHERE s.blob = file.blob AND s.kind = 'file' AND s.path = file.path"
                 " AND s.size = file.size AND s.mtime_ns = file.mtime_ns)",
                 (run.id,),
             )
             connection.execute(
                 "INSERT INTO file (run_id, blob, path, size, mtime_ns)"
-                " SELECT ?, s.blob, s.path, s.size, s.mtime_ns FROM work.seen s WHERE s.kind = 'file'"
+                " SELECT ?, s.blob, s.path, s.size, s.mtime_ns FROM scratch.seen s WHERE s.kind = 'file'"
                 " AND NOT EXISTS (SELECT 1 FROM file f WHERE f.run_id = ? AND f.blob = s.blob)",
                 (run.id, run.id),
             )
             connection.execute("DELETE FROM uncarried WHERE run_id = ?", (run.id,))
             connection.execute(
-                "INSERT OR REPLACE INTO uncarried SELECT ?, path, kind, size, detail FROM work.seen"
+                "INSERT OR REPLACE INTO uncarried SELECT ?, path, kind, size, detail FROM scratch.seen"
                 " WHERE kind <> 'file'",
                 (run.id,),
             )
@@ -49,7 +49,8 @@ class Plan:
     def published_that_differ(self, run: Run) -> Iterator[tuple[FileToSend, int, bytes]]:
         """Published files that the walk saw with another size or mtime: (as seen now, published size, MD5)."""
         query = (
-            "SELECT f.blob, s.path, s.size, s.mtime_ns, f.size, f.md5 FROM file f JOIN work.seen s ON s.blob = f.blob"
+            "SELECT f.blob, s.path, s.size, s.mtime_ns, f.size, f.md5 FROM file f"
+            " JOIN scratch.seen s ON s.blob = f.blob"
             " WHERE f.run_id = ? AND s.kind = 'file' AND f.generation > 0 AND f.origin = 'run'"
             " AND (f.size <> s.size OR f.mtime_ns <> s.mtime_ns OR f.path <> s.path)"
         )
@@ -87,7 +88,7 @@ class Plan:
             )
 
     _HASH_FIRST = (
-        "FROM file f JOIN work.listing l ON l.blob = f.blob"
+        "FROM file f JOIN scratch.listing l ON l.blob = f.blob"
         " WHERE f.run_id = ? AND f.generation = 0 AND f.origin = 'run' AND f.md5 IS NULL AND l.size = f.size"
         " AND l.md5 IS NOT NULL AND l.stub = 0"
     )
@@ -100,7 +101,7 @@ class Plan:
         """Is anything listed that is no file of this run, by size (and MD5)?"""
         same = "f.size = l.size" + (" AND f.md5 = l.md5" if by_md5 else "")
         row = self._connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM work.listing l WHERE l.stub = 0 AND NOT EXISTS"
+            "SELECT EXISTS (SELECT 1 FROM scratch.listing l WHERE l.stub = 0 AND NOT EXISTS"
             f" (SELECT 1 FROM file f WHERE f.run_id = ? AND f.blob = l.blob AND {same}))",
             (run.id,),
         ).fetchone()
@@ -109,12 +110,12 @@ class Plan:
     def to_hash_early(self, run: Run) -> Iterator[FileToSend]:
         """Of these, those that nothing holds."""
         return self._files(
-            f"{self._HASH_FIRST} AND NOT EXISTS (SELECT 1 FROM work.hold h WHERE h.blob = f.blob)", run
+            f"{self._HASH_FIRST} AND NOT EXISTS (SELECT 1 FROM scratch.hold h WHERE h.blob = f.blob)", run
         )
 
     # Missing or different; a published one only if its source was proved to match (marked ``heal``).
     _SEND = (
-        "FROM file f LEFT JOIN work.listing l ON l.blob = f.blob LEFT JOIN work.hold h ON h.blob = f.blob"
+        "FROM file f LEFT JOIN scratch.listing l ON l.blob = f.blob LEFT JOIN scratch.hold h ON h.blob = f.blob"
         f" WHERE f.run_id = ? AND f.origin = 'run' AND {DIFFERS}"
         " AND CASE WHEN f.generation = 0 THEN h.blob IS NULL ELSE h.code = 'heal' END"
     )
@@ -140,7 +141,8 @@ class Plan:
 
     # Of what an uploader says it sent: where a blob stands that was not there before.
     _SENT = (
-        "FROM file f JOIN work.sent s ON s.blob = f.blob JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
+        "FROM file f JOIN scratch.sent s ON s.blob = f.blob JOIN scratch.listing l ON l.blob = f.blob"
+        " WHERE f.run_id = ?"
         " AND f.origin = 'run' AND l.stub = 0 AND l.nonce = s.nonce AND l.md5 IS NOT NULL"
     )
 
@@ -163,7 +165,7 @@ class Plan:
         """Blobs that are there, that are not what the source holds, that are not of our writing (of a container that
         somebody else filled), and that nobody accepted to be replaced."""
         query = (
-            f"SELECT f.blob FROM file f JOIN work.listing l ON l.blob = f.blob WHERE f.run_id = ?"
+            f"SELECT f.blob FROM file f JOIN scratch.listing l ON l.blob = f.blob WHERE f.run_id = ?"
             f" AND f.generation = 0 AND f.origin = 'run' AND {DIFFERS} AND NOT EXISTS"
             " (SELECT 1 FROM own o WHERE o.run_id = f.run_id AND o.blob = f.blob AND o.etag IN (l.etag, ''))"
             " AND NOT EXISTS (SELECT 1 FROM changed c WHERE c.run_id = f.run_id AND c.blob = f.blob AND c.applied = 1)"
@@ -181,8 +183,8 @@ class Plan:
     def published_gone_wrong(self, run: Run) -> Iterator[tuple[FileRow, FileToSend | None]]:
         """Published files whose blob is missing or different, and the file as the walk saw it (size as published)."""
         query = (
-            f"SELECT {ROW_COLUMNS}, s.mtime_ns FROM file f LEFT JOIN work.listing l ON l.blob = f.blob"
-            " LEFT JOIN work.seen s ON s.blob = f.blob AND s.kind = 'file' AND s.path = f.path AND s.size = f.size"
+            f"SELECT {ROW_COLUMNS}, s.mtime_ns FROM file f LEFT JOIN scratch.listing l ON l.blob = f.blob"
+            " LEFT JOIN scratch.seen s ON s.blob = f.blob AND s.kind = 'file' AND s.path = f.path AND s.size = f.size"
             f" WHERE f.run_id = ? AND f.generation > 0 AND {DIFFERS}"
         )
         for row in self._scratch.pages(query, run):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sync_to_azure.transfer.ledger.work import Work
+from sync_to_azure.transfer.ledger.scratch_tables import ScratchTables
 from sync_to_azure.manifest.rows import ROW_COLUMNS, FileRow, file_row
 from sync_to_azure.transfer.ledger.run import Run
 from sync_to_azure.core.model import Evidence
 
-_ARCHIVED = "EXISTS (SELECT 1 FROM work.listing l WHERE l.blob = f.blob AND l.archived)"
+_ARCHIVED = "EXISTS (SELECT 1 FROM scratch.listing l WHERE l.blob = f.blob AND l.archived)"
 
 
 def to_publish(least: Evidence) -> str:
@@ -34,7 +34,7 @@ TO_REMOVE = (
 class ReadBacks:
     """``which``: ``to_publish(…)`` or ``TO_REMOVE``."""
 
-    def __init__(self, scratch: Work) -> None:
+    def __init__(self, scratch: ScratchTables) -> None:
         self._scratch = scratch
         self._ledger = scratch.ledger
         self._connection = scratch.ledger.connection

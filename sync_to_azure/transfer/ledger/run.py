@@ -50,9 +50,9 @@ class Run:
     fingerprint: str | None
     quiet_since: float | None
     generation: int
-    lake_known: bool
-    taken_over: bool
-    rows_kept: bool
+    remote_state_current: bool
+    foreign_blobs: bool
+    manifest_cached: bool
     files: int
     bytes: int
     published_at: float | None
@@ -63,7 +63,7 @@ class Run:
     verified_at: float | None
     recognised_by: str | None = None
     outcome: str | None = None
-    outcome_words: str | None = None
+    outcome_detail: str | None = None
     complete: int | None = None
     completeness: str | None = None
     still_digest: str | None = None
@@ -98,9 +98,9 @@ def run_of(row: tuple[Any, ...]) -> Run:
     number, key, profile, state, code, parameters, *others = row
     reason = Reason(code, json.loads(parameters or "{}")) if code else None
     run = Run(number, key, profile, State(state), reason, *others)
-    run.lake_known, run.taken_over, run.rows_kept = (
-        bool(run.lake_known),
-        bool(run.taken_over),
-        bool(run.rows_kept),
+    run.remote_state_current, run.foreign_blobs, run.manifest_cached = (
+        bool(run.remote_state_current),
+        bool(run.foreign_blobs),
+        bool(run.manifest_cached),
     )
     return run

@@ -10,8 +10,8 @@ from sync_to_azure.transfer.views.sentences import zoned
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.milestones import milestones
 from sync_to_azure.transfer.own_paths import refuse_overlaps
-from sync_to_azure.transfer.report import one_run, overview, source
-from sync_to_azure.transfer.report.folder import INDEX, RUNS, Folder, page_name
+from sync_to_azure.transfer.report import run_page, overview, run_source
+from sync_to_azure.transfer.report.output_folder import INDEX, RUNS, ReportFolder, page_name
 from sync_to_azure.transfer.report.pages import Pages, need_extra
 from sync_to_azure.settings import Settings
 from sync_to_azure.notify.output import show
@@ -31,7 +31,7 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
     found = records(settings)
     target = Path.cwd() / Path(output).expanduser()
     refuse_overlaps(settings, target)
-    folder = Folder.take(target, flow.key)
+    folder = ReportFolder.take(target, flow.key)
     shown = overview.recent(found, now, days)
     with_page = {record.run.id: page_name(record.run.key) for record in shown[:MOST_PAGES]}
     pages = Pages(_shared(settings, now, days, names, len(with_page)))
@@ -42,8 +42,8 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
             found_times = milestones(ledger)
             for record in shown[:MOST_PAGES]:
                 page = with_page[record.run.id]
-                about = source.about(settings.source.main_folder, record.run.key, folder, names, redact)
-                values = one_run.values(ledger, record, page, about, names)
+                about = run_source.about(settings.source.main_folder, record.run.key, folder, names, redact)
+                values = run_page.values(ledger, record, page, about, names)
                 values["uncarried_names"] = [redact(name) for name in values["uncarried_names"]]
                 folder.write(f"{RUNS}/{page}.html", pages.render("run.html", values))
     # Last, and only then what is old goes: a link of the overview always leads somewhere.

@@ -6,8 +6,8 @@ import dataclasses
 
 from sync_to_azure.transfer.views.records import Record
 from sync_to_azure.transfer.views.sentences import progress, zoned
-from sync_to_azure.transfer.ledger.reading import Event
-from sync_to_azure.core.reasons import EVENTS, Reason, Standing
+from sync_to_azure.transfer.ledger.reader import LedgerEvent
+from sync_to_azure.core.reasons import EVENTS, Reason, RunStatus
 from sync_to_azure.transfer.report import privacy
 from sync_to_azure.notify.output import quoted
 from sync_to_azure.notify.redact import plain
@@ -15,14 +15,14 @@ from sync_to_azure.notify.terminal import human_size
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Line:
+class ReportLine:
     """``page``: the name of its page without folder and ending, "" where it has none; ``quoted``: its name for a shell;
     ``told``: why and what comes next in one."""
 
     name: str
     quoted: str
     page: str
-    standing: str
+    status: str
     since: str
     size: str
     evidence: str
@@ -32,7 +32,7 @@ class Line:
     told: str
 
 
-def line(record: Record, page: str, names: bool) -> Line:
+def line(record: Record, page: str, names: bool) -> ReportLine:
     run = record.run
     shown = _without_names(record, names)
     why = plain(shown.why)
@@ -40,11 +40,11 @@ def line(record: Record, page: str, names: bool) -> Line:
     told = [plain(progress(record))] if record.live is not None else []
     told += [why] if why else []
     told += [f"next: {coming}"] if coming and coming not in why else []
-    return Line(
+    return ReportLine(
         name=plain(run.key),
         quoted=f"{'-- ' if run.key.startswith('-') else ''}{quoted(run.key)}",
         page=page,
-        standing=str(record.standing),
+        status=str(record.status),
         since=zoned(record.since),
         size=human_size(run.bytes) if run.bytes else "",
         evidence=record.evidence.label if record.evidence is not None else "",
@@ -58,17 +58,17 @@ def line(record: Record, page: str, names: bool) -> Line:
 def _without_names(record: Record, names: bool) -> Record:
     if names:
         return record
-    run, word = record.run, record.word
+    run, override = record.run, record.override
     if run.completeness is not None:
         run = dataclasses.replace(run, completeness=privacy.completeness(run.completeness))
     if run.reason is not None:
         run = dataclasses.replace(run, reason=privacy.reason(run.reason, names))
-    if word is not None and word.reason:
-        word = dataclasses.replace(word, reason=privacy.REASON)
-    return dataclasses.replace(record, run=run, word=word)
+    if override is not None and override.reason:
+        override = dataclasses.replace(override, reason=privacy.REASON)
+    return dataclasses.replace(record, run=run, override=override)
 
 
-def happened(event: Event, names: bool) -> str:
+def happened(event: LedgerEvent, names: bool) -> str:
     """One event of a run's history, as ``explain`` tells it."""
     state, _, code = event.code.partition(":")
     if state == "word":
@@ -82,5 +82,5 @@ def happened(event: Event, names: bool) -> str:
     return plain(f"{state}: {text}" if text else state)
 
 
-ASKING = (Standing.PERSON, Standing.AGAIN)
+ASKING = (RunStatus.PERSON, RunStatus.AGAIN)
 """Those that a person should look at first."""

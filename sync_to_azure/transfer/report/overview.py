@@ -7,17 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sync_to_azure.transfer.views.audit_words import brief
+from sync_to_azure.transfer.views.audit_text import brief
 from sync_to_azure.transfer.views.records import Record, Records
 from sync_to_azure.transfer.views.sentences import at_work, sentence, zoned
 from sync_to_azure.transfer.ledger.milestones import Milestones
 from sync_to_azure.core.model import State
-from sync_to_azure.core.reasons import Standing
+from sync_to_azure.core.reasons import RunStatus
 from sync_to_azure.transfer.report import charts
 from sync_to_azure.transfer.report.charts import Axis, Chart
 from sync_to_azure.transfer.report.history import DAY, Bucket, arrival, buckets
 from sync_to_azure.transfer.report.lines import ASKING, line
-from sync_to_azure.transfer.report.source import instrument
+from sync_to_azure.transfer.report.run_source import instrument
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import human_size, human_time
 
@@ -29,14 +29,14 @@ _TIMES = (("days", DAY), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 def recent(found: Records, now: float, days: int) -> list[Record]:
     """The newest first: what moved in the last ``days``, and what is not safe."""
     begin = now - days * DAY
-    unsafe = {Standing.WAITS, Standing.HELD, *ASKING}
-    chosen = [record for record in found.runs if moved(record) >= begin or record.standing in unsafe]
+    unsafe = {RunStatus.WAITS, RunStatus.HELD, *ASKING}
+    chosen = [record for record in found.runs if moved(record) >= begin or record.status in unsafe]
     return sorted(chosen, key=lambda record: (-moved(record), record.run.key))
 
 
 def moved(record: Record) -> float:
     """When it last became another for whoever waits for it; that a safe run left the source is no news."""
-    if record.standing is Standing.SAFE and record.run.published_at is not None:
+    if record.status is RunStatus.SAFE and record.run.published_at is not None:
         return record.run.published_at
     return max(record.since, record.run.first_seen)
 
@@ -52,8 +52,8 @@ def values(
 ) -> dict[str, Any]:
     """What the template asks for. ``pages``: by the run's id."""
     lines = [line(record, pages.get(record.run.id, ""), names) for record in shown[:_MOST_LINES]]
-    asking = [record for record in found.runs if record.standing in ASKING]
-    asking.sort(key=lambda record: (ASKING.index(record.standing), -record.since))
+    asking = [record for record in found.runs if record.status in ASKING]
+    asking.sort(key=lambda record: (ASKING.index(record.status), -record.since))
     over_time = buckets(found.runs, milestones, now, days)
     return {
         "answer": sentence(found.runs, found.runs, False),
@@ -75,7 +75,7 @@ def values(
 def tiles(
     found: Records, milestones: Mapping[int, Milestones], now: float, days: int
 ) -> list[tuple[str, str]]:
-    counts = Counter(record.standing for record in found.runs)
+    counts = Counter(record.status for record in found.runs)
     safe = sum(record.run.bytes for record in found.runs if record.run.is_published)
     freed = sum(record.run.bytes for record in found.runs if record.run.state is State.REMOVED)
     waits = [
@@ -86,10 +86,10 @@ def tiles(
     ]
     last = max((record.run.published_at or 0.0 for record in found.runs), default=0.0)
     return [
-        ("Runs that are safe", f"{counts[Standing.SAFE]} of {len(found.runs)}"),
-        ("Waiting", str(counts[Standing.WAITS])),
-        ("Need a person", str(counts[Standing.PERSON])),
-        ("Tried again", str(counts[Standing.AGAIN])),
+        ("Runs that are safe", f"{counts[RunStatus.SAFE]} of {len(found.runs)}"),
+        ("Waiting", str(counts[RunStatus.WAITS])),
+        ("Need a person", str(counts[RunStatus.PERSON])),
+        ("Tried again", str(counts[RunStatus.AGAIN])),
         ("Last published", zoned(last) if last else "–"),
         ("From complete to safe, median", human_time(statistics.median(waits)) if waits else "–"),
         ("Published, all time", human_size(safe)),
@@ -136,14 +136,14 @@ def instruments(runs: Sequence[Record]) -> list[tuple[str, ...]]:
         groups[instrument(record.run.key)].append(record)
     rows: list[tuple[str, ...]] = []
     for (family, serial), records in sorted(groups.items(), key=lambda item: (not item[0][0], item[0])):
-        counts = Counter(record.standing for record in records)
+        counts = Counter(record.status for record in records)
         rows.append(
             (
                 plain(" ".join(part for part in (family, serial) if part)) or "not told by their names",
                 str(len(records)),
-                str(counts[Standing.SAFE]),
-                str(counts[Standing.WAITS]),
-                str(counts[Standing.PERSON] + counts[Standing.AGAIN]),
+                str(counts[RunStatus.SAFE]),
+                str(counts[RunStatus.WAITS]),
+                str(counts[RunStatus.PERSON] + counts[RunStatus.AGAIN]),
                 human_size(sum(record.run.bytes for record in records if record.run.is_published)),
                 human_size(sum(record.run.bytes for record in records if record.run.state is State.REMOVED)),
                 zoned(max(record.run.first_seen for record in records)),

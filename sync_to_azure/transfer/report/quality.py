@@ -19,7 +19,7 @@ LIMIT = 120.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Lane:
+class LaneQuality:
     """One read of one lane. ``yield_g`` in 10⁹ bases, ``q30`` and ``pf`` in percent, densities in 1,000 clusters a mm²,
     ``reads_pf_m`` in millions; None where InterOp does not say."""
 
@@ -38,7 +38,7 @@ class Lane:
 class Quality:
     """``cycles``: for each lane, percent of Q30 and more by cycle. ``problem``: why there is nothing, in words."""
 
-    lanes: tuple[Lane, ...] = ()
+    lanes: tuple[LaneQuality, ...] = ()
     cycles: Mapping[int, tuple[tuple[int, float], ...]] = dataclasses.field(default_factory=dict)
     problem: str = ""
 
@@ -94,7 +94,7 @@ def _read_apart(run: Folder, links: str) -> Quality:
     return quality
 
 
-def _says_something(lane: Lane) -> bool:
+def _says_something(lane: LaneQuality) -> bool:
     """Of metrics that are cut off the library gives lanes of nothing but zeros."""
     return any((lane.yield_g, lane.q30, lane.density_k, lane.reads_pf_m))
 
@@ -102,7 +102,7 @@ def _says_something(lane: Lane) -> bool:
 def parsed(values: Mapping[str, Any]) -> Quality:
     """From JSON, of the reader or as it was kept. Raises ValueError for what is neither."""
     try:
-        lanes = tuple(Lane(**each) for each in values["lanes"])
+        lanes = tuple(LaneQuality(**each) for each in values["lanes"])
         cycles = {
             int(each["lane"]): tuple((int(cycle), float(value)) for cycle, value in each["q30"])
             for each in values["cycles"]

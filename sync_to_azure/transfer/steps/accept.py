@@ -12,11 +12,11 @@ from __future__ import annotations
 import logging
 
 from sync_to_azure.core.errors import AccessRefused, BlobMissing, BlobRefused, BlobReplaced, RunError
-from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.transfer.ledger.overrides import Override
 from sync_to_azure.core.model import FileToSend, Progress
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.manifest import documents
-from sync_to_azure.transfer.steps import words
+from sync_to_azure.transfer.steps import override_checks
 from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
@@ -46,7 +46,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
     if changed.count == 0 and not files.changes.pending(run):
         return changed
     offer = files.changes.offered(run)
-    covered = _replaces(work.word) and work.word is not None and _covers(work.word, offer.digest)
+    covered = _replaces(work.override) and work.override is not None and _covers(work.override, offer.digest)
     if not covered:
         if moved or files.changes.pending(run):
             names = moved or changed.names
@@ -54,7 +54,7 @@ def changed_files(rooms: Rooms, work: Work, changed: Differences, quiet: bool) -
                 work.key,
                 Reason("changed-after-accept", {"count": len(moved) + changed.count, "names": names}),
             )
-        if words.accepts(work.word, CHANGED):
+        if override_checks.accepts(work.override, CHANGED):
             changed.code = "changed-after-accept"
         return changed
     if not quiet or rooms.settings.mode.dry_run:
@@ -76,7 +76,9 @@ def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
     run, files = work.run, rooms.files
     files.changes.offer_held(run, "taken-over", others)
     offer = files.changes.offered(run)
-    if work.word is None or not (words.accepts(work.word, TAKEN_OVER) and _covers(work.word, offer.digest)):
+    if work.override is None or not (
+        override_checks.accepts(work.override, TAKEN_OVER) and _covers(work.override, offer.digest)
+    ):
         return False
     _may_withdraw(rooms, work)
     _keep(rooms, work)
@@ -84,7 +86,7 @@ def taken_over(rooms: Rooms, work: Work, others: list[FileToSend]) -> bool:
         # What is published of a continuous folder goes on standing.
         _withdraw(rooms, work)
     files.changes.apply(run)
-    rooms.ledger.set(run, taken_over=0)
+    rooms.ledger.set(run, foreign_blobs=0)
     _log.warning("%s: %d blobs of somebody else are replaced, as accepted", work.key, offer.count)
     return True
 
@@ -95,20 +97,20 @@ def take_back(rooms: Rooms, work: Work) -> None:
     run = work.run
     if not run.is_published or not rooms.files.changes.pending(run):
         return
-    if _replaces(work.word) and work.folder is not None:
+    if _replaces(work.override) and work.folder is not None:
         return
     rooms.files.changes.take_back(run)
     rooms.ledger.doubt_remote(run)
     _log.warning("%s: what was accepted is taken back; the published manifest counts again", work.key)
 
 
-def _replaces(word: Word | None) -> bool:
+def _replaces(override: Override | None) -> bool:
     """Of a continuous folder, which is published while it goes on, blobs of somebody else may be accepted, too."""
-    return words.accepts(word, CHANGED) or words.accepts(word, TAKEN_OVER)
+    return override_checks.accepts(override, CHANGED) or override_checks.accepts(override, TAKEN_OVER)
 
 
-def _covers(word: Word, digest: str) -> bool:
-    return word.about.get("digest") == digest
+def _covers(override: Override, digest: str) -> bool:
+    return override.about.get("digest") == digest
 
 
 def _receipt_stands(rooms: Rooms, work: Work) -> None:
@@ -117,7 +119,7 @@ def _receipt_stands(rooms: Rooms, work: Work) -> None:
     if values is None or values.get("generation") != work.run.generation:
         raise RunError(
             f"{name} is not the receipt of what was published, so nothing is replaced",
-            f"{words.command(rooms.settings.general, 'retry', work.key)} looks at all of it anew",
+            f"{override_checks.command(rooms.settings.general, 'retry', work.key)} looks at all of it anew",
         )
 
 
@@ -147,7 +149,7 @@ def _may_withdraw(rooms: Rooms, work: Work) -> None:
 
 
 def _withdraw(rooms: Rooms, work: Work) -> None:
-    words.go_on(rooms, work)
+    override_checks.go_on(rooms, work)
     rooms.ledger.doubt_remote(work.run)
     if work.continuous is not None:
         # It has no marker.

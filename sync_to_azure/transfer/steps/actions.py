@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-from sync_to_azure.core.errors import RunChanged, RunError
+from sync_to_azure.core.errors import FilesChanged, RunError
 from sync_to_azure.core.model import State
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import OF_NO_FAMILY, Reason
@@ -34,7 +34,7 @@ from sync_to_azure.transfer.steps import (
     sheet_changes,
     sheet_writing,
     sheets,
-    words,
+    override_checks,
 )
 from sync_to_azure.transfer.steps.findings import Findings, Proved
 from sync_to_azure.transfer.steps.looks import Differences
@@ -46,7 +46,7 @@ _also = dataclasses.replace
 
 
 def act(rooms: Rooms, work: Work, action: Action, why: str) -> Findings:
-    """Do it. Raises what the step raises: RunError for this run, SurroundingsError for what all runs need."""
+    """Do it. Raises what the step raises: RunError for this run, UnavailableError for what all runs need."""
     if action is Action.FLAG:
         _flag(rooms, work, why)
     elif action is Action.WAIT:
@@ -175,13 +175,13 @@ def _upload(rooms: Rooms, work: Work) -> Findings:
         rooms.set_state(work, State.UPLOADING, None)
     try:
         verdict = carry.until_verified(rooms, work)
-    except RunChanged:
+    except FilesChanged:
         raise
     except RunError:
         rest.tell_change(rooms, work, _changed(work.found))
         raise
     if look.fingerprint_now(rooms, work) != work.fingerprint or instruments.tells_otherwise(work):
-        raise RunChanged(f"{work.key}: files changed while they were carried")
+        raise FilesChanged(f"{work.key}: files changed while they were carried")
     others = sheets.recognise(rooms.files, work.run, work.sheets, work.sheet)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
     count, unusable = files.plan.uncarried(run, holding_up=True)
@@ -302,7 +302,7 @@ def _flag(rooms: Rooms, work: Work, why: str) -> None:
 def _consider_removal(rooms: Rooms, work: Work) -> Findings:
     removal = Removal.NOT_NOW
     if remove.wanted(rooms, work):
-        words.go_on(rooms, work)
+        override_checks.go_on(rooms, work)
         removal = Removal.LACKS_DOCUMENTS if adopt.lacks_documents(rooms, work) else Removal.WANTED
     return _also(work.found, ended=True, removal=removal)
 

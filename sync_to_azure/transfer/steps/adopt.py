@@ -19,7 +19,7 @@ from sync_to_azure.transfer.ledger import announcing
 from sync_to_azure.transfer.ledger.audits import Audits
 from sync_to_azure.transfer.ledger.azcopy_history import AzCopyHistory
 from sync_to_azure.transfer.ledger.files import FileRow
-from sync_to_azure.transfer.ledger.seen_again import ADOPTED
+from sync_to_azure.transfer.ledger.removal_queries import ADOPTED
 from sync_to_azure.core.model import Evidence
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.manifest import documents
@@ -62,18 +62,18 @@ def publication(rooms: Rooms, work: Work) -> None:
     OtherFlow, OtherKind."""
     run, there = work.run, _read(rooms, work)
     is_newer = there.receipt is not None and there.generation > run.generation
-    is_known = run.rows_kept and not is_newer if run.is_published else there.receipt is None
+    is_known = run.manifest_cached and not is_newer if run.is_published else there.receipt is None
     if not there.is_marked and is_known:
         # Never published, or cut off before the receipt: what stands there is no claim of ours. A receipt is one, with
         # its marker or without. Of a published run the ledger knows what shall stand there.
         work.republish = run.is_published
         taken_over = int(work.continuous is not None)
-        rooms.ledger.note_asked(run, is_known=not work.republish, taken_over=taken_over)
+        rooms.ledger.note_asked(run, is_known=not work.republish, foreign_blobs=taken_over)
         return
     if there.receipt is None:
         # The tool before this one wrote a marker and nothing else: its blobs count, and are not overwritten.
-        rooms.ledger.note_asked(run, is_known=True, taken_over=1)
-        if rooms.ledger.tell_once(f"taken-over:{work.key}", rooms.clock.now()):
+        rooms.ledger.note_asked(run, is_known=True, foreign_blobs=1)
+        if rooms.ledger.report_once(f"taken-over:{work.key}", rooms.clock.now()):
             _log.warning(
                 "%s: the marker of another tool stands there; its blobs are verified, none is replaced",
                 run.key,
@@ -121,7 +121,7 @@ def _read(rooms: Rooms, work: Work) -> _Published:
         is_continuous = receipt.get("outcome") == "continuous"
         if is_continuous is not (work.continuous is not None):
             raise OtherKind(work.key, is_continuous)
-    if not is_marked and run.is_published and not run.rows_kept and receipt is None:
+    if not is_marked and run.is_published and not run.manifest_cached and receipt is None:
         raise RunError(
             f"{work.key} was published, but neither its marker nor its receipt is at the destination any more",
             "restore them",
@@ -180,8 +180,8 @@ def _note(rooms: Rooms, work: Work, there: _Published, listed: str, doubt: str, 
         event=event,
         now=now,
         announced=run.announced if event is None else receipt_sha256,
-        taken_over=int(work.continuous is not None),
-        rows_kept=1,
+        foreign_blobs=int(work.continuous is not None),
+        manifest_cached=1,
         generation=there.generation,
         files=files,
         bytes=size,
@@ -238,7 +238,7 @@ def is_overtaken(rooms: Rooms, work: Work) -> bool:
         return receipt is not None and int(receipt.get("generation") or 1) > run.generation
     if work.continuous is not None:
         return receipt is not None
-    return (receipt is not None or not run.taken_over) and lake.exists(work.base + ".sync")
+    return (receipt is not None or not run.foreign_blobs) and lake.exists(work.base + ".sync")
 
 
 def documents_stand(rooms: Rooms, work: Work) -> bool:

@@ -15,7 +15,7 @@ _MOST_NONCES = 100_000
 """Of one listing. Whoever writes others into the metadata of blobs must not fill our memory."""
 
 
-class Record:
+class LedgerJobRecord:
     """The ``JobRecord`` of a run: in the ledger."""
 
     def __init__(self, rooms: Rooms, work: Work) -> None:

@@ -41,7 +41,7 @@ def problem(rooms: Rooms) -> str:
 def wait_out(rooms: Rooms, work: Work) -> None:
     """Between the last walk and the last looks. Nothing where looks are fresh, or on a local file system."""
     left = _cache(rooms)
-    if left and rooms.ledger.tell_once("no-fresh-look", rooms.clock.now()):
+    if left and rooms.ledger.report_once("no-fresh-look", rooms.clock.now()):
         _log.warning(
             "this kernel offers no look past the cache of the share that holds %s (statx is refused): each removal"
             " waits %g s for it",

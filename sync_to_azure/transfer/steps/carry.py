@@ -8,7 +8,7 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from sync_to_azure.core.errors import Overtaken, RunChanged, RunError, SourceUnavailable, UploadFailed
+from sync_to_azure.core.errors import Overtaken, FilesChanged, RunError, SourceUnavailable, UploadFailed
 from sync_to_azure.files.hashing import Hashed, Hasher
 from sync_to_azure.transfer.ledger import Files, Run
 from sync_to_azure.transfer.ledger.files import Verdict
@@ -22,7 +22,7 @@ from sync_to_azure.transfer.steps import (
     neighbours,
     read_back,
     sheets,
-    words,
+    override_checks,
 )
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.core.few import Few
@@ -53,7 +53,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
     least = Evidence.from_label(rooms.settings.upload.verify)
     tries, wrong_before = 0, sys.maxsize
     while True:
-        words.go_on(rooms, work)
+        override_checks.go_on(rooms, work)
         misread: list[str] = []
         _mark(rooms, work)
         problem = _send_and_hash(rooms, work, rooms.files.plan.without_md5)
@@ -80,7 +80,7 @@ def until_verified(rooms: Rooms, work: Work, listed: bool = False) -> Verdict:
             else f"{verdict.wrong_count} files are not right: {', '.join(verdict.wrong[:5])}"
         )
         if look.fingerprint_now(rooms, work) != work.fingerprint:
-            raise RunChanged(f"{work.key}: files changed while they were carried")
+            raise FilesChanged(f"{work.key}: files changed while they were carried")
         if tries >= rooms.settings.upload.retry_times:
             raise RunError(f"{work.key}: not verified after {tries} tries: {what}")
         if not misread:
@@ -119,7 +119,7 @@ def _mark(rooms: Rooms, work: Work) -> None:
         frozen.mark_what_to_heal(rooms, work)
     # A blob of the same size may be the very file: its MD5 decides, so that nothing identical is sent again.
     _hash(rooms, work, rooms.files.plan.to_hash_first(work.run))
-    if work.run.taken_over:
+    if work.run.foreign_blobs:
         may_differ = work.continuous is not None and work.continuous.is_frozen
         rooms.files.scratch.hold(
             (blob, "taken-over")
@@ -148,12 +148,12 @@ def what_stands_still(rooms: Rooms, work: Work) -> None:
     """Of a run that goes on: send what is not held, and prove it as ``verify`` asks, so that nothing of that remains
     for its end. Raises RunChanged for files that moved all the same, UploadFailed; what went through is written down
     before."""
-    problem: RunChanged | UploadFailed | None
+    problem: FilesChanged | UploadFailed | None
     try:
         # Sent by a pass that was cut off, or only touched: not sent again if it is the same.
         _hash(rooms, work, rooms.files.plan.to_hash_early(work.run))
         problem = _send_and_hash(rooms, work, rooms.files.plan.to_send_without_md5)
-    except RunChanged as error:
+    except FilesChanged as error:
         problem = error
         rooms.files.learn_md5s(work.run)
         take_listing(rooms, work)
@@ -180,7 +180,7 @@ def _send_and_hash(
     led = bool(count) and not rooms.uploader().computes_md5
     try:
         problem = _sent_and_hashed(rooms, work, to_hash, count, size)
-    except RunChanged:
+    except FilesChanged:
         if led:
             take_listing(rooms, work)
             led_away.undo(rooms, work, lambda files: _send_natively(rooms, work, files))
@@ -201,7 +201,7 @@ def _sent_and_hashed(
         claims.take(rooms, work, lambda: all_is_ours(rooms, work))
         neighbours.none_below(rooms, work)
         uploader = _uploader(rooms, work)
-        if run.taken_over:
+        if run.foreign_blobs:
             files.plan.note_begun(run)
         _log.info("%s: sending %d files, %s", work.key, count, human_size(size))
         apart = rooms.hashes_meanwhile and not uploader.computes_md5
@@ -261,7 +261,7 @@ def _upload(
         rooms.progress(work, progress)
 
     rooms.must_hold_lock()
-    record = azcopy_record.Record(rooms, work)
+    record = azcopy_record.LedgerJobRecord(rooms, work)
     job = Job(work.key, work.root, work.base, listed(), count, size, record)
     problem: UploadFailed | None = None
     try:
@@ -351,7 +351,7 @@ class _Hashes:
         self._unreadable.end()
         if self._changed:
             names = ", ".join(self._changed[:5])
-            raise RunChanged(
+            raise FilesChanged(
                 f"{self._work.key}: {len(self._changed)} files changed while they were carried: {names}"
             )
 

@@ -14,13 +14,13 @@ from collections.abc import Callable
 
 from sync_to_azure.core.errors import AccessRefused, BlobRefused, BlobReplaced, RunError
 from sync_to_azure.transfer.ledger.flows import Claim, Flows
-from sync_to_azure.transfer.ledger.words import Word, used_up
+from sync_to_azure.transfer.ledger.overrides import Override, mark_used
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.steps import neighbours, words
+from sync_to_azure.transfer.steps import neighbours, override_checks
 from sync_to_azure.manifest.claims import (
     OLD,
-    Found,
+    NewestClaim,
     Whose,
     newest_of,
     origin_of_claim,
@@ -47,7 +47,7 @@ class OtherFlow(RunError):
         parameters = {
             "theirs": theirs.described(rooms.origin),
             "flow": identity,
-            "command": words.command(rooms.settings.general, "accept", work.key),
+            "command": override_checks.command(rooms.settings.general, "accept", work.key),
         }
         self.reason = Reason(code, parameters)
         super().__init__(f"{work.key}: {self.reason.text}", self.reason.advice)
@@ -74,14 +74,14 @@ def take(rooms: Rooms, work: Work, all_is_ours: Callable[[], bool]) -> None:
             _write(rooms, work, found, noted)
         except BlobReplaced:
             continue
-        if accepted and work.word is not None:
-            used_up(rooms.ledger, work.word)
-            work.word = None
+        if accepted and work.override is not None:
+            mark_used(rooms.ledger, work.override)
+            work.override = None
         return
     raise RunError(f"{work.key}: its claim was changed by somebody else again and again")
 
 
-def _judge(rooms: Rooms, work: Work, found: Found, all_is_ours: Callable[[], bool]) -> bool:
+def _judge(rooms: Rooms, work: Work, found: NewestClaim, all_is_ours: Callable[[], bool]) -> bool:
     """May we go on over this claim? True if a person said so. Raises OtherFlow."""
     ours = rooms.origin
     judged = whose(found, ours)
@@ -92,7 +92,7 @@ def _judge(rooms: Rooms, work: Work, found: Found, all_is_ours: Callable[[], boo
     if judged is Whose.SAME_FOLDER:
         _log.info("%s: claimed from this folder with another ledger; this one continues", work.key)
         return False
-    if takes_over(work.word, found.identity):
+    if takes_over(work.override, found.identity):
         _log.warning("%s: taken over from another flow (%s), as accepted", work.key, who)
         return True
     if judged is Whose.OLD and all_is_ours():
@@ -106,12 +106,16 @@ def _judge(rooms: Rooms, work: Work, found: Found, all_is_ours: Callable[[], boo
     raise OtherFlow(rooms, work, "claimed-by-other-flow", theirs, found.identity)
 
 
-def takes_over(word: Word | None, identity: str) -> bool:
+def takes_over(override: Override | None, identity: str) -> bool:
     """Did a person accept that this flow takes the run over from exactly that one?"""
-    return words.accepts(word, FLOW) and word is not None and word.about.get("flow") == identity
+    return (
+        override_checks.accepts(override, FLOW)
+        and override is not None
+        and override.about.get("flow") == identity
+    )
 
 
-def newest(rooms: Rooms, work: Work) -> Found | None:
+def newest(rooms: Rooms, work: Work) -> NewestClaim | None:
     """The claim that counts, read; None if nobody claimed this run."""
     listed = _listed(rooms, work)
     if listed is None:
@@ -122,10 +126,10 @@ def newest(rooms: Rooms, work: Work) -> Found | None:
         read = lake.get_dated(_name(rooms, work, number), _MOST)
     except BlobRefused:
         # In the archive tier: it can be listed, not read.
-        return Found(number, etag, None)
+        return NewestClaim(number, etag, None)
     if read is None:
-        return Found(number, etag, None)
-    return Found(number, read.etag, origin_of_claim(read.content), read.age)
+        return NewestClaim(number, etag, None)
+    return NewestClaim(number, read.etag, origin_of_claim(read.content), read.age)
 
 
 def must_stand(rooms: Rooms, work: Work) -> None:
@@ -141,7 +145,7 @@ def keep(rooms: Rooms, work: Work) -> None:
     claim = work.claim
     must_stand(rooms, work)
     try:
-        _write(rooms, work, Found(claim.number, claim.etag, rooms.origin, OLD), claim)
+        _write(rooms, work, NewestClaim(claim.number, claim.etag, rooms.origin, OLD), claim)
     except BlobReplaced as error:
         raise _overtaken(work.key) from error
 
@@ -164,7 +168,7 @@ def _listed(rooms: Rooms, work: Work) -> tuple[int, str] | None:
     return newest_of(found)
 
 
-def _write(rooms: Rooms, work: Work, found: Found | None, noted: Claim | None) -> None:
+def _write(rooms: Rooms, work: Work, found: NewestClaim | None, noted: Claim | None) -> None:
     """Over the claim that was found, or beside it. Raises BlobReplaced if somebody was faster."""
     if found is None:
         _create(rooms, work, 1, is_fixed=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 
-from sync_to_azure.transfer.ledger.waits import Waits
+from sync_to_azure.transfer.ledger.deferrals import Deferrals
 from sync_to_azure.core.model import Kind, State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import accept, frozen, placing
@@ -31,8 +31,10 @@ def wait_for_half(rooms: Rooms, work: Work) -> None:
     assert work.folder is not None and work.folder.unit is not None
     reason = Reason("half-a-data-set", {"lacks": work.folder.unit.lacks})
     rooms.set_state(work, State.WAITING, reason)
-    if rooms.ledger.tell_once(f"half-a-data-set:{work.key}", rooms.clock.now()):
-        rooms.trouble(f"{work.key}:half-a-data-set", f"{work.key}: {reason.text}", exit_code=0, once=True)
+    if rooms.ledger.report_once(f"half-a-data-set:{work.key}", rooms.clock.now()):
+        rooms.report_problem(
+            f"{work.key}:half-a-data-set", f"{work.key}: {reason.text}", exit_code=0, once=True
+        )
 
 
 def compare(rooms: Rooms, work: Work) -> Differences:
@@ -47,7 +49,7 @@ def compare(rooms: Rooms, work: Work) -> Differences:
     if renewed and not changed.count:
         # Should we be cut off now, the lake is asked what stood there.
         rooms.ledger.doubt_remote(run)
-        Waits(rooms.ledger, run, continuous.is_frozen).renew(renewed)
+        Deferrals(rooms.ledger, run, continuous.is_frozen).renew(renewed)
         _log.info("%s: %d files that may change did, and are carried anew", work.key, len(renewed))
     return changed
 

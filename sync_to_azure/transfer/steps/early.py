@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 
-from sync_to_azure.core.errors import RunChanged, SourceUnavailable, UploadFailed
-from sync_to_azure.transfer.ledger.seen_again import CARRIED_EARLY, happened
-from sync_to_azure.transfer.ledger.still import Still
+from sync_to_azure.core.errors import FilesChanged, SourceUnavailable, UploadFailed
+from sync_to_azure.transfer.ledger.removal_queries import CARRIED_EARLY, happened
+from sync_to_azure.transfer.ledger.stability import Stability
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import adopt, carry, look, sheet_changes, sheet_writing, sheets
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -59,7 +59,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
     run, files = work.run, rooms.files
     files.scratch.clear_try()
     adopt.publication(rooms, work)
-    if run.is_published or run.taken_over:
+    if run.is_published or run.foreign_blobs:
         # Somebody else's: the whole is compared when it is complete.
         return
     found, _ = sheets.read(rooms, work)
@@ -68,7 +68,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
     began = rooms.clock.now()
     look.into_ledger(rooms, work)
     files.plan.merge_walk(run)
-    still = Still(rooms.ledger)
+    still = Stability(rooms.ledger)
     still.note(run, rooms.clock.now())
     carry.take_listing(rooms, work)
     files.scratch.hold(
@@ -80,7 +80,7 @@ def ahead(rooms: Rooms, work: Work) -> None:
         rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
     try:
         carry.what_stands_still(rooms, work)
-    except (RunChanged, UploadFailed) as error:
+    except (FilesChanged, UploadFailed) as error:
         _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
     except SourceUnavailable as error:
         # A file that the instrument has locked, or the share? Raises if it is the share.
@@ -101,7 +101,7 @@ def _stands_still(since: float, began: float, stable_for: float) -> bool:
 def told(files: Files, ledger: Ledger, run: Run, reason: Reason) -> Reason:
     """The reason why a run is not published, and how much of it stands at the destination all the same."""
     there, size = 0, 0
-    if not run.is_published and Still(ledger).knows(run):
+    if not run.is_published and Stability(ledger).knows(run):
         there, size = files.proved(run)
     if not there:
         return reason
@@ -110,13 +110,13 @@ def told(files: Files, ledger: Ledger, run: Run, reason: Reason) -> Reason:
 
 def settled(rooms: Rooms, work: Work) -> None:
     """The run is complete: called after its walk came into the manifest. A late write under an old mtime is found."""
-    still = Still(rooms.ledger)
+    still = Stability(rooms.ledger)
     if still.knows(work.run):
         still.note(work.run, rooms.clock.now())
 
 
 def forget(ledger: Ledger, run: Run) -> None:
     """It is published: its manifest says how each file was."""
-    still = Still(ledger)
+    still = Stability(ledger)
     if still.knows(run):
         still.forget(run)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sync_to_azure.core.model import FileToSend
     from sync_to_azure.core.reasons import Reason
-    from sync_to_azure.instruments.completion import Decision
+    from sync_to_azure.instruments.completion import CompletionDecision
     from sync_to_azure.manifest.rows import Verdict
     from sync_to_azure.transfer.decisions.next_step import Removal
     from sync_to_azure.transfer.steps.looks import Differences, Judged, Sheet
@@ -39,7 +39,7 @@ class Findings:
     sheet_read: bool = False
     outside_sheet: Sheet | None = None
     sheet_problem: Reason | None = None
-    quiet: Decision | None = None
+    quiet: CompletionDecision | None = None
     changed: Differences | None = None
     replaces_pending: bool = False
     is_doubted: bool = False

@@ -11,7 +11,7 @@ from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.decisions.next_step import Readiness
 from sync_to_azure.transfer.ledger import Ledger, Run
 from sync_to_azure.transfer.source import top_level_files
-from sync_to_azure.transfer.steps import instruments, look, words
+from sync_to_azure.transfer.steps import instruments, look, override_checks
 from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
 from sync_to_azure.transfer.steps.looks import Judged
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -26,7 +26,7 @@ _LOOKS = 8
 """Looks at an unfinished run within ``stale-after``: each is a walk on the instrument's own computer."""
 
 
-QUIET = completion.Decision(True, None, None)
+QUIET = completion.CompletionDecision(True, None, None)
 
 
 def judge(rooms: Rooms, work: Work) -> Judged:
@@ -53,7 +53,11 @@ def unfinished(rooms: Rooms, work: Work) -> Judged | None:
 def _waits_for(rooms: Rooms, work: Work) -> Reason | None:
     """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
     instruments says it."""
-    if work.folder is None or work.continuous is not None or words.accepts(work.word, "unfinished"):
+    if (
+        work.folder is None
+        or work.continuous is not None
+        or override_checks.accepts(work.override, "unfinished")
+    ):
         return None
     wanted = _flags(rooms, work)
     if not wanted:
@@ -68,11 +72,13 @@ def _family_waits_for(rooms: Rooms, work: Work) -> Reason | None:
     if here.profile is None:
         if not here.view.files and not here.view.folders:
             return Reason("no-profile", {"problem": "it is empty"})
-        reason = instruments.nobodys(work.root, here.reason)
+        reason = instruments.unrecognised_reason(work.root, here.reason)
         age = now - work.run.first_seen
-        if RECOGNISED_AFTER <= age < UNJUDGED_AFTER and rooms.ledger.tell_once(f"no-profile:{work.key}", now):
+        if RECOGNISED_AFTER <= age < UNJUDGED_AFTER and rooms.ledger.report_once(
+            f"no-profile:{work.key}", now
+        ):
             text = f"{work.key}: {reason.text} ({reason.advice})"
-            rooms.trouble(f"{work.key}:no-profile", text, once=True)
+            rooms.report_problem(f"{work.key}:no-profile", text, once=True)
         return reason
     missing = here.profile.waits_for(here.view)
     if not missing:
@@ -142,8 +148,8 @@ def _held(rooms: Rooms, work: Work) -> Reason | None:
     as it is, without its flags, has said so."""
     if (
         rooms.settings.completion.failed_runs != "hold"
-        or words.accepts(work.word, FAILED)
-        or words.accepts(work.word, UNFINISHED)
+        or override_checks.accepts(work.override, FAILED)
+        or override_checks.accepts(work.override, UNFINISHED)
     ):
         return None
     outcome = instruments.known(rooms, work).outcome
@@ -152,7 +158,7 @@ def _held(rooms: Rooms, work: Work) -> Reason | None:
     return Reason("failed-held", {"problem": ended.said(str(outcome.end), outcome.words)})
 
 
-def is_quiet(rooms: Rooms, work: Work) -> completion.Decision:
+def is_quiet(rooms: Rooms, work: Work) -> completion.CompletionDecision:
     """The quiet time by our own clock; the look is remembered in the ledger."""
     run = work.run
     remembered = _remembered(run)
@@ -173,7 +179,7 @@ def _quiet_for(rooms: Rooms, work: Work) -> float:
     """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
     without one, a family that has no flags asks for more than ``completion-delay``."""
     delay = rooms.settings.completion.completion_delay
-    if _flags(rooms, work) or words.accepts(work.word, UNFINISHED):
+    if _flags(rooms, work) or override_checks.accepts(work.override, UNFINISHED):
         return delay
     profile = instruments.known(rooms, work).profile
     return delay if profile is None else max(delay, profile.quiet)

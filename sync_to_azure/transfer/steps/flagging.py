@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.steps import words
+from sync_to_azure.transfer.steps import override_checks
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.ledger import Run
 
@@ -21,8 +21,8 @@ def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
             about["removed"] = True
         reason = Reason(reason.code, about)
     news = rooms.set_state(work, State.FLAGGED, reason)
-    how = f"; {words.command(rooms.settings.general, 'explain', work.key)}"
-    rooms.trouble(
+    how = f"; {override_checks.command(rooms.settings.general, 'explain', work.key)}"
+    rooms.report_problem(
         f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice(reason)}{how}", exit_code=1, new=news
     )
 

@@ -8,7 +8,7 @@ from sync_to_azure.core.model import State
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.settings.options import CONTINUOUS
 from sync_to_azure.transfer.decisions.next_step import Facts
-from sync_to_azure.transfer.steps import continuous, flagging, look, rest, sheets, words
+from sync_to_azure.transfer.steps import continuous, flagging, look, rest, sheets, override_checks
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 
@@ -19,8 +19,8 @@ def facts_of(rooms: Rooms, work: Work) -> Facts:
     return Facts(
         state=run.state,
         is_published=run.is_published,
-        remote_known=run.lake_known,
-        manifest_kept=run.rows_kept,
+        remote_known=run.remote_state_current,
+        manifest_kept=run.manifest_cached,
         dry_run=rooms.settings.mode.dry_run,
         has_source=folder is not None,
         bad_name=is_first and folder is not None and bool(look.name_problem(folder)),
@@ -69,7 +69,7 @@ def waits_only_for_sheet(rooms: Rooms, work: Work) -> bool:
         return False
     waits = run.reason is not None and run.reason.code in sheets.AWAITED
     optional = rooms.settings.source.sheet_optional or rooms.settings.source.samplesheet_folder is None
-    at_rest = run.folder_mtime_ns == folder.mtime_ns and not words.thorough(rooms, work)
+    at_rest = run.folder_mtime_ns == folder.mtime_ns and not override_checks.thorough(rooms, work)
     not_there = not optional and not work.sheets
     return waits and at_rest and (not_there or work.sheet_waits is not None)
 
@@ -77,7 +77,7 @@ def waits_only_for_sheet(rooms: Rooms, work: Work) -> bool:
 def _is_due(rooms: Rooms, work: Work) -> bool:
     """Must a published run be looked at in the lake, though nothing came to it?"""
     run = work.run
-    if work.republish or work.found.is_doubted or words.thorough(rooms, work):
+    if work.republish or work.found.is_doubted or override_checks.thorough(rooms, work):
         return True
     known_only = run.reason is not None and run.reason.code in (*rest.AT_THE_SOURCE, *flagging.OF_THE_SHEET)
     return run.state in (State.FLAGGED, State.FAILING) and not known_only

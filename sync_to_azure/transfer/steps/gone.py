@@ -21,7 +21,7 @@ from sync_to_azure.transfer.steps import (
     sheet_changes,
     sheet_writing,
     sheets,
-    words,
+    override_checks,
 )
 from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -36,9 +36,9 @@ def without_folder(rooms: Rooms, work: Work) -> None:
         remove.settle_absent(rooms, work)
         return
     accept.take_back(rooms, work)
-    first_look_at_sheet = run.state is State.EXPECTED and not run.lake_known and bool(work.sheets)
+    first_look_at_sheet = run.state is State.EXPECTED and not run.remote_state_current and bool(work.sheets)
     must_ask = first_look_at_sheet or (
-        run.is_published and (not run.lake_known or words.thorough(rooms, work))
+        run.is_published and (not run.remote_state_current or override_checks.thorough(rooms, work))
     )
     if must_ask or (run.is_published and sheets.has_changed(work)):
         found, problem = sheets.read(rooms, work)
@@ -57,28 +57,28 @@ def without_folder(rooms: Rooms, work: Work) -> None:
             Folders(rooms.ledger).forget(run)
             _log.info("%s: %s", work.key, reason.text)
             if reason.advice:
-                rooms.trouble(
+                rooms.report_problem(
                     f"{work.key}:{reason.code}", f"{work.key}: {reason.text} ({reason.advice})", once=True
                 )
         elif (
             not _is_solved(work)
             and work.sheet_counted is None
             and run.reason is not None
-            and not any(t.key.startswith(f"{run.key}:") for t in rooms.troubles)
+            and not any(t.key.startswith(f"{run.key}:") for t in rooms.problems)
         ):
             flagging.flag(rooms, work, run.reason)
     elif run.state is State.EXPECTED:
         if not work.sheets:
             rooms.set_state(work, State.GONE, None)
-        elif now - run.first_seen >= rest.SHEET_PATIENCE and rooms.ledger.tell_once(
+        elif now - run.first_seen >= rest.SHEET_PATIENCE and rooms.ledger.report_once(
             f"no-run:{work.key}", now
         ):
             text = f"sample sheet {work.key}.csv has been waiting for its run for 48 h"
-            rooms.trouble(f"{work.key}:no-run", text, once=True)
+            rooms.report_problem(f"{work.key}:no-run", text, once=True)
     elif run.state is not State.GONE:
         reason = early.told(rooms.files, rooms.ledger, work.run, Reason("vanished"))
         rooms.set_state(work, State.GONE, reason)
-        rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
+        rooms.report_problem(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
     elif work.sheets:
         rooms.set_state(work, State.EXPECTED, Reason("no-run-yet"))
 
@@ -87,19 +87,19 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: Sheet | None) -> None:
     """The source is gone: what is published is looked at in the lake, and a late or changed sheet is carried."""
     run, files = work.run, rooms.files
     files.scratch.clear_try()
-    if not run.lake_known or (run.is_published and not run.rows_kept):
+    if not run.remote_state_current or (run.is_published and not run.manifest_cached):
         adopt.publication(rooms, work)
     if not run.is_published or rooms.settings.mode.dry_run:
         return
     sheet = sheet_changes.usable(rooms, work, found)
-    if run.rows_kept:
+    if run.manifest_cached:
         sheet_writing.place_own(rooms, work, sheet)
         carry.take_listing(rooms, work)
     verdict = files.verdict(run)
     rooms.ledger.set(run, weakest=int(verdict.weakest), verified_at=rooms.clock.now())
     is_replaced = sheet is not None or work.sheet_counted is not None
     of_the_sheet = int(is_replaced and sheets.is_lost(rooms.files, work.run))
-    if not run.rows_kept or verdict.wrong_count > of_the_sheet:
+    if not run.manifest_cached or verdict.wrong_count > of_the_sheet:
         names = list(verdict.wrong) or [f"{work.key}.sync"]
         flagging.flag(
             rooms, work, Reason("blob-lost", {"count": max(verdict.wrong_count, 1), "names": names})
@@ -115,9 +115,9 @@ def in_the_lake_only(rooms: Rooms, work: Work, found: Sheet | None) -> None:
         flagging.flag(rooms, work, work.sheet_refused)
     elif work.sheet_counted is None or run.state is not State.FLAGGED:
         rooms.set_state(work, state, reason)
-        if words.accepts(work.word, sheet_changes.SHEET):
-            words.accepted(rooms, work)
-    rooms.ledger.set(run, rows_kept=0)
+        if override_checks.accepts(work.override, sheet_changes.SHEET):
+            override_checks.accepted(rooms, work)
+    rooms.ledger.set(run, manifest_cached=0)
     files.forget(run)
 
 

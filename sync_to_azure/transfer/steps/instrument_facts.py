@@ -9,8 +9,8 @@ from typing import Any
 from sync_to_azure.transfer.ledger.ledger import storable
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.instruments.profiles import illumina
-from sync_to_azure.instruments.run_facts import nanopore, sample_sheet
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts import final_summary, sample_sheet
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 from sync_to_azure.transfer.steps.instruments import known
 from sync_to_azure.transfer.steps.looks import Known
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -37,7 +37,7 @@ def facts(rooms: Rooms, work: Work) -> Any:
         "profile": run.profile,
         "recognised_by": run.recognised_by,
         "outcome": run.outcome,
-        "outcome_words": run.outcome_words,
+        "outcome_detail": run.outcome_detail,
         "complete": None if run.complete is None else bool(run.complete),
     }
     whole = here.completeness
@@ -94,7 +94,7 @@ def sheet_facts(rooms: Rooms, work: Work) -> dict[str, Any]:
             run_info = illumina.run_info_of(here.view) if here is not None else None
             return _allowed(rooms, _about(sample_sheet.read_sheet(work.sheet.content, run_info, work.key)))
         return _allowed(rooms, _of_its_own(here)) if here is not None else {}
-    except Problem as problem:
+    except MalformedFile as problem:
         return {"problem": str(problem)}
 
 
@@ -106,7 +106,7 @@ def _of_its_own(here: Known) -> dict[str, Any]:
         return {}
     if pattern == illumina.SHEET:
         return _about(sample_sheet.read_sheet(found[1], illumina.run_info_of(here.view), here.view.name))
-    return {"samples": nanopore.count_samples(found[1])}
+    return {"samples": final_summary.count_samples(found[1])}
 
 
 def _about(sheet: sample_sheet.SheetFacts) -> dict[str, Any]:
@@ -129,5 +129,5 @@ def tell_sheet(rooms: Rooms, work: Work) -> None:
     about = sheet_facts(rooms, work)
     findings = [str(finding["words"]) for finding in about.get("findings", ())]
     said = f"may not demultiplex: {'; '.join(findings)}" if findings else about.get("problem")
-    if said and rooms.ledger.tell_once(f"sheet-findings:{work.key}", rooms.clock.now()):
+    if said and rooms.ledger.report_once(f"sheet-findings:{work.key}", rooms.clock.now()):
         _log.warning("%s: its sample sheet %s", work.key, said)

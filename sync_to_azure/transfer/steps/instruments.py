@@ -39,11 +39,11 @@ def known(rooms: Rooms, work: Work) -> Known:
         if (work.run.profile, work.run.recognised_by) != (name, reason) and not stands:
             rooms.ledger.set(work.run, profile=name, recognised_by=reason)
             if profile is not None:
-                rooms.ledger.untell(f"no-profile:{work.key}")
+                rooms.ledger.clear_reported(f"no-profile:{work.key}")
     return work.known
 
 
-def nobodys(place: Place, problem: str) -> Reason:
+def unrecognised_reason(place: Place, problem: str) -> Reason:
     """Why nobody can say of a folder when it is finished. MinKNOW writes GROUP/SAMPLE/RUN, and people keep runs by
     year: names on the way are left out, as they are often samples'."""
     below = levels_down(place, profiles.title_by_name)
@@ -81,7 +81,7 @@ def note(rooms: Rooms, work: Work) -> None:
     whole = here.completeness
     columns: dict[str, object] = {}
     if not ended.stands(run):
-        columns |= {"outcome": str(here.outcome.end), "outcome_words": _storable(rooms, here.outcome.words)}
+        columns |= {"outcome": str(here.outcome.end), "outcome_detail": _storable(rooms, here.outcome.words)}
     if whole is not None and not (run.is_published and run.complete):
         columns |= {"complete": int(whole.complete), "completeness": _storable(rooms, whole.words)}
     if any(getattr(run, name) != value for name, value in columns.items()):
@@ -98,7 +98,7 @@ def tell_end(rooms: Rooms, work: Work) -> None:
     run that was known to lack files."""
     run = work.run
     why, code = ended.never_removed(run), "ended-badly" if ended.badly(run) else "lacks-files"
-    if why and rooms.ledger.tell_once(f"{code}:{work.key}", rooms.clock.now()):
+    if why and rooms.ledger.report_once(f"{code}:{work.key}", rooms.clock.now()):
         text = f"{work.key}: {why}; it is published like that, and its source is not removed by itself"
         # That it ended badly is news of the run; that something lacks need not be a fault of anybody.
-        rooms.trouble(f"{work.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)
+        rooms.report_problem(f"{work.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)

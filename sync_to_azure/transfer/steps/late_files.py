@@ -10,8 +10,8 @@ from sync_to_azure.core.clock import mtime_ns
 from sync_to_azure.files.folder import Folder
 from sync_to_azure.transfer.ledger import Run
 from sync_to_azure.transfer.ledger.folders import Folders
-from sync_to_azure.transfer.ledger.words import STOPPING, all_current
-from sync_to_azure.transfer.source import Found, RunFolder
+from sync_to_azure.transfer.ledger.overrides import STOPPING, all_current
+from sync_to_azure.transfer.source import MainFolderContents, RunFolder
 from sync_to_azure.transfer.decisions import scan_schedule
 from sync_to_azure.transfer.steps.rooms import Rooms
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 _SAME, _CHANGED, _IN_PART = range(3)
 
 
-def look(rooms: Rooms, found: Found) -> None:
+def look(rooms: Rooms, found: MainFolderContents) -> None:
     """Look at the folders of the runs that are due. A run with a folder that changed is noted, to be walked in this
     pass, or in the next if this one is interrupted."""
     settings, ledger = rooms.settings, rooms.ledger
@@ -29,8 +29,8 @@ def look(rooms: Rooms, found: Found) -> None:
         return
     here = {folder.key: folder for folder in found.runs}
     runs = [run for run in ledger.runs().values() if _rests(run, here.get(run.key))]
-    words = all_current(ledger.connection, ledger.flow_id)
-    stopped = {key for key, word in words.items() if word.word in STOPPING}
+    overrides = all_current(ledger.connection, ledger.flow_id)
+    stopped = {key for key, override in overrides.items() if override.action in STOPPING}
     runs = [run for run in runs if run.key not in stopped]
     looks = scan_schedule.due(runs, rooms.clock.now(), settings.source.only_run, scan_schedule.ENTRIES_A_PASS)
     until = rooms.clock.monotonic() + scan_schedule.SECONDS_A_PASS

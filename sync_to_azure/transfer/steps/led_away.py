@@ -75,7 +75,9 @@ def undo(rooms: Rooms, work: Work, send: Send) -> bool:
 def _report(rooms: Rooms, work: Work, text: str, exit_code: int) -> None:
     rooms.ledger.append_event(work.run, rooms.clock.now(), _EVENT, {})
     advice = "look who writes to the share; mount it with nosymfollow, or set uploader = native, which follows no link"
-    rooms.trouble(f"{work.key}:{_EVENT}", f"{work.key}: {text} ({advice})", exit_code=exit_code, once=True)
+    rooms.report_problem(
+        f"{work.key}:{_EVENT}", f"{work.key}: {text} ({advice})", exit_code=exit_code, once=True
+    )
 
 
 def _with_other_bytes(files: Files, run: Run, root: Place, send: Send, again: _Blobs) -> None:

@@ -16,14 +16,14 @@ from sync_to_azure.core.model import Entry, Progress, State
 from sync_to_azure.core.names import run_name_problem
 from sync_to_azure.files.mounts import UNKNOWN_MOUNT
 from sync_to_azure.transfer.source import (
-    Found,
+    MainFolderContents,
     RunFolder,
     find_runs,
     find_sheets,
     names_alike,
     sheets_for,
 )
-from sync_to_azure.transfer.steps import instruments, placing, sheets, words
+from sync_to_azure.transfer.steps import instruments, placing, sheets, override_checks
 from sync_to_azure.transfer.steps.looks import Scanned
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import FingerprintBuilder, walk
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _NOT_HERE = (State.REMOVED, State.REMOVING, State.GONE, State.EXPECTED)
 
 
-def at_main_folder(rooms: Rooms) -> Found:
+def at_main_folder(rooms: Rooms) -> MainFolderContents:
     """Scan the main folder. Raises SourceUnavailable when what it shows cannot be the truth (an unmounted share)."""
     settings, ledger, now = rooms.settings, rooms.ledger, rooms.clock.now()
     found = find_runs(settings.source.main_folder)
@@ -70,7 +70,7 @@ def at_main_folder(rooms: Rooms) -> Found:
         _log.warning("main folder %s holds no runs", settings.source.main_folder)
     ledger.note_left(len(found.strays) - len(found.links), len(found.links))
     for stray in found.strays:
-        if ledger.tell_once(f"stray:{stray}", now):
+        if ledger.report_once(f"stray:{stray}", now):
             _log.warning("%s in the main folder is no folder and is left alone (told once)", stray)
     if rooms.continuous is not None:
         return dataclasses.replace(found, runs=placing.units(rooms, rooms.continuous, found))
@@ -82,7 +82,7 @@ def _known_gone(run: Run) -> bool:
     return run.state in _NOT_HERE or (run.state is State.FLAGGED and flagged_since)
 
 
-def works(rooms: Rooms, found: Found) -> Iterator[Work]:
+def works(rooms: Rooms, found: MainFolderContents) -> Iterator[Work]:
     """The union of folders, sheets and runs on record, those that ``--only-run`` lets through, in order of names."""
     settings, ledger = rooms.settings, rooms.ledger
     outside = find_sheets(settings.source.samplesheet_folder)
@@ -149,7 +149,7 @@ def nothing_new(rooms: Rooms, work: Work) -> bool:
     if rooms.settings.removal.remove_source and run.outcome is None:
         # Published by a version that did not ask how it ended: not removed unasked.
         return False
-    if words.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:
+    if override_checks.thorough(rooms, work) or run.state is not State.PUBLISHED or folder is None:
         return False
     return run.folder_mtime_ns == folder.mtime_ns and not sheets.has_changed(work)
 
@@ -170,7 +170,7 @@ def into_ledger(rooms: Rooms, work: Work, finished: bool = False) -> None:
     fingerprint = builder.result()
     work.scanned = Scanned(fingerprint.digest, began)
     now = rooms.clock.now()
-    if fingerprint.newest_ns > (now + 120) * 1e9 and rooms.ledger.tell_once(f"future:{work.key}", now):
+    if fingerprint.newest_ns > (now + 120) * 1e9 and rooms.ledger.report_once(f"future:{work.key}", now):
         _log.warning(
             "%s: the newest file is from %s, which lies in the future; a clock is wrong, nothing is held up by it",
             work.key,

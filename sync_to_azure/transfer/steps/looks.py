@@ -10,7 +10,7 @@ from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments.profiles.completeness import Completeness, Expectation
 from sync_to_azure.instruments.profiles.profile import Profile
 from sync_to_azure.instruments.profiles.view import View
-from sync_to_azure.instruments.run_facts.outcome import Outcome
+from sync_to_azure.instruments.run_facts.outcome import RunOutcome
 from sync_to_azure.transfer.decisions.next_step import Readiness
 
 
@@ -21,7 +21,7 @@ class Known:
     view: View
     profile: Profile | None
     reason: str
-    outcome: Outcome
+    outcome: RunOutcome
     expectation: Expectation | None = None
     completeness: Completeness | None = None
 

@@ -9,15 +9,15 @@ import logging
 import os
 from collections.abc import Iterator
 
-from sync_to_azure.core.errors import RunChanged, SourceUnavailable
+from sync_to_azure.core.errors import FilesChanged, SourceUnavailable
 from sync_to_azure.files.folder import Place
 from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import Entry, Progress, State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder
-from sync_to_azure.transfer.steps import cache_wait, look, removal_proof, words
+from sync_to_azure.transfer.steps import cache_wait, look, removal_proof, override_checks
 from sync_to_azure.transfer.decisions import removal_clocks, removal_gate
-from sync_to_azure.transfer.decisions.removal_gate import Decision, Fate, Rules
+from sync_to_azure.transfer.decisions.removal_gate import RemovalDecision, Fate, RemovalRules
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import Below, rename
 from sync_to_azure.notify.terminal import how_many
@@ -39,7 +39,7 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
         # The share, or only this folder? Raises if it is the share.
         look.at_main_folder(rooms)
         _stopped(rooms, work, str(error))
-    except (RunChanged, FileNotFoundError) as error:
+    except (FilesChanged, FileNotFoundError) as error:
         # Another machine was faster, or a person; the next pass finds it under its own name, or not at all.
         _log.warning("%s: it stands aside no longer: %s", work.key, error)
     except OSError as error:
@@ -52,7 +52,7 @@ def go_on(rooms: Rooms, work: Work, aside: bytes) -> None:
 def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
     place = Place(rooms.main(), aside)
     work.folder = RunFolder(work.key.encode(), place, 0)
-    rules = Rules(rooms.rules, rooms.settings.removal.remove_excluded)
+    rules = RemovalRules(rooms.rules, rooms.settings.removal.remove_excluded)
     problem = cache_wait.problem(rooms)
     if problem:
         if has_begun(work.run):
@@ -87,7 +87,7 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         if not decision.may_begin:
             _not_now(rooms, work, place, decision)
             return
-        if words.stops(rooms, work):
+        if override_checks.stops(rooms, work):
             put_back(rooms, work, place, "a person holds it")
             return
         if not has_begun(work.run):
@@ -128,13 +128,13 @@ def _to_the_end(rooms: Rooms, work: Work, aside: bytes) -> None:
         looked_twice = outcome.changed > 0
 
 
-def _going(ledger: Ledger, run: Run, rules: Rules) -> Iterator[Entry]:
+def _going(ledger: Ledger, run: Run, rules: RemovalRules) -> Iterator[Entry]:
     for standing in removal_proof.seen_again(ledger, run):
         if removal_gate.fate(standing, rules)[0] is Fate.GOES:
             yield standing.entry
 
 
-def _not_now(rooms: Rooms, work: Work, place: Place, decision: Decision) -> None:
+def _not_now(rooms: Rooms, work: Work, place: Place, decision: RemovalDecision) -> None:
     for each in decision.in_the_way[:5]:
         _log.warning("%s: %s", work.key, each)
     if decision.only_waits and has_begun(work.run):
@@ -172,11 +172,11 @@ def _stopped(rooms: Rooms, work: Work, problem: str) -> None:
 
 def removed(rooms: Rooms, work: Work) -> None:
     # The word that no rows are kept comes before they go: without it, none of them would look like all of them.
-    rooms.set_state(work, State.REMOVED, None, rows_kept=0)
+    rooms.set_state(work, State.REMOVED, None, manifest_cached=0)
     rooms.files.forget(work.run)
     Folders(rooms.ledger).forget(work.run)
     for code in ("unlink-refused", "not-removed", "left-behind", "rehash-differs"):
-        rooms.ledger.untell(f"{code}:{work.key}")
+        rooms.ledger.clear_reported(f"{code}:{work.key}")
     _log.info("%s: removed from the source", work.key)
 
 
@@ -212,5 +212,5 @@ def _put_back_for_good(rooms: Rooms, work: Work, place: Place, differ: list[str]
 
 
 def tell(rooms: Rooms, key: str, text: str) -> None:
-    if rooms.ledger.tell_once(key, rooms.clock.now()):
-        rooms.trouble(key, text, exit_code=1, once=True)
+    if rooms.ledger.report_once(key, rooms.clock.now()):
+        rooms.report_problem(key, text, exit_code=1, once=True)

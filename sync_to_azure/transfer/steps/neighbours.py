@@ -53,8 +53,8 @@ def none_above(rooms: Rooms) -> None:
             if rooms.ledger.has_published():
                 # Anybody can have written that document, and a true one would have been found before our first run.
                 text = f"{inside}, by {run}.json, which came after our own runs"
-                if rooms.ledger.tell_once(f"above:{run}", rooms.clock.now()):
-                    rooms.trouble(f"above:{run}", f"{text} (look who wrote it; runs go on)", once=True)
+                if rooms.ledger.report_once(f"above:{run}", rooms.clock.now()):
+                    rooms.report_problem(f"above:{run}", f"{text} (look who wrote it; runs go on)", once=True)
                 continue
             raise ConfigurationError(
                 inside, "set another destination or container-name; nothing was uploaded"

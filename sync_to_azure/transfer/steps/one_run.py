@@ -8,7 +8,7 @@ import logging
 
 from sync_to_azure.core.errors import Overtaken, RunError
 from sync_to_azure.transfer.decisions.next_step import Action, next_step
-from sync_to_azure.transfer.steps import actions, early, rest, sheets, words
+from sync_to_azure.transfer.steps import actions, early, rest, sheets, override_checks
 from sync_to_azure.transfer.steps.findings import Findings
 from sync_to_azure.transfer.steps.gathering import facts_of
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -20,21 +20,21 @@ _PLANS = 3
 
 def step(rooms: Rooms, work: Work) -> None:
     """Bring a run as far as it goes now, unless an operator said otherwise. Raises RunError for this run,
-    SurroundingsError for what all runs need."""
-    if words.stops(rooms, work):
-        words.stand_still(rooms, work)
+    UnavailableError for what all runs need."""
+    if override_checks.stops(rooms, work):
+        override_checks.stand_still(rooms, work)
         return
-    words.begin(rooms, work)
+    override_checks.begin(rooms, work)
     try:
         _bring_forward(rooms, work)
-    except words.Spoken:
+    except override_checks.OverrideChanged:
         _log.info("%s: a person's word came while it was worked on", work.key)
-        words.stand_still(rooms, work)
+        override_checks.stand_still(rooms, work)
         return
     except RunError:
-        words.end(rooms.ledger, work.word)
+        override_checks.end(rooms.ledger, work.override)
         raise
-    words.end(rooms.ledger, work.word)
+    override_checks.end(rooms.ledger, work.override)
 
 
 def _bring_forward(rooms: Rooms, work: Work) -> None:
@@ -68,8 +68,8 @@ def carry_ahead(rooms: Rooms, work: Work) -> None:
     """What stands still of a run that waits; called when all that is finished was carried."""
     run, reason = work.run, work.run.reason
     assert reason is not None
-    if words.stops(rooms, work):
-        words.stand_still(rooms, work)
+    if override_checks.stops(rooms, work):
+        override_checks.stand_still(rooms, work)
         return
     early.ahead(rooms, work)
     if run.is_published:

@@ -18,10 +18,10 @@ from sync_to_azure.files.folder import Folder
 from sync_to_azure.files.hashing import hash_below
 from sync_to_azure.transfer.ledger.files import FileRow
 from sync_to_azure.transfer.ledger.flows import ACCEPTED, DIFFERS, SAME_FILES, Flows
-from sync_to_azure.transfer.ledger.words import used_up
+from sync_to_azure.transfer.ledger.overrides import mark_used
 from sync_to_azure.core.model import Evidence, FileToSend, Progress
 from sync_to_azure.core.names import ASIDE_PREFIX
-from sync_to_azure.transfer.steps import claims, words
+from sync_to_azure.transfer.steps import claims, override_checks
 from sync_to_azure.manifest import documents
 from sync_to_azure.manifest.origin import Origin, origin_in
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -44,13 +44,13 @@ def of_receipt(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> None:
     how, at = flows.judged(work.key, identity) or (None, 0.0)
     if how in (SAME_FILES, ACCEPTED):
         return
-    if claims.takes_over(work.word, identity) and work.word is not None:
+    if claims.takes_over(work.override, identity) and work.override is not None:
         flows.judge(work.key, identity, ACCEPTED, now)
-        used_up(rooms.ledger, work.word)
-        work.word = None
+        mark_used(rooms.ledger, work.override)
+        work.override = None
         _log.warning("%s: taken over from another flow (%s), as accepted", work.key, theirs.described(ours))
         return
-    is_known = how == DIFFERS and 0 <= now - at < COMPARED_AGAIN and not words.thorough(rooms, work)
+    is_known = how == DIFFERS and 0 <= now - at < COMPARED_AGAIN and not override_checks.thorough(rooms, work)
     if not is_known and work.folder is not None:
         holds_all = _holds_all(rooms, work)
         flows.judge(work.key, identity, SAME_FILES if holds_all else DIFFERS, now)

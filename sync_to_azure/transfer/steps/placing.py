@@ -16,14 +16,14 @@ from sync_to_azure.instruments import profiles
 from sync_to_azure.core.clock import local_time
 from sync_to_azure.core.errors import SourceUnavailable
 from sync_to_azure.files.folder import Folder, Place
-from sync_to_azure.transfer.ledger.still import Still
-from sync_to_azure.transfer.ledger.waits import Waits
+from sync_to_azure.transfer.ledger.stability import Stability
+from sync_to_azure.transfer.ledger.deferrals import Deferrals
 from sync_to_azure.core.model import Entry, FileToSend, Kind, Progress
 from sync_to_azure.core.names import blob_name, shown
-from sync_to_azure.instruments.profiles.continuous import Continuous, Rules, Unit
+from sync_to_azure.instruments.profiles.continuous import Continuous, ContinuousRules, Unit
 from sync_to_azure.instruments.run_facts import thermo_raw
-from sync_to_azure.transfer.source import Found, RunFolder
-from sync_to_azure.transfer.steps import words
+from sync_to_azure.transfer.source import MainFolderContents, RunFolder
+from sync_to_azure.transfer.steps import override_checks
 from sync_to_azure.transfer.steps.looks import Scanned
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_time
@@ -37,16 +37,18 @@ _log = logging.getLogger(__name__)
 _NO_FILES = frozenset({Kind.JUNK, Kind.EXCLUDED, Kind.EMPTY_FOLDER, Kind.LEFT})
 
 
-def units(rooms: Rooms, continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
+def units(rooms: Rooms, continuous: Continuous, found: MainFolderContents) -> tuple[RunFolder, ...]:
     """The folders of the main folder as they are carried: projects, data sets. What is neither is told, once."""
     names = [os.fsdecode(folder.name) for folder in found.runs]
     for other in continuous.others(names, rules_of(rooms.settings.completion)):
-        if rooms.ledger.tell_once(f"other:{shown(os.fsencode(other))}", rooms.clock.now()):
+        if rooms.ledger.report_once(f"other:{shown(os.fsencode(other))}", rooms.clock.now()):
             _log.warning("%s in the main folder is left alone (told once)", shown(os.fsencode(other)))
     return as_units(rooms.settings.completion, continuous, found)
 
 
-def as_units(completion: "CompletionSettings", continuous: Continuous, found: Found) -> tuple[RunFolder, ...]:
+def as_units(
+    completion: "CompletionSettings", continuous: Continuous, found: MainFolderContents
+) -> tuple[RunFolder, ...]:
     names = {os.fsdecode(folder.name): folder for folder in found.runs}
     return tuple(
         _unit_folder(found.main, unit, names) for unit in continuous.units(tuple(names), rules_of(completion))
@@ -68,8 +70,8 @@ def key_of(completion: "CompletionSettings", name: str) -> str:
     return next((unit.key for unit in profile.continuous.units((name,), rules_of(completion))), name)
 
 
-def rules_of(completion: "CompletionSettings") -> Rules:
-    return Rules(completion.project_glob, completion.blank_glob)
+def rules_of(completion: "CompletionSettings") -> ContinuousRules:
+    return ContinuousRules(completion.project_glob, completion.blank_glob)
 
 
 def age_of(completion: "CompletionSettings", continuous: Continuous) -> float:
@@ -82,8 +84,8 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
     continuous, now, settings = _of(work), rooms.clock.now(), rooms.settings
     rooms.files.scratch.take_walk(_counted(rooms, work, _placed(rooms, work, continuous)), {})
     # A first look counts from the end of its walk, a second one (``now``) from the begin of its own.
-    Still(rooms.ledger).note(work.run, rooms.clock.now())
-    waits = Waits(rooms.ledger, work.run, continuous.is_frozen)
+    Stability(rooms.ledger).note(work.run, rooms.clock.now())
+    waits = Deferrals(rooms.ledger, work.run, continuous.is_frozen)
     age = age_of(settings.completion, continuous)
     waits.written_after(now - age, now, f"written less than {human_time(age)} ago")
     delay = settings.completion.completion_delay
@@ -95,7 +97,7 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
         builder.add(Entry(path, Kind.FILE, size, mtime_ns))
     found = builder.result()
     work.scanned = Scanned(found.digest, acquiring=tuple(acquiring))
-    if found.newest_ns > (now + 120) * 1e9 and rooms.ledger.tell_once(f"future:{work.key}", now):
+    if found.newest_ns > (now + 120) * 1e9 and rooms.ledger.report_once(f"future:{work.key}", now):
         _log.warning(
             "%s: the newest file is from %s, which lies in the future; a clock is wrong",
             work.key,
@@ -106,7 +108,7 @@ def into_ledger(rooms: Rooms, work: Work) -> None:
 def fingerprint_now(rooms: Rooms, work: Work) -> str:
     """A second look, at what is carried alone: what waits may move."""
     continuous = _of(work)
-    waits = Waits(rooms.ledger, work.run, continuous.is_frozen)
+    waits = Deferrals(rooms.ledger, work.run, continuous.is_frozen)
     builder = FingerprintBuilder()
     for entry in _counted(rooms, work, _placed(rooms, work, continuous)):
         if entry.kind is Kind.FILE and waits.carries(entry.blob):
@@ -168,12 +170,12 @@ def has_broken_off(rooms: Rooms, since: float) -> bool:
     return patience > 0 and rooms.clock.now() - since >= patience
 
 
-def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Waits) -> list[tuple[str, float]]:
+def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Deferrals) -> list[tuple[str, float]]:
     """Of the .raw files that would be carried for the first time. A person accepts those that broke off, and no other
     that is being acquired by now. Returns them, and since when each is as it is."""
     acquiring: list[tuple[str, float]] = []
     why: dict[str, str] = {}
-    accepted = words.accepts(work.word, "unfinished")
+    accepted = override_checks.accepts(work.override, "unfinished")
     for file, since in waits.unproved():
         told = _is_being_acquired(work.root, file) if file.blob.lower().endswith(".raw") else ""
         if told and not (accepted and has_broken_off(rooms, since)):

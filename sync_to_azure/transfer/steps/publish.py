@@ -26,7 +26,7 @@ from sync_to_azure.transfer.steps import (
     instrument_facts,
     sheet_writing,
     vouching,
-    words,
+    override_checks,
 )
 from sync_to_azure.manifest import documents
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
@@ -49,7 +49,7 @@ class _Document:
 
 def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
     """Write the four blobs. After a crash between them the next pass asks the destination first."""
-    words.go_on(rooms, work)
+    override_checks.go_on(rooms, work)
     claims.must_stand(rooms, work)
     sheet_writing.must_be_as_published(rooms, work)
     beside = _Beside(rooms, work)
@@ -120,7 +120,7 @@ def _publish(
         run.reason if gone else None,
         event="published" if generation == 1 else "published-again",
         announced_event=event,
-        taken_over=int(work.continuous is not None),
+        foreign_blobs=int(work.continuous is not None),
         generation=generation,
         files=summary.files,
         bytes=summary.bytes,
@@ -278,7 +278,7 @@ def _receipt(
     sheet = rooms.files.get(run, SHEET_BLOB)
     spoken, replaced = _spoken(rooms, work), _replaced(rooms, work, generation)
     until = azcopy_record.expiry(rooms, work)
-    unfinished = any(word.get("accepted") == "unfinished" for word in spoken)
+    unfinished = any(override.get("accepted") == "unfinished" for override in spoken)
     outcome = "accepted unfinished" if unfinished else "finished"
     return {
         "run": run.key,
@@ -321,16 +321,26 @@ def _receipt(
 def _spoken(rooms: Rooms, work: Work) -> list[dict[str, Any]]:
     """Every word that a person said about this run; those of an earlier receipt too, if the ledger was lost since."""
     ours = []
-    for word in words.spoken(rooms.ledger, work.key):
-        about = dict(word.about)
+    for override in override_checks.spoken(rooms.ledger, work.key):
+        about = dict(override.about)
         accepted = {"accepted": about.pop("kind"), **about} if "kind" in about else {}
-        ours.append({"word": word.word, "by": word.by, "at": iso(word.at), "reason": word.reason, **accepted})
+        ours.append(
+            {
+                "word": override.action,
+                "by": override.by,
+                "at": iso(override.at),
+                "reason": override.reason,
+                **accepted,
+            }
+        )
     # Times are in whole seconds: a person's next word may fall into the same.
     same = ("word", "at", "by", "reason")
-    known = [tuple(word[name] for name in same) for word in ours]
+    known = [tuple(override[name] for name in same) for override in ours]
     earlier = (work.receipt or {}).get("words")
-    kept = [word for word in earlier if isinstance(word, dict)] if isinstance(earlier, list) else []
-    return [word for word in kept if tuple(word.get(name) for name in same) not in known] + ours
+    kept = (
+        [override for override in earlier if isinstance(override, dict)] if isinstance(earlier, list) else []
+    )
+    return [override for override in kept if tuple(override.get(name) for name in same) not in known] + ours
 
 
 def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]:

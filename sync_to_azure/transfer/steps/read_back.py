@@ -25,7 +25,7 @@ LIMITED, ARCHIVED = "removal-read-back", "removal-archived"
 
 
 @dataclasses.dataclass(slots=True)
-class Reading:
+class ReadBack:
     """``files`` were read; ``wrong``: blobs (up to 20 reported) whose bytes are not those of their MD5: the listing
     just taken is corrected for them, so that the plan sends them again. ``waits``: why not all of it could be read.
     """
@@ -54,18 +54,18 @@ def until(rooms: Rooms, work: Work, least: Evidence, why: str) -> list[str]:
     return _read(rooms, work, which, why, limited=False).wrong
 
 
-def before_removal(rooms: Rooms, work: Work) -> Reading:
+def before_removal(rooms: Rooms, work: Work) -> ReadBack:
     """Bring every file to a proof that rests on our own requests; at most ``read-back-limit`` in a pass. Nothing is
     read while archived blobs hold the removal anyway."""
     count, size, names = rooms.files.read_backs.archived(work.run, TO_REMOVE)
     if count:
         parameters = {"count": count, "size": human_size(size), "names": names, "looked": rooms.clock.now()}
-        return Reading(waits=Reason(ARCHIVED, parameters))
+        return ReadBack(waits=Reason(ARCHIVED, parameters))
     return _read(rooms, work, TO_REMOVE, "before the source is removed", limited=True)
 
 
-def _read(rooms: Rooms, work: Work, which: str, why: str, limited: bool) -> Reading:
-    reading = Reading()
+def _read(rooms: Rooms, work: Work, which: str, why: str, limited: bool) -> ReadBack:
+    reading = ReadBack()
     count, size = rooms.files.read_backs.to_read_back(work.run, which)
     if not count:
         return reading

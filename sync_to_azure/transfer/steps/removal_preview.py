@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from sync_to_azure.core.clock import local_time
 from sync_to_azure.transfer.ledger.read_backs import TO_REMOVE
-from sync_to_azure.transfer.ledger.seen_again import changed_since
+from sync_to_azure.transfer.ledger.removal_queries import changed_since
 from sync_to_azure.core.model import Blob, Evidence
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.files.mounts import mounts_below
 from sync_to_azure.transfer.steps import carry, read_back, removal_proof, sheets
 from sync_to_azure.transfer.decisions import ended, removal_gate
-from sync_to_azure.transfer.decisions.removal_gate import Fate, Publication, Rules, Standing
+from sync_to_azure.transfer.decisions.removal_gate import Fate, PublishedRun, RemovalRules, EntryState
 from sync_to_azure.transfer.steps.looks import Differences, Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.terminal import human_size
@@ -27,7 +27,7 @@ _SHOWN = 20
 
 def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> None:
     """``again``: the folder stands aside already. ``problem``: why the main folder cannot be written at all."""
-    rules = Rules(rooms.rules, rooms.settings.removal.remove_excluded)
+    rules = RemovalRules(rooms.rules, rooms.settings.removal.remove_excluded)
     rooms.files.scratch.clear_try()
     removal_proof.look_again(rooms, work)
     carry.take_listing(rooms, work)
@@ -88,7 +88,7 @@ def not_published(
     lost, names = files.scratch.held("lost")
     if lost:
         return Reason("blob-lost", {"count": lost, "names": names}).text
-    others = list(files.plan.unpublished_that_differ(run)) if run.taken_over else []
+    others = list(files.plan.unpublished_that_differ(run)) if run.foreign_blobs else []
     if others:
         return Reason("taken-over-differs", {"count": len(others), "names": others[:20]}).text
     count, uncarried = files.plan.uncarried(run, holding_up=True)
@@ -104,9 +104,9 @@ def not_published(
 def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
     """Of a run that this pass would publish first: what it would remove then, if all of it arrives. ``problem``: why it
     would not be published, or not be removed, as a whole."""
-    rules, now = Rules(rooms.rules, rooms.settings.removal.remove_excluded), rooms.clock.now()
+    rules, now = RemovalRules(rooms.rules, rooms.settings.removal.remove_excluded), rooms.clock.now()
     removal_proof.look_again(rooms, work)
-    facts = Publication(
+    facts = PublishedRun(
         now,
         now,
         now,
@@ -133,12 +133,12 @@ def _tell_of_rehashing(rooms: Rooms, work: Work) -> bool:
     return must
 
 
-def _how_much(decision: removal_gate.Decision) -> str:
+def _how_much(decision: removal_gate.RemovalDecision) -> str:
     what = f"{decision.files} files, {human_size(decision.bytes)}, in {decision.folders} folders"
     return what + (f"; {decision.uncarried} of them are not in the lake" if decision.uncarried else "")
 
 
-def _arrived(standings: Iterator[Standing]) -> Iterator[Standing]:
+def _arrived(standings: Iterator[EntryState]) -> Iterator[EntryState]:
     """As if every file of the manifest had been sent and proved."""
     md5 = bytes(16)
     for standing in standings:
@@ -158,7 +158,7 @@ def _arrived(standings: Iterator[Standing]) -> Iterator[Standing]:
         yield standing
 
 
-def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
+def _read_back(standings: Iterator[EntryState]) -> Iterator[EntryState]:
     """As if what is only listed, or not proved by our own requests, had been read back and found right; and what may
     have changed since it was hashed, at the source."""
     for standing in standings:
@@ -170,7 +170,7 @@ def _read_back(standings: Iterator[Standing]) -> Iterator[Standing]:
         yield dataclasses.replace(standing, row=row)
 
 
-def _show_each(key: str, rules: Rules, standings: Iterator[Standing]) -> None:
+def _show_each(key: str, rules: RemovalRules, standings: Iterator[EntryState]) -> None:
     number = 0
     for standing in standings:
         if removal_gate.fate(standing, rules)[0] is Fate.GOES:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from sync_to_azure.core.errors import SourceUnavailable
 from sync_to_azure.files.hashing import Hasher
-from sync_to_azure.transfer.ledger.seen_again import (
+from sync_to_azure.transfer.ledger.removal_queries import (
     ADOPTED,
     CARRIED_EARLY,
     READ_AGAIN,
@@ -16,7 +16,7 @@ from sync_to_azure.transfer.ledger.seen_again import (
     each_changed_since,
     happened,
     reads_again,
-    standings,
+    entries_with_blobs,
 )
 from sync_to_azure.core.model import Entry, FileToSend, Progress
 from sync_to_azure.core.names import INSTRUMENT_SHEET_BLOB, ExcludeRules
@@ -25,7 +25,7 @@ from sync_to_azure.files.mounts import mounts_below
 from sync_to_azure.transfer.steps import azcopy_record, carry, look, publish, read_back
 from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.decisions.removal_clocks import Instant
-from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication, Standing
+from sync_to_azure.transfer.decisions.removal_gate import DAY, PublishedRun, EntryState
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.walk import walk
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
@@ -56,9 +56,9 @@ def _renamed(files: Files, run: Run) -> dict[bytes, str]:
     return {row.path: row.blob} if row is not None and row.path != row.blob.encode() else {}
 
 
-def seen_again(ledger: Ledger, run: Run) -> Iterator[Standing]:
-    for entry, row, blob in standings(ledger.connection, run):
-        yield Standing(entry, row, blob)
+def seen_again(ledger: Ledger, run: Run) -> Iterator[EntryState]:
+    for entry, row, blob in entries_with_blobs(ledger.connection, run):
+        yield EntryState(entry, row, blob)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def instant(rooms: Rooms) -> Instant:
     return Instant(rooms.clock.boottime(), rooms.lake().service_date)
 
 
-def facts_of(rooms: Rooms, work: Work, asked: Asked, wrong: int) -> Publication:
-    return Publication(
+def facts_of(rooms: Rooms, work: Work, asked: Asked, wrong: int) -> PublishedRun:
+    return PublishedRun(
         marker=asked.marker,
         published=work.run.published_at,
         now=asked.now,
@@ -97,7 +97,7 @@ def facts_of(rooms: Rooms, work: Work, asked: Asked, wrong: int) -> Publication:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Proof:
+class RemovalProof:
     """``problem``: why nothing may go, or empty; ``wrong``: how many blobs are missing or wrong; ``waits``: it is not
     proved yet, and nothing is wrong."""
 
@@ -106,7 +106,7 @@ class Proof:
     waits: Reason | None = None
 
 
-def prove(rooms: Rooms, work: Work) -> Proof:
+def prove(rooms: Rooms, work: Work) -> RemovalProof:
     """Take a listing and the verdict on it; what is proved by no request of our own is read back."""
     carry.take_listing(rooms, work)
     verdict = rooms.files.verdict(work.run)
@@ -114,16 +114,16 @@ def prove(rooms: Rooms, work: Work) -> Proof:
         reading = read_back.before_removal(rooms, work)
         if reading.wrong:
             _heal(rooms, work)
-            return Proof(
+            return RemovalProof(
                 f"{len(reading.wrong)} blobs held other bytes than their MD5 said; they were sent again"
             )
         if reading.waits is not None:
-            return Proof(waits=reading.waits)
+            return RemovalProof(waits=reading.waits)
         if reading.files:
             # Reading took its time.
             carry.take_listing(rooms, work)
             verdict = rooms.files.verdict(work.run)
-    return Proof(wrong=verdict.wrong_count)
+    return RemovalProof(wrong=verdict.wrong_count)
 
 
 def _heal(rooms: Rooms, work: Work) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import os
 
-from sync_to_azure.transfer.ledger.seen_again import still_there, uncarried_but
+from sync_to_azure.transfer.ledger.removal_queries import still_there, uncarried_but
 from sync_to_azure.core.model import Kind, State
 from sync_to_azure.core.names import ASIDE_PREFIX
 from sync_to_azure.core.reasons import Reason
@@ -21,11 +21,11 @@ from sync_to_azure.transfer.steps import (
     read_back,
     removal_preview,
     removal_proof,
-    words,
+    override_checks,
 )
 from sync_to_azure.transfer.decisions import ended, removal_clocks, removal_gate
 from sync_to_azure.transfer.steps.moved_aside import tell
-from sync_to_azure.transfer.decisions.removal_gate import DAY, Publication
+from sync_to_azure.transfer.decisions.removal_gate import DAY, PublishedRun
 from sync_to_azure.transfer.steps.looks import Differences, Sheet
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.files.unlinking import is_there, rename
@@ -128,7 +128,7 @@ def _uncarried(rooms: Rooms, work: Work) -> str:
 
 def _waits_till_due(rooms: Rooms, work: Work, asked: removal_proof.Asked | None) -> bool:
     """``asked``: None before the lake was; then our clock says it, and the lake's only what comes after."""
-    facts = Publication(
+    facts = PublishedRun(
         asked.marker if asked is not None else None,
         work.run.published_at,
         asked.now if asked is not None else rooms.clock.now(),
@@ -172,7 +172,7 @@ def remove(rooms: Rooms, work: Work) -> None:
             tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")
             return
     # Somebody may have held it in that time, as restore does before it writes into this folder.
-    words.go_on(rooms, work)
+    override_checks.go_on(rooms, work)
     assert work.folder is not None
     aside = os.fsencode(ASIDE_PREFIX) + work.folder.name
     rooms.set_state(work, State.REMOVING, Reason("moved-aside", {}))
@@ -195,7 +195,7 @@ def remove(rooms: Rooms, work: Work) -> None:
 def _cannot_be_read_now(rooms: Rooms, work: Work) -> bool:
     """Is it known why its blobs cannot be read in this pass? Then nothing is asked."""
     reason = work.run.reason
-    if reason is None or words.thorough(rooms, work):
+    if reason is None or override_checks.thorough(rooms, work):
         return False
     if reason.code == read_back.LIMITED:
         return rooms.read_back_left <= 0
@@ -215,7 +215,7 @@ def _clocks_differ(rooms: Rooms, work: Work, asked: removal_proof.Asked) -> bool
     """Told once for all runs; nothing more is asked in this pass."""
     rooms.clock_problem = removal_clocks.problem(asked.now, asked.at.service)
     if not rooms.clock_problem:
-        rooms.ledger.untell(removal_gate.CLOCKS)
+        rooms.ledger.clear_reported(removal_gate.CLOCKS)
         if work.run.reason is not None and work.run.reason.code == removal_gate.CLOCKS:
             rooms.set_state(work, State.PUBLISHED, None)
         return False

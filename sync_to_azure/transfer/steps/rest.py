@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from sync_to_azure.core.errors import RunChanged
+from sync_to_azure.core.errors import FilesChanged
 from sync_to_azure.transfer.ledger.audits import Audits
 from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import nearly_sheets
-from sync_to_azure.transfer.steps import continuous, early, flagging, instruments, words
+from sync_to_azure.transfer.steps import continuous, early, flagging, instruments, override_checks
 from sync_to_azure.transfer.steps.looks import Differences
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
@@ -44,7 +44,7 @@ def settle(rooms: Rooms, work: Work, changed: Differences) -> None:
         return
     if work.sheet_refused is not None:
         # What else a person accepted is done.
-        words.accepted(rooms, work)
+        override_checks.accepted(rooms, work)
         flagging.flag(rooms, work, work.sheet_refused)
         return
     if work.run.state is State.FLAGGED and work.sheet_counted is not None:
@@ -54,10 +54,10 @@ def settle(rooms: Rooms, work: Work, changed: Differences) -> None:
         _log.info("%s: what was flagged is solved", work.key)
     if work.continuous is not None:
         rooms.set_state(work, State.VERIFIED, continuous.at_rest(rooms, work), scanned_at=rooms.clock.now())
-        words.accepted(rooms, work)
+        override_checks.accepted(rooms, work)
         return
     rooms.set_state(work, State.PUBLISHED, None, folder_mtime_ns=at_rest(rooms, work))
-    words.accepted(rooms, work)
+    override_checks.accepted(rooms, work)
 
 
 def at_rest(rooms: Rooms, work: Work) -> int | None:
@@ -86,10 +86,12 @@ def tell_change(rooms: Rooms, work: Work, changed: Differences) -> None:
     """Beside what keeps its new files from being carried: the graver of the two must not wait for that to end."""
     if changed.count:
         reason = changed.reason
-        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{flagging.advice(reason)}")
+        rooms.report_problem(
+            f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{flagging.advice(reason)}"
+        )
 
 
-def changed_meanwhile(rooms: Rooms, work: Work, error: RunChanged) -> None:
+def changed_meanwhile(rooms: Rooms, work: Work, error: FilesChanged) -> None:
     """The source moved while it was carried: nothing failed, the quiet time starts over."""
     _log.warning("%s", error)
     columns = {"fingerprint": None, "quiet_since": None}
@@ -118,18 +120,20 @@ def tell_missing_sheet(rooms: Rooms, work: Work) -> None:
         return
     if reason is not None and reason.code in ("sheet-ambiguous", "sheet-unreadable"):
         tell_sheet_problem(rooms, work, reason)
-    elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.tell_once(f"no-sheet:{work.key}", now):
+    elif now - work.run.first_seen >= SHEET_PATIENCE and rooms.ledger.report_once(
+        f"no-sheet:{work.key}", now
+    ):
         near = ", ".join(nearly_sheets(rooms.settings.source.samplesheet_folder, work.key))
         beside = f" (the sample sheet folder has {near}: save it as {work.key}.csv)" if near else ""
         text = (
             f"{work.key} has been without its sample sheet for 48 h; without it, it is not published{beside}"
         )
-        rooms.trouble(f"{work.key}:no-sheet", text, once=True)
+        rooms.report_problem(f"{work.key}:no-sheet", text, once=True)
 
 
 def tell_sheet_problem(rooms: Rooms, work: Work, reason: Reason) -> None:
-    if rooms.ledger.tell_once(f"{reason.code}:{work.key}", rooms.clock.now()):
-        rooms.trouble(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
+    if rooms.ledger.report_once(f"{reason.code}:{work.key}", rooms.clock.now()):
+        rooms.report_problem(f"{work.key}:{reason.code}", f"{work.key}: {reason.text}", once=True)
 
 
 def answer_audit(rooms: Rooms, work: Work) -> None:

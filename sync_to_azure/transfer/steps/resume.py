@@ -8,19 +8,19 @@ import logging
 import os
 import stat
 
-from sync_to_azure.core.errors import RunChanged, RunError, StateUnavailable
+from sync_to_azure.core.errors import FilesChanged, RunError, StateUnavailable
 from sync_to_azure.files.folder import Place
 from sync_to_azure.core.model import State
 from sync_to_azure.core.names import ASIDE_PREFIX, shown
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.source import Found, RunFolder
-from sync_to_azure.transfer.steps import adopt, look, moved_aside, removal_preview, words
+from sync_to_azure.transfer.source import MainFolderContents, RunFolder
+from sync_to_azure.transfer.steps import adopt, look, moved_aside, removal_preview, override_checks
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 
 _log = logging.getLogger(__name__)
 
 
-def removals(rooms: Rooms, found: Found) -> None:
+def removals(rooms: Rooms, found: MainFolderContents) -> None:
     """Go on with each, those that ``--only-run`` lets through; one run's trouble stops no other."""
     settings = rooms.settings
     for aside in found.aside:
@@ -35,11 +35,11 @@ def removals(rooms: Rooms, found: Found) -> None:
             run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
             work = Work(run, RunFolder(name, place, 0), [], rooms.base(key), rooms.clock.monotonic())
             _go_on(rooms, work, place)
-        except RunChanged as error:
+        except FilesChanged as error:
             # Another machine was faster, or a person.
             _log.warning("%s", error)
         except RunError as error:
-            rooms.trouble(f"{key}:failed", str(error))
+            rooms.report_problem(f"{key}:failed", str(error))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StateUnavailable(f"no space left: {error}") from error
@@ -66,12 +66,14 @@ def _go_on(rooms: Rooms, work: Work, place: Place) -> None:
     again: it may have been long ago, and ``remove-source`` may be off by now.
     """
     run, dry = work.run, rooms.settings.mode.dry_run
-    if run.state is State.REMOVED or not (run.rows_kept and run.lake_known and run.is_published):
+    if run.state is State.REMOVED or not (
+        run.manifest_cached and run.remote_state_current and run.is_published
+    ):
         adopt.publication(rooms, work)
     why = "" if run.is_published else "nothing is published of it"
     if run.is_published and not rooms.settings.removal.remove_source:
         why = "remove-source is off"
-    if words.stops(rooms, work):
+    if override_checks.stops(rooms, work):
         why = "a person holds it"
     if why and dry:
         _log.info("%s: its folder %s would be put back: %s", work.key, shown(place.name), why)

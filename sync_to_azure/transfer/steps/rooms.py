@@ -20,8 +20,8 @@ from sync_to_azure.transfer.ledger import Files, Ledger, Run
 from sync_to_azure.transfer.ledger.changes import Replaced
 from sync_to_azure.transfer.ledger.flows import Claim
 from sync_to_azure.transfer.ledger.place import azcopy_folder
-from sync_to_azure.transfer.ledger.words import Word
-from sync_to_azure.core.model import Progress, State, Trouble
+from sync_to_azure.transfer.ledger.overrides import Override
+from sync_to_azure.core.model import Progress, State, Problem
 from sync_to_azure.core.names import ExcludeRules
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import RunFolder, SheetFile
@@ -66,7 +66,7 @@ class Rooms:
         profile = profiles.BY_NAME.get(settings.completion.profile)
         self.continuous = profile.continuous if profile is not None else None
         self.pass_started = clock.now()
-        self.troubles: list[Trouble] = []
+        self.problems: list[Problem] = []
         self.main_folder: Folder | None = None
         self.due: frozenset[str] = frozenset()
         """Runs whose turn it is to be looked at again (``reverify-after``)."""
@@ -191,13 +191,15 @@ class Rooms:
             self._last_beat, self._last_moved = now, moved
             self.ledger.beat(self.clock.now(), work.run, progress)
 
-    def trouble(self, key: str, text: str, exit_code: int = 1, new: bool = True, once: bool = False) -> None:
+    def report_problem(
+        self, key: str, text: str, exit_code: int = 1, new: bool = True, once: bool = False
+    ) -> None:
         """Something is wrong: into the log (as an error only while it is news), the mail and the exit code."""
         if new:
             _log.error("%s", text)
         else:
             _log.info("known: %s", text)
-        self.troubles.append(Trouble(key, text, exit_code, new, once))
+        self.problems.append(Problem(key, text, exit_code, new, once))
 
     def set_state(
         self,
@@ -242,10 +244,10 @@ def uploader_for(
 
 
 def _native(settings: "Settings", identity: "Identity", lake: "Store") -> "Uploader":
-    from sync_to_azure.stores.login import Signer
+    from sync_to_azure.stores.login import RequestSigner
     from sync_to_azure.uploaders.native import NativeUploader
 
-    return NativeUploader(upload_config(settings), Signer(identity), lake)
+    return NativeUploader(upload_config(settings), RequestSigner(identity), lake)
 
 
 @dataclasses.dataclass(slots=True)
@@ -274,7 +276,7 @@ class Work:
     sent_bytes: int = 0
     republish: bool = False
     receipt: Mapping[str, Any] | None = None
-    word: Word | None = None
+    override: Override | None = None
     known: "Known | None" = None
     sheet: "Sheet | None" = None
     sheet_waits: Reason | None = None

@@ -11,12 +11,12 @@ import logging
 
 from sync_to_azure.core.errors import BlobMissing, BlobRefused, BlobReplaced
 from sync_to_azure.transfer.ledger.files import FileRow
-from sync_to_azure.transfer.ledger.sheets import Refusal, Sheets
-from sync_to_azure.transfer.ledger.words import ACCEPT, Word
+from sync_to_azure.transfer.ledger.sheet_memory import Refusal, Sheets
+from sync_to_azure.transfer.ledger.overrides import ACCEPT, Override
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments.run_facts import sample_sheet, text
-from sync_to_azure.transfer.steps import flagging, sheets, words
+from sync_to_azure.transfer.steps import flagging, sheets, override_checks
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.transfer.steps.looks import Sheet
 
@@ -46,7 +46,12 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
             work.sheet_refused = run.reason
         return None
     row = rooms.files.get(run, SHEET_BLOB) if run.is_published else None
-    if row is None or row.md5 == sheet.md5 or rooms.settings.mode.dry_run or is_accepted(work.word, sheet):
+    if (
+        row is None
+        or row.md5 == sheet.md5
+        or rooms.settings.mode.dry_run
+        or is_accepted(work.override, sheet)
+    ):
         return sheet
     work.sheet_refused = refused_before(rooms, work, sheet)
     if work.sheet_refused is not None:
@@ -61,14 +66,14 @@ def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
     return sheet
 
 
-def is_accepted(word: Word | None, sheet: Sheet) -> bool:
-    return word is not None and word.accepts(SHEET) and word.about.get("md5") == sheet.md5.hex()
+def is_accepted(override: Override | None, sheet: Sheet) -> bool:
+    return override is not None and override.accepts(SHEET) and override.about.get("md5") == sheet.md5.hex()
 
 
 def refused_before(rooms: Rooms, work: Work, sheet: Sheet) -> Reason | None:
     """Why this very sheet was refused; None where it was not, or was accepted since."""
     refused = Sheets(rooms.ledger).refused(work.run)
-    if refused is None or refused.md5 != sheet.md5 or is_accepted(work.word, sheet):
+    if refused is None or refused.md5 != sheet.md5 or is_accepted(work.override, sheet):
         return None
     if rooms.clock.now() - refused.at < _A_DAY:
         rooms.sheets_refused.add(work.key)
@@ -76,7 +81,7 @@ def refused_before(rooms: Rooms, work: Work, sheet: Sheet) -> Reason | None:
 
 
 def _refuse(rooms: Rooms, work: Work, sheet: Sheet, why: Reason) -> None:
-    command = f"sync_to_azure {ACCEPT} --sheets{words.config_option(rooms.settings.general)}"
+    command = f"sync_to_azure {ACCEPT} --sheets{override_checks.config_option(rooms.settings.general)}"
     about = {"sheet": work.sheets[0].path.name, "md5": sheet.md5.hex(), "command": command}
     reason = Reason(why.code, {**why.parameters, **about})
     Sheets(rooms.ledger).refuse(work.run, Refusal(sheet.md5, reason, rooms.clock.now()))
@@ -128,7 +133,7 @@ def _rank(content: bytes) -> tuple[int, str]:
     try:
         sample_sheet.read_sheet(content)
         return _A_SHEET, ""
-    except text.Problem as problem:
+    except text.MalformedFile as problem:
         why = str(problem)
     is_text = all(c.isprintable() or c in "\t\r\n\f" for c in text.decode(content[: sample_sheet.MOST_BYTES]))
     return (_TEXT, why) if is_text else (_NEITHER, "is no text")

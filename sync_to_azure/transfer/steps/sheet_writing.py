@@ -33,7 +33,7 @@ class SheetChanged(RunError):
         super().__init__(f"{run}: {waits.text}")
 
 
-class NotWritten(RunError):
+class SheetNotWritten(RunError):
     """The sheet cannot be written without losing what is published. ``reason`` flags the run."""
 
     def __init__(self, run: str, reason: Reason) -> None:
@@ -102,7 +102,7 @@ def must_be_as_published(rooms: Rooms, work: Work) -> None:
 
 def _tell_own_is_kept(rooms: Rooms, work: Work) -> None:
     kept = work.renamed and rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB) is not None
-    if kept and rooms.ledger.tell_once(f"own-sheet:{work.key}", rooms.clock.now()):
+    if kept and rooms.ledger.report_once(f"own-sheet:{work.key}", rooms.clock.now()):
         _log.warning(
             "%s: its own %s differs from the sample sheet folder's and is kept as %s",
             work.key,
@@ -137,7 +137,7 @@ def _keep(rooms: Rooms, work: Work, stands: Blob) -> None:
     except BlobMissing:
         return
     except (AccessRefused, BlobRefused) as error:
-        raise NotWritten(work.key, Reason("sheet-not-kept", {"problem": error.message})) from error
+        raise SheetNotWritten(work.key, Reason("sheet-not-kept", {"problem": error.message})) from error
     work.replaced.append(Replaced(SHEET_BLOB, stands.size, stands.md5, snapshot))
     md5 = stands.md5.hex() if stands.md5 else None
     about = {"blob": SHEET_BLOB, "size": stands.size, "md5": md5, "snapshot": snapshot}
@@ -176,7 +176,7 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet, own: FileRow) -> None:
     others = (known is not None and known.md5 != own.md5) or (there is not None and there.md5 != own.md5)
     if others:
         in_the_way = {"blob": INSTRUMENT_SHEET_BLOB, "sheet": f"{work.key}.csv"}
-        raise NotWritten(work.key, Reason("sheet-in-the-way", in_the_way))
+        raise SheetNotWritten(work.key, Reason("sheet-in-the-way", in_the_way))
     content = _content(rooms, own, stands)
     is_own = content is not None
     if content is None:

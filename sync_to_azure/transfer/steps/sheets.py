@@ -11,7 +11,7 @@ import os
 from sync_to_azure.instruments import completion
 from sync_to_azure.core.clock import mtime_ns
 from sync_to_azure.transfer.ledger.files import FileRow
-from sync_to_azure.transfer.ledger.sheets import Sheets
+from sync_to_azure.transfer.ledger.sheet_memory import Sheets
 from sync_to_azure.core.model import Evidence, FileToSend
 from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
@@ -138,7 +138,7 @@ def row_of(sheets: list[SheetFile], sheet: Sheet, evidence: Evidence, etag: str)
 def recognise(files: Files, run: Run, sheets: list[SheetFile], sheet: Sheet | None) -> list[FileToSend]:
     """A sheet that the tool before this one wrote: the same bytes count as carried, others are not overwritten and
     returned."""
-    if sheet is None or not run.taken_over or files.get(run, SHEET_BLOB) is not None:
+    if sheet is None or not run.foreign_blobs or files.get(run, SHEET_BLOB) is not None:
         return []
     listed = files.scratch.listed(SHEET_BLOB)
     if listed is None:

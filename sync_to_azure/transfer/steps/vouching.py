@@ -64,7 +64,7 @@ def _key_to_sign(rooms: Rooms) -> bytes | None:
     try:
         key = evidence_key.read_or_make(path)
     except OSError as error:
-        if rooms.ledger.tell_once(f"evidence-key:{path}", rooms.clock.now()):
+        if rooms.ledger.report_once(f"evidence-key:{path}", rooms.clock.now()):
             _log.warning(
                 "evidence-key %s cannot be made (%s): receipts are written without an HMAC; should the state file be"
                 " lost, blobs are read back before their source is removed",
@@ -72,5 +72,5 @@ def _key_to_sign(rooms: Rooms) -> bytes | None:
                 error.strerror or error,
             )
         return None
-    rooms.ledger.untell(f"evidence-key:{path}")
+    rooms.ledger.clear_reported(f"evidence-key:{path}")
     return key

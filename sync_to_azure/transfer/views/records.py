@@ -8,17 +8,17 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sync_to_azure.transfer.views import audit_words
+from sync_to_azure.transfer.views import audit_text
 from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger.audits import Audited
 from sync_to_azure.transfer.ledger.backlogs import Undelivered
 from sync_to_azure.transfer.ledger.lock import is_held
 from sync_to_azure.transfer.ledger.place import ledger_path, lock_path, state_folder
-from sync_to_azure.transfer.ledger.reading import Live, Reading, open_reading
+from sync_to_azure.transfer.ledger.reader import Live, LedgerReader, open_reading
 from sync_to_azure.transfer.ledger.run import Flow, Run
-from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.transfer.ledger.overrides import Override
 from sync_to_azure.core.model import Evidence, State
-from sync_to_azure.core.reasons import DAMAGED, OF_NO_FAMILY, STATES, Standing, standing, what_next
+from sync_to_azure.core.reasons import DAMAGED, OF_NO_FAMILY, STATES, RunStatus, run_status, what_next
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.decisions.ended import never_removed
 from sync_to_azure.transfer.decisions.scan_schedule import next_scan
@@ -30,16 +30,16 @@ class Record:
     found, None if none looked at it."""
 
     run: Run
-    word: Word | None
+    override: Override | None
     live: Live | None
     audited: Audited | None = None
-    standing: Standing = dataclasses.field(init=False)
+    status: RunStatus = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         # Asked for several times of each of ten thousand runs.
-        word = self.word.word if self.word else None
-        found = standing(self.run.state, self.run.reason, self.run.is_published, word, self.damaged)
-        object.__setattr__(self, "standing", found)
+        override = self.override.action if self.override else None
+        found = run_status(self.run.state, self.run.reason, self.run.is_published, override, self.damaged)
+        object.__setattr__(self, "status", found)
 
     @property
     def damaged(self) -> bool:
@@ -53,18 +53,20 @@ class Record:
 
     @property
     def next(self) -> str:
-        return what_next(self.run.state, self.run.reason, self.word.word if self.word else None, self.damaged)
+        return what_next(
+            self.run.state, self.run.reason, self.override.action if self.override else None, self.damaged
+        )
 
     @property
     def why(self) -> str:
         """What an audit found, the reason in words, and the word of a person that is in force."""
-        parts = [audit_words.brief(self.audited)] if self.audited is not None and self.damaged else []
+        parts = [audit_text.brief(self.audited)] if self.audited is not None and self.damaged else []
         parts += [self.run.reason.text] if self.run.reason is not None else []
         ended_so = never_removed(self.run) if self.run.is_published else ""
         parts += [ended_so] if ended_so else []
-        if self.word is not None:
-            said = f": {self.word.reason}" if self.word.reason else ""
-            parts.insert(0, f"{_PAST[self.word.word]} by {self.word.by}{said}")
+        if self.override is not None:
+            said = f": {self.override.reason}" if self.override.reason else ""
+            parts.insert(0, f"{_PAST[self.override.action]} by {self.override.by}{said}")
         return "; ".join(parts)
 
     @property
@@ -72,7 +74,7 @@ class Record:
         """What a person does about it; may be empty."""
         parts = [self.run.reason.advice if self.run.reason is not None else ""]
         if self.audited is not None and self.damaged:
-            parts.insert(0, audit_words.advice(self.run.key, self.audited.counts))
+            parts.insert(0, audit_text.advice(self.run.key, self.audited.counts))
         return "; ".join(filter(None, parts))
 
     @property
@@ -80,18 +82,18 @@ class Record:
         """The weakest of the last verdict; None before there was one. What an audit found wrong since is not proved."""
         if self.run.weakest is None:
             return None
-        return min(Evidence(self.run.weakest), audit_words.at_most(self.audited))
+        return min(Evidence(self.run.weakest), audit_text.at_most(self.audited))
 
     def next_scan(self, now: float) -> float | None:
         """When its folders at the source are looked at next for late files, in seconds since 1970; a time that is past
         means the next pass. None where nobody looks: its folder is not there, or it is held or ignored."""
-        if self.word is not None and self.word.stops:
+        if self.override is not None and self.override.stops:
             return None
         return next_scan(self.run, now)
 
     @property
     def since(self) -> float:
-        said = self.word.at if self.word is not None and self.word.stops else 0.0
+        said = self.override.at if self.override is not None and self.override.stops else 0.0
         wrong = self.audited.wrong_since if self.audited is not None else None
         return max(self.run.since, said, wrong or 0.0)
 
@@ -100,7 +102,7 @@ _PAST = {"hold": "held", "ignore": "ignored", "retry": "retry asked", "accept": 
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Pass:
+class PassActivity:
     """``running``: None where nobody can say. ``heartbeat``: when a pass last moved, in seconds since 1970."""
 
     running: bool | None
@@ -114,8 +116,8 @@ class Records:
     the last pass left alone."""
 
     runs: tuple[Record, ...]
-    expected: tuple[Word, ...]
-    at_work: Pass
+    expected: tuple[Override, ...]
+    at_work: PassActivity
     elsewhere: tuple[Audited, ...] = ()
     left: tuple[int, int] = (0, 0)
     undelivered: tuple[Undelivered, ...] = ()
@@ -123,7 +125,7 @@ class Records:
     @property
     def of_no_family(self) -> int:
         """Folders of which nobody can say when they are finished."""
-        reasons = (record.run.reason for record in self.runs if record.standing is not Standing.IGNORED)
+        reasons = (record.run.reason for record in self.runs if record.status is not RunStatus.IGNORED)
         return sum(reason is not None and reason.code in OF_NO_FAMILY for reason in reasons)
 
 
@@ -139,7 +141,7 @@ def place(settings: Settings) -> tuple[Path, Flow]:
     return path, flow
 
 
-def reading(settings: Settings) -> Reading | None:
+def reading(settings: Settings) -> LedgerReader | None:
     path, flow = place(settings)
     return open_reading(path, flow)
 
@@ -149,18 +151,18 @@ def records(settings: Settings) -> Records:
     path, flow = place(settings)
     opened = open_reading(path, flow)
     if opened is None:
-        return Records((), (), Pass(is_held(lock_path(path, flow)), None))
+        return Records((), (), PassActivity(is_held(lock_path(path, flow)), None))
     with opened as ledger:
-        at_work = Pass(is_held(lock_path(path, flow)), ledger.heartbeat())
+        at_work = PassActivity(is_held(lock_path(path, flow)), ledger.heartbeat())
         live = ledger.live() if at_work.running is not False else None
-        words = ledger.words()
+        overrides = ledger.overrides()
         audited = ledger.audited()
         left = ledger.left()
         waiting = ledger.undelivered(flow)
         found = [
             Record(
                 run,
-                words.pop(run.key, None),
+                overrides.pop(run.key, None),
                 live if live is not None and live.run_id == run.id else None,
                 audited.pop(run.key, None),
             )
@@ -169,7 +171,7 @@ def records(settings: Settings) -> Records:
     # A run whose folder and sheet both went, without anything of it carried, is no run any more.
     kept = [record for record in found if record.run.state is not State.GONE or record.run.reason is not None]
     elsewhere = sorted((each for each in audited.values() if each.is_wrong), key=lambda each: each.run)
-    return Records(tuple(kept), tuple(words.values()), at_work, tuple(elsewhere), left, tuple(waiting))
+    return Records(tuple(kept), tuple(overrides.values()), at_work, tuple(elsewhere), left, tuple(waiting))
 
 
 def matching(records: Iterable[Record], patterns: Sequence[str]) -> list[Record]:

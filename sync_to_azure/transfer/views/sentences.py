@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from sync_to_azure.core.reasons import Standing
+from sync_to_azure.core.reasons import RunStatus
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size, human_time
 from sync_to_azure.transfer.ledger.backlogs import Undelivered
-from sync_to_azure.transfer.views.audit_words import brief
+from sync_to_azure.transfer.views.audit_text import brief
 from sync_to_azure.transfer.views.records import Record, Records
 
 
@@ -21,45 +21,45 @@ def sentence(all_runs: Sequence[Record], chosen: Sequence[Record], filtered: boo
         return "No run is on record yet: no pass has looked at this main folder for this destination."
     if not chosen:
         return "No run matches."
-    counts = Counter(record.standing for record in chosen)
+    counts = Counter(record.status for record in chosen)
     parts = []
-    for standing in Standing:
-        if counts[standing]:
-            parts.append(f"{counts[standing]} {_counted(standing, counts[standing])}")
+    for status in RunStatus:
+        if counts[status]:
+            parts.append(f"{counts[status]} {_counted(status, counts[status])}")
     first = f"{parts[0]}" if len(chosen) > 1 else _of_one(chosen[0])
     if len(chosen) == 1:
         return first
-    asked = [plain(record.run.key) for record in chosen if record.standing is Standing.PERSON]
+    asked = [plain(record.run.key) for record in chosen if record.status is RunStatus.PERSON]
     whole = ", ".join(parts)
     if asked:
         more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
         whole += f" ({', '.join(asked[:3])}{more}: sync_to_azure explain RUN)"
-    if counts[Standing.SAFE] == len(chosen) and not filtered:
+    if counts[RunStatus.SAFE] == len(chosen) and not filtered:
         whole = f"All {len(chosen)} runs are safe"
     return whole[0].upper() + whole[1:] + "."
 
 
 _MANY = {
-    Standing.SAFE: ("run is safe", "runs are safe"),
-    Standing.WAITS: ("waits", "wait"),
-    Standing.AGAIN: ("failed and is tried again", "failed and are tried again"),
-    Standing.PERSON: ("needs a person", "need a person"),
-    Standing.HELD: ("is held", "are held"),
-    Standing.IGNORED: ("is ignored", "are ignored"),
-    Standing.EMPTY: ("has nothing to carry", "have nothing to carry"),
+    RunStatus.SAFE: ("run is safe", "runs are safe"),
+    RunStatus.WAITS: ("waits", "wait"),
+    RunStatus.AGAIN: ("failed and is tried again", "failed and are tried again"),
+    RunStatus.PERSON: ("needs a person", "need a person"),
+    RunStatus.HELD: ("is held", "are held"),
+    RunStatus.IGNORED: ("is ignored", "are ignored"),
+    RunStatus.EMPTY: ("has nothing to carry", "have nothing to carry"),
 }
 
 
-def _counted(standing: Standing, count: int) -> str:
-    return _MANY[standing][count > 1]
+def _counted(status: RunStatus, count: int) -> str:
+    return _MANY[status][count > 1]
 
 
 def _of_one(record: Record) -> str:
     run = record.run
-    what = _counted(record.standing, 1).removeprefix("run ")
-    if record.audited is not None and record.damaged and record.standing is Standing.PERSON:
+    what = _counted(record.status, 1).removeprefix("run ")
+    if record.audited is not None and record.damaged and record.status is RunStatus.PERSON:
         return f"{plain(run.key)} is {brief(record.audited)}."
-    if record.standing is Standing.SAFE and run.published_at is not None:
+    if record.status is RunStatus.SAFE and run.published_at is not None:
         proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
         looked = record.audited.listed_at if record.audited is not None else None
         audited = f", audited {zoned(looked)}" if looked is not None else ""

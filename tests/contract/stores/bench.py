@@ -11,7 +11,7 @@ import typing
 from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
-from sync_to_azure.stores.config import LoginConfig, StoreConfig
+from sync_to_azure.stores.store_config import LoginConfig, StoreConfig
 from sync_to_azure.stores.opening import open_deleting_store, open_login, open_store
 from sync_to_azure.stores.store import DeletingStore, Store
 

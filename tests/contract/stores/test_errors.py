@@ -18,7 +18,7 @@ from sync_to_azure.core.errors import (
     StorageUnavailable,
     TokenRefused,
 )
-from sync_to_azure.stores.config import LoginConfig, StoreConfig
+from sync_to_azure.stores.store_config import LoginConfig, StoreConfig
 from sync_to_azure.stores.opening import open_deleting_store, open_login
 from sync_to_azure.stores.store import DeletingStore
 from tests.passes.bad_input.test_storage import sas

@@ -18,7 +18,7 @@ from azure.storage.blob import ContainerClient
 
 from embedded.azurite import Azurite
 from sync_to_azure.stores.azure import AzureStore
-from sync_to_azure.stores.config import LoginConfig, StoreConfig
+from sync_to_azure.stores.store_config import LoginConfig, StoreConfig
 from sync_to_azure.stores.opening import open_login, open_store
 from sync_to_azure.stores.store import SignedUrl
 from tests.passes.bad_input.test_storage import sas

@@ -6,9 +6,9 @@ import pytest
 
 from sync_to_azure.settings import options
 from sync_to_azure.instruments import profiles
-from sync_to_azure.instruments.profiles.continuous import Continuous, Rules
+from sync_to_azure.instruments.profiles.continuous import Continuous, ContinuousRules
 
-RULES = Rules("prot[0-9]*", "blank*.raw")
+RULES = ContinuousRules("prot[0-9]*", "blank*.raw")
 
 
 def of(name: str) -> Continuous:
@@ -58,7 +58,9 @@ def test_projects() -> None:
         ("PROT02_LIVER", "Prot02_Liver", ""),
         ("PROT1", "prot1", ""),
     ]
-    assert [unit.key for unit in of("proteomics").units(["LC7", "prot1"], Rules("lc*", ""))] == ["LC7"]
+    assert [unit.key for unit in of("proteomics").units(["LC7", "prot1"], ContinuousRules("lc*", ""))] == [
+        "LC7"
+    ]
 
 
 def test_two_folders_for_one_project() -> None:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from embedded import layouts
 from sync_to_azure.instruments.run_facts import (
     completion_status,
-    nanopore,
+    final_summary,
     run_info,
     run_parameters,
     safe_xml,
     sample_sheet,
 )
 from sync_to_azure.instruments.run_facts.outcome import End
-from sync_to_azure.instruments.run_facts.text import Problem, decode
+from sync_to_azure.instruments.run_facts.text import MalformedFile, decode
 from sync_to_azure.instruments.run_facts.transferdone import read_transferdone
 
 STATUS = layouts.completion_status("UserEndedEarly", "Thread was aborted").decode()
@@ -50,7 +50,7 @@ BOMB = (
 )
 def test_xml_that_is_none_or_means_harm_is_a_problem(content: bytes, words: str) -> None:
     began = time.thread_time()
-    with pytest.raises(Problem, match=words):
+    with pytest.raises(MalformedFile, match=words):
         safe_xml.parse(content)
     assert time.thread_time() - began < 10
     assert completion_status.read_status(content, "RunCompletionStatus.xml").end is End.UNKNOWN
@@ -148,7 +148,7 @@ def test_run_info_promises_no_more_than_a_run_can_have() -> None:
         content.replace(b"<Reads>", b"<Reads>" + b'<Read NumCycles="1" />' * 40),
         content.replace(b"<Reads>", b"<Reads>" + b'<Read NumCycles="3000" />' * 4),
     ):
-        with pytest.raises(Problem, match="more reads or cycles than any run"):
+        with pytest.raises(MalformedFile, match="more reads or cycles than any run"):
             run_info.read_run_info(hostile)
     many = [f"{lane}_1101" for lane in range(1, 60)]
     assert run_info.read_run_info(layouts.run_info("230105_VH00123_17_AAC2KYHM5", tiles=many)).lanes == {}
@@ -159,8 +159,8 @@ def test_run_info_promises_no_more_than_a_run_can_have() -> None:
     [
         (sample_sheet.read_sheet, b"[Header]\n[Data]\nSample_ID\n" + b"a\n" * 2_000_000),
         (sample_sheet.read_sheet, b"[Header]\r[Data]\rSample_ID\r" + b"a\r" * 2_000_000),
-        (nanopore.read_output_hash, b"file_path\n" + b"a/b\n" * 8_000_000),
-        (nanopore.count_samples, b"flow_cell_id\n" + b"a\n" * 2_000_000),
+        (final_summary.read_output_hash, b"file_path\n" + b"a/b\n" * 8_000_000),
+        (final_summary.count_samples, b"flow_cell_id\n" + b"a\n" * 2_000_000),
         (
             lambda content: read_transferdone(content, "m1"),
             b"Transfer Manifest nfiles: 9\n" + b"\n" * 4_000_000,
@@ -172,7 +172,7 @@ def test_many_short_lines_cost_no_memory(
 ) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(Problem, match="has more than .* lines"):
+        with pytest.raises(MalformedFile, match="has more than .* lines"):
             parser(content)
         assert tracemalloc.get_traced_memory()[1] < 2 * len(content)
     finally:
@@ -187,9 +187,9 @@ PARSERS: list[collections.abc.Callable[[bytes], object]] = [
     run_info.read_run_info,
     run_parameters.read_run_parameters,
     sample_sheet.read_sheet,
-    nanopore.read_final_summary,
-    nanopore.read_output_hash,
-    nanopore.count_samples,
+    final_summary.read_final_summary,
+    final_summary.read_output_hash,
+    final_summary.count_samples,
     transfer,
 ]
 
@@ -222,7 +222,7 @@ def test_a_parser_gives_a_value_or_a_problem(
 ) -> None:
     try:
         parser(content)
-    except Problem as problem:
+    except MalformedFile as problem:
         assert str(problem)
 
 
@@ -237,7 +237,7 @@ def test_any_bytes(content: bytes) -> None:
         ):
             try:
                 parser(prefix + content)
-            except Problem:
+            except MalformedFile:
                 pass
     completion_status.read_status(content, "x")
     decode(content)
@@ -248,5 +248,5 @@ def test_a_list_of_transferred_files_that_was_cut_claims_nothing() -> None:
     whole = head + b"/data/icc/m1/a/m1.bam\n/data/icc/m1/b/m1.xml\n"
     assert read_transferdone(whole, "m1").files == ("a/m1.bam", "b/m1.xml")
     for cut in (whole[:-24], whole.replace(b"nfiles: 2", b"nfiles: 3"), whole.replace(b"/m1/b", b"/m2/b")):
-        with pytest.raises(Problem):
+        with pytest.raises(MalformedFile):
             read_transferdone(cut, "m1")

@@ -11,8 +11,8 @@ import pytest
 
 from embedded import layouts
 from sync_to_azure.instruments.run_facts.run_info import read_run_info
-from sync_to_azure.instruments.run_facts.sample_sheet import FINDINGS, Finding, SheetFacts, read_sheet
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.sample_sheet import FINDINGS, SheetFinding, SheetFacts, read_sheet
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 
 # Two lanes; index reads of two cycles each; flowcell 223YTFLT3.
 RUN = read_run_info(layouts.run_info("20230418_LH00130_0003_B223YTFLT3", tiles=layouts.tile_names(lanes=2)))
@@ -141,7 +141,7 @@ def test_the_run_folders_name_tells_the_flowcell_where_there_is_no_run_info() ->
 
 def test_findings_tell_lines_and_no_names() -> None:
     sheet = read_sheet(v1("1,Mustermann,P,AT,GC", "1,Musterfrau,P,AT,GC"), RUN)
-    assert sheet.findings == (Finding("duplicate-index", 2, (12, 13)),)
+    assert sheet.findings == (SheetFinding("duplicate-index", 2, (12, 13)),)
     assert (
         sheet.findings[0].words
         == "2 samples with an index that another sample of their lane has (line 12, 13)"
@@ -150,7 +150,7 @@ def test_findings_tell_lines_and_no_names() -> None:
 
 
 def test_every_finding_has_its_words() -> None:
-    assert all(Finding(code, 12, (1, 2)).words and Finding(code, 1).words for code in FINDINGS)
+    assert all(SheetFinding(code, 12, (1, 2)).words and SheetFinding(code, 1).words for code in FINDINGS)
 
 
 def test_other_encodings() -> None:
@@ -172,12 +172,12 @@ def test_semicolons_are_told() -> None:
     """As Excel writes CSV where a comma is the decimal mark; no demultiplexer reads it."""
     for sheet in (v1("1,S1,P,AT,GC", head="Flowcell,X"), layouts.sheet_v2()):
         text = sheet.replace(b",", b";").replace(b"[Header]\r", b"[Header];;\r")
-        with pytest.raises(Problem, match="semicolons instead of commas"):
+        with pytest.raises(MalformedFile, match="semicolons instead of commas"):
             read_sheet(text, RUN)
         # Not padded to the width of the table.
-        with pytest.raises(Problem, match="semicolons instead of commas"):
+        with pytest.raises(MalformedFile, match="semicolons instead of commas"):
             read_sheet(sheet.replace(b",", b";"), RUN)
-        with pytest.raises(Problem, match="tabs instead of commas"):
+        with pytest.raises(MalformedFile, match="tabs instead of commas"):
             read_sheet(sheet.replace(b",", b"\t"), RUN)
 
 
@@ -195,7 +195,7 @@ def test_lanes_without_end_cost_nothing() -> None:
 
 def test_what_is_no_sheet() -> None:
     for content in (b"", b"a,b\n1,2\n", b"[Nonsense]\n1\n", b"x" * (5 * 2**20)):
-        with pytest.raises(Problem):
+        with pytest.raises(MalformedFile):
             read_sheet(content, RUN)
 
 

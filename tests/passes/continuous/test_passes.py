@@ -116,14 +116,14 @@ def test_an_old_time_is_not_believed_before_our_own_looks_agree(proteomics: Proj
     scene.run()
     assert proteomics.lake("PROT1") == {}
     assert proteomics.waiting("PROT1") == {"a.raw": "not seen unchanged for 1 h 00 min yet"}
-    scene.sql("UPDATE still SET since = since - 3500")
+    scene.sql("UPDATE stability SET since = since - 3500")
     path.write_bytes(RAW + b"more")
     os.utime(path, (time.time() - 2 * DAY,) * 2)
     scene.run()
-    scene.sql("UPDATE still SET since = since - 3500")
+    scene.sql("UPDATE stability SET since = since - 3500")
     scene.run()
     assert proteomics.lake("PROT1") == {}
-    scene.sql("UPDATE still SET since = since - 200")
+    scene.sql("UPDATE stability SET since = since - 200")
     scene.run()
     assert proteomics.lake("PROT1") == {"samples/a.raw": RAW + b"more"}
 
@@ -133,7 +133,7 @@ def test_a_time_in_the_future_holds_nothing_up_for_ever(proteomics: Projects) ->
     proteomics.write("Prot1/a.raw", RAW, -30 * DAY)
     scene.run()
     assert proteomics.lake("PROT1") == {}
-    scene.sql("UPDATE still SET since = since - ?", 25 * HOUR)
+    scene.sql("UPDATE stability SET since = since - ?", 25 * HOUR)
     told = scene.run()
     assert set(proteomics.lake("PROT1")) == {"samples/a.raw"} and "lies in the future" in told.output
 
@@ -164,7 +164,7 @@ def test_an_acquisition_that_broke_off_is_told_and_can_be_accepted(proteomics: P
     proteomics.write("Prot1/a.raw", broken, 60 * DAY)
     proteomics.write("Prot1/b.raw", RAW)
     scene.run()
-    scene.sql("UPDATE still SET since = since - ?", 49 * HOUR)
+    scene.sql("UPDATE stability SET since = since - ?", 49 * HOUR)
     told = scene.run(expect=1)
     assert (
         "1 .raw files say that they are still being acquired, and nothing has moved for long" in told.output

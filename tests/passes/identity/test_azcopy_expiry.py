@@ -6,7 +6,7 @@ import datetime
 
 import pytest
 
-from sync_to_azure.stores.config import LoginConfig
+from sync_to_azure.stores.store_config import LoginConfig
 from sync_to_azure.stores.login import NEVER, TOKEN_LIFE, identity_for, sas_end
 
 NOON = datetime.datetime(2026, 12, 1, 12, tzinfo=datetime.timezone.utc).timestamp()

@@ -61,8 +61,8 @@ def test_a_failure_that_comes_to_light_later_is_told(scene: Scene) -> None:
 def test_a_pass_that_was_killed_after_the_marker_still_tells_that_the_run_failed(scene: Scene) -> None:
     failed_novaseq(scene)
     scene.run(expect=1)
-    scene.sql("DELETE FROM told")
-    scene.sql("UPDATE run SET state = 'uploading', lake_known = 0, folder_mtime_ns = NULL")
+    scene.sql("DELETE FROM reported")
+    scene.sql("UPDATE run SET state = 'uploading', remote_state_current = 0, folder_mtime_ns = NULL")
     before = scene.etags()
     assert "its instrument says that it failed" in scene.run(expect=1).stderr
     assert scene.etags() == before
@@ -125,7 +125,7 @@ def test_more_acquisitions_than_are_looked_into_are_no_failure(scene: Scene) -> 
     scene.run()
     about = instrument(scene, "project")
     assert (about["outcome"], about["complete"]) == ("unknown", None)
-    assert about["outcome_words"] == "it has more .d folders than are looked into"
+    assert about["outcome_detail"] == "it has more .d folders than are looked into"
 
 
 def test_a_receipt_is_json_whatever_files_are_named(scene: Scene) -> None:

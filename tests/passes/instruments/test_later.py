@@ -60,7 +60,7 @@ def test_a_run_that_lacked_files_is_known_to_by_its_receipt(scene: Scene) -> Non
 @pytest.mark.parametrize(
     "hostile",
     [
-        {"outcome": ["completed"], "outcome_words": {}, "complete": "yes", "run": [1], "completeness": 3},
+        {"outcome": ["completed"], "outcome_detail": {}, "complete": "yes", "run": [1], "completeness": 3},
         {"outcome": {"a": 1}, "complete": 7, "run": "x", "sample_sheet": [1, 2]},
         [1],
         "text",

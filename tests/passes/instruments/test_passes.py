@@ -54,7 +54,7 @@ def test_one_main_folder_holds_runs_of_several_families(scene: Scene, shared_run
 
     about = instrument(scene, NOVASEQ)
     assert about["recognised_by"] == "RunParameters.xml says NovaSeqXPlus"
-    assert (about["outcome"], about["outcome_words"]) == (
+    assert (about["outcome"], about["outcome_detail"]) == (
         "completed",
         "RunCompletionStatus.xml: RunCompleted",
     )
@@ -253,8 +253,8 @@ def test_a_run_that_lacks_files_is_carried_and_not_removed(scene: Scene) -> None
 def test_a_run_that_an_older_version_published_is_looked_at_before_it_is_removed(scene: Scene) -> None:
     run = failed_novaseq(scene)
     scene.run(expect=1)
-    scene.sql("UPDATE run SET outcome = NULL, outcome_words = NULL, complete = NULL, completeness = NULL")
-    scene.sql("DELETE FROM told")
+    scene.sql("UPDATE run SET outcome = NULL, outcome_detail = NULL, complete = NULL, completeness = NULL")
+    scene.sql("DELETE FROM reported")
     scene.config["remove-source"] = "true"
     scene.run(expect=1)
     assert run.is_dir()
@@ -303,7 +303,7 @@ def test_a_status_that_cannot_be_read_is_unknown_and_holds_nothing_up(scene: Sce
     scene.config["failed-runs"] = "hold"
     scene.run()
     about = instrument(scene, NOVASEQ)
-    assert about["outcome"] == "unknown" and "is no well-formed XML" in about["outcome_words"]
+    assert about["outcome"] == "unknown" and "is no well-formed XML" in about["outcome_detail"]
 
 
 def test_what_would_break_demultiplexing_is_told_without_names(scene: Scene) -> None:

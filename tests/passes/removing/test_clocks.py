@@ -55,7 +55,7 @@ def test_nothing_is_removed_while_our_clock_is_wrong(scene: Scene) -> None:
     scene.config["remove-after"] = 0
     scene.run()
     assert list(scene.main.iterdir()) == []
-    assert scene.sql("SELECT count(*) FROM told WHERE key = 'clocks-differ'") == [(0,)]
+    assert scene.sql("SELECT count(*) FROM reported WHERE key = 'clocks-differ'") == [(0,)]
 
 
 def test_time_has_to_pass_by_the_services_clock_too(scene: Scene) -> None:

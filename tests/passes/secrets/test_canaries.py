@@ -406,7 +406,7 @@ sys.exit(cli.main())
 """
 
 
-@pytest.mark.parametrize("where", ["look.at_main_folder", "one_pass.Surroundings"])
+@pytest.mark.parametrize("where", ["look.at_main_folder", "one_pass.PassSession"])
 def test_a_fault_of_ours_tells_its_traceback_without_them(
     ground: Ground, start_command: typing.Any, postbox: Postbox, where: str
 ) -> None:

@@ -9,7 +9,7 @@ import typing
 import pytest
 
 from embedded.azurite import Azurite
-from sync_to_azure.transfer.views.audit_words import bytes_of
+from sync_to_azure.transfer.views.audit_text import bytes_of
 from sync_to_azure.core.errors import ConfigurationError
 from tests.conftest import LONG
 from tests.passes.bad_input.faults import told

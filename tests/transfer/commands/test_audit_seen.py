@@ -167,7 +167,7 @@ def test_what_reading_back_found_is_solved_by_proving_that_blob_anew(
     rotten.run()
     spoil(rotten, tmp_path)
     if asked_anew:
-        rotten.sql("UPDATE run SET lake_known = 0")
+        rotten.sql("UPDATE run SET remote_state_current = 0")
     rotten.run("--thorough", "--verify", "listed")
     assert (
         rotten.get("R/rotten") != CONTENT and standing(rotten) == "needs-a-person"

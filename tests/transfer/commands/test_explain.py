@@ -10,7 +10,7 @@ import typing
 
 import pytest
 
-from sync_to_azure.transfer.ledger.reading import Event
+from sync_to_azure.transfer.ledger.reader import LedgerEvent
 from sync_to_azure.core.reasons import EVENTS
 from sync_to_azure.transfer.report.lines import happened
 from tests.passes.scene import FLAG, Scene, touch_later
@@ -101,7 +101,7 @@ def test_a_history_in_words(scene: Scene) -> None:
     assert "UTC its published manifest was read from the container" in history and "adopted" not in history
     assert history.endswith("UTC published again")
     for code, words in EVENTS.items():
-        assert happened(Event(0.0, code, {}), names=True) == words
+        assert happened(LedgerEvent(0.0, code, {}), names=True) == words
 
 
 def test_a_flagged_run_and_what_a_person_can_do(scene: Scene) -> None:

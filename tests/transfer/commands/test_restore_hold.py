@@ -49,7 +49,7 @@ def test_what_is_brought_back_stays(
     removed.run("--thorough")
     assert tree(removed.main / "R") == back and "R: held by" in held
     removed.run("restore", "R", "--to", way(removed))
-    assert removed.sql("SELECT count(*) FROM word WHERE key = 'R'") == [(1,)], "it is held already"
+    assert removed.sql("SELECT count(*) FROM override WHERE key = 'R'") == [(1,)], "it is held already"
     removed.run("release", "R")
     removed.run()
     assert not (removed.main / "R").exists(), "released, it goes again"
@@ -70,12 +70,12 @@ def test_through_another_mount_of_the_main_folder(removed: Scene) -> None:
 
 def test_into_another_folder_nothing_is_held(removed: Scene, tmp_path: pathlib.Path) -> None:
     said = removed.run("restore", "R", "--to", tmp_path / "back").output
-    assert "held" not in said and removed.sql("SELECT count(*) FROM word") == [(0,)]
+    assert "held" not in said and removed.sql("SELECT count(*) FROM override") == [(0,)]
 
 
 def test_below_a_run_that_run_is_held(removed: Scene) -> None:
     said = removed.run("restore", "R", "--to", removed.main / "S" / "old").stdout
-    assert "S is held" in said and removed.sql("SELECT key FROM word") == [("S",)]
+    assert "S is held" in said and removed.sql("SELECT key FROM override") == [("S",)]
 
 
 def test_around_the_main_folder_is_refused(removed: Scene) -> None:
@@ -111,7 +111,7 @@ def test_not_while_it_is_removed(removed: Scene) -> None:
     removed.sql("UPDATE run SET state = 'removing' WHERE key = 'R'")
     said = removed.run("restore", "R", "--to", removed.main, expect=2).stderr
     assert "R is being removed" in said and not (removed.main / "R").exists()
-    assert removed.sql("SELECT count(*) FROM word") == [(0,)]
+    assert removed.sql("SELECT count(*) FROM override") == [(0,)]
 
 
 def test_a_hold_that_comes_while_it_is_proved_comes_before_it_is_moved(scene: Scene, proxy: Proxy) -> None:

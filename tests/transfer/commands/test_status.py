@@ -14,10 +14,10 @@ import typing
 import pytest
 
 from embedded.tools import PROJECT
-from sync_to_azure.transfer.ledger import Flow, Ledger, words
-from sync_to_azure.transfer.ledger.audits import WELL, Audited, Audits, Finding
+from sync_to_azure.transfer.ledger import Flow, Ledger, overrides
+from sync_to_azure.transfer.ledger.audits import WELL, Audited, Audits, AuditFinding
 from sync_to_azure.core.model import Progress, State
-from sync_to_azure.core.reasons import STATES, Reason, Standing, standing, what_next
+from sync_to_azure.core.reasons import STATES, Reason, RunStatus, run_status, what_next
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, eventually, touch_later
@@ -34,7 +34,7 @@ PUBLISHED: dict[str, typing.Any] = {
     "profile": "miseq",
     "recognised_by": "RunParameters.xml says MiSeq Control Software",
     "outcome": "completed",
-    "outcome_words": "RunCompletionStatus.xml: CompletedAsPlanned",
+    "outcome_detail": "RunCompletionStatus.xml: CompletedAsPlanned",
 }
 
 
@@ -71,9 +71,9 @@ def fill(ledger: Ledger) -> None:
     add("D_waits", State.WAITING, Reason("flag-missing", {"flags": [FLAG]}))
     add("E_fails", State.FAILING, Reason("failed", {"problem": "not verified after 5 tries"}))
     add("F_held", State.PUBLISHED, None, **PUBLISHED)
-    words.give(ledger, "F_held", "hold", "anna@lab", NOW, "swapped", {})
+    overrides.set_override(ledger, "F_held", "hold", "anna@lab", NOW, "swapped", {})
     add("odd \x1b[31m\u202e", State.PUBLISHED, None, **PUBLISHED)
-    words.give(ledger, "G_to_come", "ignore", "anna@lab", NOW, "", {})
+    overrides.set_override(ledger, "G_to_come", "ignore", "anna@lab", NOW, "", {})
 
 
 def audits(ledger: Ledger) -> None:
@@ -81,7 +81,7 @@ def audits(ledger: Ledger) -> None:
     of = Audits(ledger)
     of.take_listing(Audited("A_safe", WELL, NOW, files=21034), [], {})
     for run in ("B_removed", "Z_only_there"):
-        missing = Finding("RunInfo.xml", "missing", "is missing")
+        missing = AuditFinding("RunInfo.xml", "missing", "is missing")
         of.take_listing(Audited(run, WELL, NOW, files=21034), [missing], {})
 
 
@@ -182,7 +182,7 @@ def test_json_is_as_documented(run_command: typing.Any, config: dict[str, object
     assert fields(document) <= documented
     assert {name for name in documented if name not in fields(document)} <= {
         str(state) for state in State
-    } | {str(each).replace(" ", "-") for each in Standing}
+    } | {str(each).replace(" ", "-") for each in RunStatus}
 
 
 def fields(document: typing.Any, prefix: str = "") -> set[str]:
@@ -202,8 +202,8 @@ def test_every_state_has_its_words() -> None:
     assert set(STATES) == set(State)
     for state in State:
         for published in (False, True):
-            assert standing(state, None, published) in Standing
-    assert standing(State.PUBLISHED, None, True, "ignore") is Standing.IGNORED
+            assert run_status(state, None, published) in RunStatus
+    assert run_status(State.PUBLISHED, None, True, "ignore") is RunStatus.IGNORED
     assert what_next(State.PUBLISHED, None, "retry") == "looked at anew in the next pass"
 
 

@@ -30,7 +30,7 @@ def say(scene: Scene, *words: object, expect: int = 0, **options: typing.Any) ->
 
 
 def word(scene: Scene, run: str) -> tuple[str, str, str] | None:
-    rows = scene.sql("SELECT word, by, reason FROM word WHERE key = ? AND ended IS NULL", run)
+    rows = scene.sql("SELECT action, by, reason FROM override WHERE key = ? AND ended IS NULL", run)
     return rows[0] if rows else None
 
 
@@ -222,7 +222,7 @@ def test_two_words_of_one_second_are_both_remembered(scene: Scene) -> None:
     scene.lose_ledger()
     scene.run()
     say(scene, "accept", "R", "--yes", "--reason", "second")
-    scene.sql("UPDATE word SET at = ?", datetime.datetime.fromisoformat(first["at"]).timestamp())
+    scene.sql("UPDATE override SET at = ?", datetime.datetime.fromisoformat(first["at"]).timestamp())
     scene.run()
     receipt = scene.documents("R")[2]
     assert receipt["replaced"] == changed["replaced"]

@@ -16,9 +16,9 @@ from sync_to_azure.transfer.decisions.removal_gate import (
     DAY,
     REMOVAL_DUE,
     Fate,
-    Publication,
-    Rules,
-    Standing,
+    PublishedRun,
+    RemovalRules,
+    EntryState,
     decide,
     due_at,
     fate,
@@ -36,7 +36,7 @@ def few(*values: object) -> st.SearchStrategy[object]:
 
 
 @st.composite
-def standings(draw: st.DrawFn) -> Standing:
+def standings(draw: st.DrawFn) -> EntryState:
     """Mostly right; each fact wrong now and then, independent of the others."""
     path = draw(st.sampled_from(PATHS))
     entry = Entry(
@@ -62,13 +62,13 @@ def standings(draw: st.DrawFn) -> Standing:
     blob = Blob(path, draw(few(5, 5, 5, 6)), draw(few(MD5S[0], MD5S[0], MD5S[0], MD5S[1], None)), "e1")
     if draw(few(*[False] * 9, True)):
         blob = dataclasses.replace(blob, folder_stub=True)
-    return Standing(entry, draw(few(row, row, row, None)), draw(few(blob, blob, blob, None)))
+    return EntryState(entry, draw(few(row, row, row, None)), draw(few(blob, blob, blob, None)))
 
 
 @st.composite
-def publications(draw: st.DrawFn) -> Publication:
+def publications(draw: st.DrawFn) -> PublishedRun:
     times = few(50.0, 50.0, 99.0, 120.0, None)
-    return Publication(
+    return PublishedRun(
         marker=draw(times),
         published=draw(times),
         now=100.0,
@@ -81,7 +81,7 @@ def publications(draw: st.DrawFn) -> Publication:
     )
 
 
-def is_proved(standing: Standing) -> bool:
+def is_proved(standing: EntryState) -> bool:
     """The rule of docs/design.md, word for word, written apart from the gate."""
     entry, row, blob = standing.entry, standing.row, standing.blob
     in_the_manifest = (
@@ -95,7 +95,7 @@ def is_proved(standing: Standing) -> bool:
     return same_file and same_bytes and stands and row.etag_is_own
 
 
-def is_let_go(standing: Standing, rules: Rules) -> bool:
+def is_let_go(standing: EntryState, rules: RemovalRules) -> bool:
     """By the person who gave ``remove-excluded``: not in the manifest, and named by a rule or junk."""
     entry = standing.entry
     name = entry.path.decode()
@@ -107,9 +107,9 @@ def is_let_go(standing: Standing, rules: Rules) -> bool:
 @settings(max_examples=1500, deadline=None)
 @given(publications(), st.lists(standings(), max_size=4), st.booleans())
 def test_nothing_goes_unless_everything_is_proved(
-    facts: Publication, found: list[Standing], remove_excluded: bool
+    facts: PublishedRun, found: list[EntryState], remove_excluded: bool
 ) -> None:
-    rules = Rules(ExcludeRules(EXCLUDE), remove_excluded)
+    rules = RemovalRules(ExcludeRules(EXCLUDE), remove_excluded)
     decision = decide(facts, found, rules)
     held_open = [each for each in found if each.entry.path.startswith((b".nfs", b"Data/.__smb"))]
     may_go = [each for each in found if is_proved(each) or is_let_go(each, rules)]
@@ -142,10 +142,10 @@ def test_nothing_goes_unless_everything_is_proved(
 def test_of_two_times_the_later_counts() -> None:
     """A ledger set back, a receipt that lies, a marker written again: never earlier than proved."""
     week = 7 * DAY
-    assert due_at(Publication(100.0, 50.0, 0.0, week)) == 100 + week
-    assert due_at(Publication(50.0, 100.0, 0.0, week)) == 100 + week
-    assert due_at(Publication(None, None, 30.0, week)) == 30 + week
-    assert due_at(Publication(100.0, 1e12, 0.0, 0.0)) == 0
+    assert due_at(PublishedRun(100.0, 50.0, 0.0, week)) == 100 + week
+    assert due_at(PublishedRun(50.0, 100.0, 0.0, week)) == 100 + week
+    assert due_at(PublishedRun(None, None, 30.0, week)) == 30 + week
+    assert due_at(PublishedRun(100.0, 1e12, 0.0, 0.0)) == 0
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_of_two_times_the_later_counts() -> None:
 def test_nothing_goes_while_a_credential_that_azcopy_was_given_is_valid(
     now: float, after: float, credentials: float, expected: tuple[str, float] | None
 ) -> None:
-    facts = Publication(9.0, 9.0, now, after, credentials=credentials)
+    facts = PublishedRun(9.0, 9.0, now, after, credentials=credentials)
     assert waits(facts) == expected
     assert bool(objection(facts)) is (expected is not None)
 
@@ -181,7 +181,7 @@ def test_nothing_goes_while_a_credential_that_azcopy_was_given_is_valid(
 def test_time_has_passed_when_it_has_by_both_clocks(
     now: float, service_now: float | None, expected: tuple[str, float] | None
 ) -> None:
-    assert waits(Publication(9.0, 9.0, now, 5.0, service_now=service_now)) == expected
+    assert waits(PublishedRun(9.0, 9.0, now, 5.0, service_now=service_now)) == expected
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,10 @@ def test_time_has_passed_when_it_has_by_both_clocks(
     ],
 )
 def test_nothing_goes_while_the_clocks_differ(service_now: float | None, words: str) -> None:
-    found = [Standing(Entry(b"empty", Kind.EMPTY_FOLDER))]
-    decision = decide(Publication(1.0, 1.0, 1000.0, service_now=service_now), found, Rules(ExcludeRules(())))
+    found = [EntryState(Entry(b"empty", Kind.EMPTY_FOLDER))]
+    decision = decide(
+        PublishedRun(1.0, 1.0, 1000.0, service_now=service_now), found, RemovalRules(ExcludeRules(()))
+    )
     assert decision.may_begin is not bool(words) and words in decision.why
     assert decision.only_waits is bool(words), "what was begun is not put back for that"
 
@@ -209,14 +211,14 @@ def test_folders_are_counted_once_with_the_run_itself() -> None:
         Entry(b"f", Kind.EMPTY_FOLDER),
     ]
     decision = decide(
-        Publication(1.0, 1.0, 2.0, service_now=2.0), map(Standing, entries), Rules(ExcludeRules(()))
+        PublishedRun(1.0, 1.0, 2.0, service_now=2.0), map(EntryState, entries), RemovalRules(ExcludeRules(()))
     )
     assert decision.may_begin and decision.folders == len({"", "a", "a/b", "a/b/c", "a/b/c/d", "a/b/e", "f"})
 
 
 @pytest.mark.parametrize("count", [1, 5, 6, 30])
 def test_what_is_in_the_way_is_told_with_a_few_names(count: int) -> None:
-    found = [Standing(Entry(f"late {number}".encode(), Kind.FILE)) for number in range(count)]
-    decision = decide(Publication(1.0, 1.0, 2.0, service_now=2.0), found, Rules(ExcludeRules(())))
+    found = [EntryState(Entry(f"late {number}".encode(), Kind.FILE)) for number in range(count)]
+    decision = decide(PublishedRun(1.0, 1.0, 2.0, service_now=2.0), found, RemovalRules(ExcludeRules(())))
     assert (decision.blocked, len(decision.in_the_way)) == (count, min(count, 20))
     assert decision.why.count("late") == min(count, 5) and ("more" in decision.why) == (count > 5)

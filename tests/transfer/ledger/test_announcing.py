@@ -10,8 +10,8 @@ import pytest
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.events.cloud_event import CloudEvent
-from sync_to_azure.transfer.ledger import Ledger, Run, announcing, words
-from sync_to_azure.transfer.ledger.audits import Audited, Audits, Finding
+from sync_to_azure.transfer.ledger import Ledger, Run, announcing, overrides
+from sync_to_azure.transfer.ledger.audits import Audited, Audits, AuditFinding
 from tests.transfer.ledger.conftest import FLOW
 
 NAMES = Reason("changed-after-verification", {"count": 2, "names": ["Sample_Doe.fastq.gz"]})
@@ -112,10 +112,10 @@ def test_a_receipt_that_others_wrote_says_nothing_unknown(ledger: Ledger, run: R
 def test_what_an_audit_finds_is_reported_once(ledger: Ledger, run: Run) -> None:
     audits = Audits(ledger)
     for _ in range(2):
-        audits.take_listing(Audited("R", "well", listed_at=5.0), [Finding("x", "missing", "", "")], {})
+        audits.take_listing(Audited("R", "well", listed_at=5.0), [AuditFinding("x", "missing", "", "")], {})
     assert codes(ledger) == ["audit-wrong"] and events(ledger)[0].data["count"] == 1
     audits.take_listing(Audited("R", "well", listed_at=6.0), [], {})
-    audits.take_listing(Audited("R", "well", listed_at=7.0), [Finding("y", "size", "", "")], {})
+    audits.take_listing(Audited("R", "well", listed_at=7.0), [AuditFinding("y", "size", "", "")], {})
     assert codes(ledger) == ["audit-wrong"] * 2
 
 
@@ -127,8 +127,8 @@ def test_what_a_dry_run_tries_is_not_reported(ledger: Ledger, run: Run, tmp_path
 
 
 def test_an_audit_of_an_ignored_run_reports_nothing(ledger: Ledger, run: Run) -> None:
-    words.give(ledger, run.key, words.IGNORE, "somebody", 5.0, "no use", {})
+    overrides.set_override(ledger, run.key, overrides.IGNORE, "somebody", 5.0, "no use", {})
     Audits(ledger).take_listing(
-        Audited("R", "well", listed_at=6.0), [Finding("a", "missing", "is missing")], {}
+        Audited("R", "well", listed_at=6.0), [AuditFinding("a", "missing", "is missing")], {}
     )
     assert events(ledger) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies
 
 from sync_to_azure.transfer.ledger import Files, Ledger
 from sync_to_azure.transfer.ledger.files import FileRow
-from sync_to_azure.transfer.ledger.seen_again import standings
+from sync_to_azure.transfer.ledger.removal_queries import entries_with_blobs
 from sync_to_azure.transfer.ledger.read_backs import TO_REMOVE, to_publish
 from sync_to_azure.core.model import Blob, Entry, Evidence, FileToSend, Kind, Sent, State
 
@@ -139,7 +139,7 @@ def test_evidence_belongs_to_the_etag_of_our_own_answer(bench: Bench) -> None:
 
 
 def test_a_blob_that_another_writer_put_there_is_not_ours_beside_the_blobs_of_others(bench: Bench) -> None:
-    bench.run.taken_over = True
+    bench.run.foreign_blobs = True
     bench.manifest({"a": "1", "b": "2"})
     bench.list({"a": "x", "b": "x"}, etag="before")
     bench.send(["a", "b"], etag="answer")
@@ -458,7 +458,7 @@ def test_removal_sees_whatever_is_not_exactly_as_published(bench: Bench) -> None
     ]
     bench.files.scratch.take_walk(seen, {})
     bench.list({"same": "1", "grown": "3"})
-    found = list(standings(bench.ledger.connection, bench.run))
+    found = list(entries_with_blobs(bench.ledger.connection, bench.run))
     assert [entry for entry, _, _ in found] == sorted(seen, key=lambda entry: entry.path)
     rows = {entry.path: row for entry, row, _ in found if row is not None}
     assert {path: row.generation for path, row in rows.items()} == {
@@ -490,14 +490,16 @@ def test_what_came_before_an_error_of_the_source_is_kept(bench: Bench) -> None:
 
 def test_the_throw_away_database_has_no_name_and_takes_none(path: pathlib.Path, bench: Bench) -> None:
     """So a kill leaves nothing, and no file of others is taken for one that was left."""
-    named_so = [pathlib.Path(f"{path}{each}") for each in (".work", f".{bench.ledger.flow.key}.work")]
+    named_so = [pathlib.Path(f"{path}{each}") for each in (".scratch", f".{bench.ledger.flow.key}.scratch")]
     for other in named_so:
         other.write_bytes(b"of somebody else")
     before = sorted(os.listdir(path.parent))
     bench.walk({"a": "1"})
     assert sorted(os.listdir(path.parent)) == before
     links = [os.readlink(each) for each in pathlib.Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    [mine] = [link for link in links if f"/.{path.name}.work-" in link and link.startswith(str(path.parent))]
+    [mine] = [
+        link for link in links if f"/.{path.name}.scratch-" in link and link.startswith(str(path.parent))
+    ]
     assert mine.endswith(" (deleted)")
     bench.files.close()
     bench.walk({"b": "1"})

@@ -34,13 +34,15 @@ def events(ledger: Ledger) -> list[str]:
 def test_a_run_comes_back_as_it_was_left(path: pathlib.Path, ledger: Ledger) -> None:
     run = ledger.add_run("run", State.SEEN, 5.0)
     reason = Reason("uncarried", {"count": 2, "names": ["a", "b"]})
-    assert ledger.set_state(run, State.FLAGGED, reason, 6.0, lake_known=1, generation=3, fingerprint="f")
+    assert ledger.set_state(
+        run, State.FLAGGED, reason, 6.0, remote_state_current=1, generation=3, fingerprint="f"
+    )
     ledger.close()
     again = Ledger.open(path, FLOW)
     try:
         found = again.runs()["run"]
         assert (found.state, found.reason, found.since, found.first_seen) == (State.FLAGGED, reason, 6.0, 5.0)
-        assert (found.lake_known, found.taken_over, found.rows_kept) == (True, False, True)
+        assert (found.remote_state_current, found.foreign_blobs, found.manifest_cached) == (True, False, True)
         assert (found.generation, found.fingerprint, found.is_published) == (3, "f", True)
     finally:
         again.close()
@@ -80,11 +82,11 @@ def test_flows_in_one_file_do_not_see_each_other(path: pathlib.Path, ledger: Led
     other = Ledger.open(path, Flow("/main", FLOW.endpoint, FLOW.container, "elsewhere"))
     try:
         ledger.add_run("run", State.SEEN, 1.0)
-        ledger.tell_once("key", 1.0)
+        ledger.report_once("key", 1.0)
         ledger.note_mailed(("trouble",), 1.0, True)
         assert other.runs() == {}
-        assert other.tell_once("key", 1.0)
-        assert other.mailed() == {} and not other.trouble_is_open()
+        assert other.report_once("key", 1.0)
+        assert other.mailed() == {} and not other.problem_is_open()
         assert other.add_run("run", State.SEEN, 1.0).key == "run"
     finally:
         other.close()
@@ -109,22 +111,22 @@ def test_a_main_folder_whose_name_is_not_utf_8(path: pathlib.Path) -> None:
 
 
 def test_told_once_until_it_is_forgotten(ledger: Ledger) -> None:
-    assert ledger.tell_once("stray:x", 1.0)
-    assert not ledger.tell_once("stray:x", 2.0)
-    ledger.untell("stray:x")
-    ledger.untell("never told")
-    assert ledger.tell_once("stray:x", 3.0)
+    assert ledger.report_once("stray:x", 1.0)
+    assert not ledger.report_once("stray:x", 2.0)
+    ledger.clear_reported("stray:x")
+    ledger.clear_reported("never told")
+    assert ledger.report_once("stray:x", 3.0)
 
 
 def test_what_was_mailed_and_when(ledger: Ledger) -> None:
-    ledger.tell_once("mailbox:full", 1.0)
+    ledger.report_once("mailbox:full", 1.0)
     ledger.note_mailed(("run:failed", "b"), 10.0, True)
     ledger.note_mailed(("b",), 20.0, True)
     assert ledger.mailed() == {"run:failed": 10.0, "b": 20.0}
-    assert ledger.trouble_is_open()
+    assert ledger.problem_is_open()
     ledger.note_mailed((), 30.0, False)
-    assert ledger.mailed() == {} and not ledger.trouble_is_open()
-    assert not ledger.tell_once("mailbox:full", 40.0)
+    assert ledger.mailed() == {} and not ledger.problem_is_open()
+    assert not ledger.report_once("mailbox:full", 40.0)
 
 
 def test_signs_of_life_and_progress(ledger: Ledger) -> None:
@@ -194,7 +196,7 @@ def test_a_copy_learns_what_it_likes_and_nothing_of_it_stays(path: pathlib.Path,
             with copy.transaction():
                 copy.connection.execute("UPDATE run SET files = 99")
                 bench.ledger.connection.execute("PRAGMA busy_timeout = 0")
-                bench.ledger.tell_once("meanwhile, in earnest", 1.0)
+                bench.ledger.report_once("meanwhile, in earnest", 1.0)
                 raise RuntimeError
         assert copy.runs()["run"].files == 0 and bench.ledger.runs()["run"].state is not State.PUBLISHED
         assert sorted(path.parent.iterdir()) == there, "a kill leaves nothing either"
@@ -288,7 +290,7 @@ def test_what_only_hinders_is_no_damage(path: pathlib.Path, ledger: Ledger) -> N
         ledger.connection.execute("SELECT * FROM nonsense")
     assert not is_damaged(caught.value)
     with pytest.raises(sqlite3.Error) as caught:
-        ledger.connection.execute("INSERT INTO told VALUES (1, 'a', 1), (1, 'a', 1)")
+        ledger.connection.execute("INSERT INTO reported VALUES (1, 'a', 1), (1, 'a', 1)")
     assert not is_damaged(caught.value)
 
 
@@ -381,15 +383,15 @@ def test_a_publishing_that_does_not_end_leaves_the_ledger_in_doubt(ledger: Ledge
     ledger.note_asked(run, is_known=True)
     with pytest.raises(RuntimeError), ledger.publishing(run):
         raise RuntimeError
-    assert not ledger.runs()["R"].lake_known
+    assert not ledger.runs()["R"].remote_state_current
     with ledger.publishing(run) as published:
-        assert not ledger.runs()["R"].lake_known
+        assert not ledger.runs()["R"].remote_state_current
         ledger.set_state(run, State.PUBLISHED, None, 2.0, **published)
-    assert ledger.runs()["R"].lake_known and run.lake_known
+    assert ledger.runs()["R"].remote_state_current and run.remote_state_current
 
 
 def test_nobody_else_says_whether_the_ledger_knows_what_is_published(ledger: Ledger) -> None:
     run = ledger.add_run("R", State.VERIFIED, 1.0)
     with pytest.raises(ValueError):
-        ledger.set(run, lake_known=1)
-    assert not ledger.runs()["R"].lake_known
+        ledger.set(run, remote_state_current=1)
+    assert not ledger.runs()["R"].remote_state_current

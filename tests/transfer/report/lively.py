@@ -8,7 +8,7 @@ import shutil
 import typing
 
 from embedded.runs import write_miseq, write_nextseq
-from sync_to_azure.transfer.ledger import Flow, Ledger, words
+from sync_to_azure.transfer.ledger import Flow, Ledger, overrides
 from sync_to_azure.core.model import Evidence, Progress, State
 from sync_to_azure.core.reasons import Reason
 
@@ -108,7 +108,7 @@ def flagged(ledger: Ledger, now: float) -> None:
     ledger.set_state(carried, State.UPLOADING, None, now - 0.2 * HOUR)
     held = ledger.add_run(run_name(902, now - 40 * HOUR), State.SEEN, now - 40 * HOUR)
     ledger.set_state(held, State.WAITING, Reason("held"), now - 39 * HOUR)
-    words.give(
+    overrides.set_override(
         ledger, held.key, "hold", "anna@lab7", now - 39 * HOUR, "flow cell of Smith_Anna was swapped", {}
     )
     ledger.beat(now - 60, carried, Progress(carried.key, "uploading", 61_204, 110_872, 26 * GB, 47 * GB))

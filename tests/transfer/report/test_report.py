@@ -18,7 +18,7 @@ from embedded.tools import PROJECT
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.report import folder as folders
+from sync_to_azure.transfer.report import output_folder as folders
 from sync_to_azure.transfer.report import interop_reader, quality
 from tests.conftest import LONG
 from tests.transfer.report.conftest import Lab
@@ -306,7 +306,7 @@ def test_ten_thousand_runs(lab: Lab) -> None:
         "UPDATE run SET since = 1e9, first_seen = 1e9, published_at = 1e9, state = 'published',"
         " reason_code = NULL, generation = 1"
     )
-    lab.ledger.connection.execute("DELETE FROM word")
+    lab.ledger.connection.execute("DELETE FROM override")
     lab.ledger.connection.execute("ALTER TABLE file RENAME TO nobody_looks_here")
     assert " runs, 0 pages" in lab.report().stdout
 

@@ -12,7 +12,7 @@ import pathlib
 import typing
 
 from sync_to_azure.core.clock import Clock
-from sync_to_azure.core.errors import BlobReplaced, Overtaken, SurroundingsError
+from sync_to_azure.core.errors import BlobReplaced, Overtaken, UnavailableError
 from sync_to_azure.core.model import Evidence, FileToSend, Sent, Summary
 from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.files.folder import is_gone_or_replaced
@@ -145,11 +145,11 @@ class LocalScene(Scene):
             rooms._uploader = typing.cast(typing.Any, uploader)
             try:
                 over_all_runs(rooms, summary)
-            except SurroundingsError as error:
+            except UnavailableError as error:
                 logging.getLogger("sync_to_azure").error("%s", error)
                 return error.exit_code
             self.sent = uploader.sent
-            return max((each.exit_code for each in rooms.troubles if each.new), default=0)
+            return max((each.exit_code for each in rooms.problems if each.new), default=0)
         finally:
             files.close()
             ledger.close()

@@ -20,11 +20,11 @@ from sync_to_azure.core.errors import StateUnavailable
 from sync_to_azure.events.outbox import Outbox
 from sync_to_azure.transfer.ledger.announcing import source_of
 from sync_to_azure.transfer.ledger.backlogs import Undelivered, undelivered
-from sync_to_azure.transfer.ledger.audits import Audited, Finding, all_audited, findings_of
+from sync_to_azure.transfer.ledger.audits import Audited, AuditFinding, all_audited, findings_of
 from sync_to_azure.transfer.ledger.changes import Offer, offer_of
 from sync_to_azure.transfer.ledger.migrations import MIGRATIONS
 from sync_to_azure.transfer.ledger.run import RUN_COLUMNS, Flow, Run, run_of
-from sync_to_azure.transfer.ledger.words import Word, all_current, spoken
+from sync_to_azure.transfer.ledger.overrides import Override, all_current, override_history
 from sync_to_azure.core.model import Evidence
 
 _WAITS = 5.0
@@ -45,7 +45,7 @@ class Live:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Event:
+class LedgerEvent:
     at: float
     code: str
     parameters: Mapping[str, Any]
@@ -61,7 +61,7 @@ class ChangedFile:
     old_size: int | None
 
 
-class Reading:
+class LedgerReader:
     """Open with ``open_reading``; raises StateUnavailable where the file cannot be read."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, flow_id: int | None) -> None:
@@ -69,7 +69,7 @@ class Reading:
         self.path = path
         self.flow_id = flow_id
 
-    def __enter__(self) -> "Reading":
+    def __enter__(self) -> "LedgerReader":
         return self
 
     def __exit__(
@@ -95,14 +95,14 @@ class Reading:
     def names(self) -> list[str]:
         return [row[0] for row in self._rows("SELECT key FROM run WHERE flow_id = ?", self.flow_id)]
 
-    def words(self) -> dict[str, Word]:
+    def overrides(self) -> dict[str, Override]:
         """Those in force, by run; some may be of runs that are not there yet."""
         if self.flow_id is None:
             return {}
         return all_current(self.connection, self.flow_id)
 
-    def spoken(self, key: str) -> list[Word]:
-        return [] if self.flow_id is None else spoken(self.connection, self.flow_id, key)
+    def override_history(self, key: str) -> list[Override]:
+        return [] if self.flow_id is None else override_history(self.connection, self.flow_id, key)
 
     def audited(self) -> dict[str, Audited]:
         """What audits found, by run; some may be of runs that only the lake knows."""
@@ -145,9 +145,9 @@ class Reading:
 
     # One run
 
-    def events(self, run: Run) -> list[Event]:
+    def events(self, run: Run) -> list[LedgerEvent]:
         rows = self._rows("SELECT at, code, parameters FROM event WHERE run_id = ? ORDER BY id", run.id)
-        return [Event(at, code, json.loads(parameters)) for at, code, parameters in rows]
+        return [LedgerEvent(at, code, json.loads(parameters)) for at, code, parameters in rows]
 
     def evidence(self, run: Run) -> dict[Evidence, tuple[int, int]]:
         """Files and bytes of the manifest by how they are proved; of this run's rows alone."""
@@ -169,7 +169,7 @@ class Reading:
             (bytes(path).decode("utf-8", "backslashreplace"), kind, detail) for path, kind, detail in rows
         ]
 
-    def findings(self, key: str) -> list[Finding]:
+    def findings(self, key: str) -> list[AuditFinding]:
         """What audits found to be wrong with one run, and nobody solved since."""
         return findings_of(self.connection, self.flow_id, key)
 
@@ -187,7 +187,7 @@ def offer(files: list[ChangedFile]) -> Offer:
     return offer_of((file.blob, file.size, file.mtime_ns) for file in files)
 
 
-def open_reading(path: Path, flow: Flow) -> Reading | None:
+def open_reading(path: Path, flow: Flow) -> LedgerReader | None:
     """None where there is no ledger yet, or nothing of this flow is in it."""
     if not os.path.lexists(path):
         return None
@@ -212,7 +212,7 @@ def open_reading(path: Path, flow: Flow) -> Reading | None:
         if connection is not None:
             connection.close()
         raise
-    return Reading(connection, path, None if row is None else int(row[0]))
+    return LedgerReader(connection, path, None if row is None else int(row[0]))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -16,7 +16,7 @@ from sync_to_azure.stores.store import PAGE, Page
 _LONGEST_LINE = 1024 * 1024
 
 
-class Reading(abc.ABC):
+class BaseStore(abc.ABC):
     """The base of stores; store.py says what each of these promises."""
 
     @abc.abstractmethod

@@ -10,7 +10,7 @@ from sync_to_azure.transfer.ledger.run import Run
 _PAGE = 2000
 
 
-class Still:
+class Stability:
     """Works on the walk that was just taken (``work.seen``)."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -28,19 +28,19 @@ class Still:
         with self._ledger.transaction() as connection:
             connection.execute(
                 "UPDATE file SET md5 = NULL WHERE run_id = ?1 AND generation = 0 AND origin = 'run'"
-                " AND md5 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM still t JOIN work.seen s ON s.blob = t.blob"
+                " AND md5 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM stability t JOIN scratch.seen s ON s.blob = t.blob"
                 f" WHERE t.run_id = ?1 AND t.blob = file.blob AND {same})",
                 (run.id,),
             )
             connection.execute(
-                "DELETE FROM still AS t WHERE run_id = ?1 AND (since > ?2 OR NOT EXISTS (SELECT 1 FROM work.seen s"
-                f" WHERE s.blob = t.blob AND {same}))",
+                "DELETE FROM stability AS t WHERE run_id = ?1 AND (since > ?2 OR NOT EXISTS (SELECT 1 FROM"
+                f" scratch.seen s WHERE s.blob = t.blob AND {same}))",
                 (run.id, now),
             )
             connection.execute(
-                "INSERT INTO still (run_id, blob, size, mtime_ns, ctime_ns, since)"
-                " SELECT ?1, s.blob, s.size, s.mtime_ns, s.ctime_ns, ?2 FROM work.seen s WHERE s.kind = 'file'"
-                " AND NOT EXISTS (SELECT 1 FROM still t WHERE t.run_id = ?1 AND t.blob = s.blob)",
+                "INSERT INTO stability (run_id, blob, size, mtime_ns, ctime_ns, since)"
+                " SELECT ?1, s.blob, s.size, s.mtime_ns, s.ctime_ns, ?2 FROM scratch.seen s WHERE s.kind = 'file'"
+                " AND NOT EXISTS (SELECT 1 FROM stability t WHERE t.run_id = ?1 AND t.blob = s.blob)",
                 (run.id, now),
             )
 
@@ -49,7 +49,7 @@ class Still:
         last = ""
         while True:
             page = self._ledger.connection.execute(
-                f"SELECT blob, since FROM still WHERE run_id = ? AND blob > ? ORDER BY blob LIMIT {_PAGE}",
+                f"SELECT blob, since FROM stability WHERE run_id = ? AND blob > ? ORDER BY blob LIMIT {_PAGE}",
                 (run.id, last),
             ).fetchall()
             yield from page
@@ -60,10 +60,10 @@ class Still:
     def knows(self, run: Run) -> bool:
         return bool(
             self._ledger.connection.execute(
-                "SELECT EXISTS (SELECT 1 FROM still WHERE run_id = ?)", (run.id,)
+                "SELECT EXISTS (SELECT 1 FROM stability WHERE run_id = ?)", (run.id,)
             ).fetchone()[0]
         )
 
     def forget(self, run: Run) -> None:
         with self._ledger.transaction() as connection:
-            connection.execute("DELETE FROM still WHERE run_id = ?", (run.id,))
+            connection.execute("DELETE FROM stability WHERE run_id = ?", (run.id,))

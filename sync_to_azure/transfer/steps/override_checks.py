@@ -6,13 +6,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sync_to_azure.transfer.ledger import Ledger, words
+from sync_to_azure.transfer.ledger import Ledger, overrides
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.settings.values import GeneralSettings
 from sync_to_azure.transfer.steps.rooms import Rooms, Work
 from sync_to_azure.notify.output import quoted
-from sync_to_azure.transfer.ledger.words import Word
+from sync_to_azure.transfer.ledger.overrides import Override
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _ON_ITS_WAY = (State.SEEN, State.UPLOADING)
 _LEFT = (State.EXPECTED, State.REMOVED, State.REMOVING, State.GONE)
 
 
-class Spoken(Exception):
+class OverrideChanged(Exception):
     """A person's word came, or was taken back, while the run was worked on: it is left where it is."""
 
 
@@ -38,47 +38,49 @@ def config_option(general: GeneralSettings) -> str:
 
 def stops(rooms: Rooms, work: Work) -> bool:
     """Is the run held or ignored now?"""
-    work.word = words.current(rooms.ledger, work.key)
-    return work.word is not None and work.word.stops
+    work.override = overrides.current(rooms.ledger, work.key)
+    return work.override is not None and work.override.stops
 
 
 def go_on(rooms: Rooms, work: Work) -> None:
     """Before anything that cannot be taken back. Raises Spoken when the run was held or ignored meanwhile, or what was
     accepted was taken back; LockLost."""
     rooms.must_hold_lock()
-    before = work.word
+    before = work.override
     if stops(rooms, work):
-        raise Spoken
+        raise OverrideChanged
     if (
         before is not None
-        and before.word == words.ACCEPT
-        and (work.word is None or work.word.id != before.id)
+        and before.action == overrides.ACCEPT
+        and (work.override is None or work.override.id != before.id)
     ):
-        raise Spoken
+        raise OverrideChanged
 
 
 def stand_still(rooms: Rooms, work: Work) -> None:
     """Held or ignored: its state stays what it was, and is gone on with when the word is taken back."""
-    run, word = work.run, work.word
-    if word is None:
+    run, override = work.run, work.override
+    if override is None:
         return
     if work.folder is None and run.state not in _LEFT:
         reason = Reason("not-there" if run.is_published else "vanished")
         rooms.set_state(work, State.GONE, reason)
-        if word.word == words.HOLD and not run.is_published:
-            rooms.trouble(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
+        if override.action == overrides.HOLD and not run.is_published:
+            rooms.report_problem(f"{work.key}:vanished", f"{work.key}: {reason.text}", once=True)
     elif run.state in _ON_ITS_WAY and not run.is_published:
         rooms.set_state(work, State.WAITING, Reason("held"))
-    if word.word == words.HOLD:
-        _log.info("%s: held by %s%s", work.key, word.by, f": {word.reason}" if word.reason else "")
+    if override.action == overrides.HOLD:
+        _log.info(
+            "%s: held by %s%s", work.key, override.by, f": {override.reason}" if override.reason else ""
+        )
 
 
 def begin(rooms: Rooms, work: Work) -> None:
     """``retry``: forget what was told, the flag, and the memory of its rest; once for this pass."""
-    run, word = work.run, work.word
-    if word is None or word.word != words.RETRY:
+    run, override = work.run, work.override
+    if override is None or override.action != overrides.RETRY:
         return
-    rooms.ledger.untell_run(work.key)
+    rooms.ledger.clear_reported_run(work.key)
     columns: dict[str, Any] = {"fingerprint": None, "quiet_since": None, "folder_mtime_ns": None}
     rooms.ledger.doubt_remote(run)
     if run.state in (State.FLAGGED, State.FAILING):
@@ -86,34 +88,38 @@ def begin(rooms: Rooms, work: Work) -> None:
         rooms.set_state(work, State.GONE if work.folder is None else state, None, **columns)
     else:
         rooms.ledger.set(run, **columns)
-    _log.info("%s: looked at anew, as %s asked", work.key, word.by)
+    _log.info("%s: looked at anew, as %s asked", work.key, override.by)
 
 
-def end(ledger: Ledger, word: Word | None) -> None:
+def end(ledger: Ledger, override: Override | None) -> None:
     """The run was looked at as ``retry`` asked."""
-    if word is not None and word.word == words.RETRY:
-        words.used_up(ledger, word)
+    if override is not None and override.action == overrides.RETRY:
+        overrides.mark_used(ledger, override)
 
 
-def spoken(ledger: Ledger, key: str) -> list[words.Word]:
+def spoken(ledger: Ledger, key: str) -> list[overrides.Override]:
     """Every word on this run that counts: one that was taken back or replaced accepted nothing."""
-    ever = words.spoken(ledger.connection, ledger.flow_id, key)
-    return [word for word in ever if word.word != words.ACCEPT or word.ended in (None, words.USED)]
+    ever = overrides.override_history(ledger.connection, ledger.flow_id, key)
+    return [
+        override
+        for override in ever
+        if override.action != overrides.ACCEPT or override.ended in (None, overrides.USED)
+    ]
 
 
-def accepts(word: Word | None, kind: str) -> bool:
-    return word is not None and word.accepts(kind)
+def accepts(override: Override | None, kind: str) -> bool:
+    return override is not None and override.accepts(kind)
 
 
 def accepted(rooms: Rooms, work: Work) -> None:
     """What was accepted is published."""
-    if work.word is not None and work.word.word == words.ACCEPT:
-        words.used_up(rooms.ledger, work.word)
-        work.word = None
+    if work.override is not None and work.override.action == overrides.ACCEPT:
+        overrides.mark_used(rooms.ledger, work.override)
+        work.override = None
     rooms.files.changes.forget_changes(work.run)
 
 
 def thorough(rooms: Rooms, work: Work) -> bool:
     """Is this run looked at thoroughly: the whole pass is, a person asked for this one, or its turn has come?"""
-    asked = work.word is not None and work.word.word == words.RETRY
+    asked = work.override is not None and work.override.action == overrides.RETRY
     return rooms.settings.mode.thorough or asked or work.key in rooms.due

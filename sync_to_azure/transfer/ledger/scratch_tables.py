@@ -10,13 +10,13 @@ from typing import Any
 
 from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.transfer.ledger.run import Run
-from sync_to_azure.transfer.ledger.migrations import WORK_SCHEMA
+from sync_to_azure.transfer.ledger.migrations import SCRATCH_SCHEMA
 from sync_to_azure.core.model import Blob, Entry, Kind, Sent
 
 _BATCH = 2000
 
 
-class Work:
+class ScratchTables:
     """Attached to the ledger's connection, so that its tables and the manifest can be joined. A million rows are never
     in memory: they are written in batches and read in pages."""
 
@@ -29,15 +29,17 @@ class Work:
         if self._attached:
             return
         # A name that nobody has, and that is gone at once: nothing is left by a kill, and nothing of others removed.
-        handle, name = tempfile.mkstemp(prefix=f".{self.ledger.path.name}.work-", dir=self.ledger.path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{self.ledger.path.name}.scratch-", dir=self.ledger.path.parent
+        )
         os.close(handle)
         try:
-            self._connection.execute("ATTACH DATABASE ? AS work", (name,))
+            self._connection.execute("ATTACH DATABASE ? AS scratch", (name,))
             self._attached = True
-            self._connection.execute("PRAGMA work.journal_mode = OFF")
-            self._connection.execute("PRAGMA work.synchronous = OFF")
-            self._connection.execute("PRAGMA work.cache_size = -48000")
-            self._connection.executescript(WORK_SCHEMA)
+            self._connection.execute("PRAGMA scratch.journal_mode = OFF")
+            self._connection.execute("PRAGMA scratch.synchronous = OFF")
+            self._connection.execute("PRAGMA scratch.cache_size = -48000")
+            self._connection.executescript(SCRATCH_SCHEMA)
         finally:
             os.unlink(name)
 
@@ -45,7 +47,7 @@ class Work:
         if self._attached:
             self._attached = False
             with contextlib.suppress(Exception):
-                self._connection.execute("DETACH DATABASE work")
+                self._connection.execute("DETACH DATABASE scratch")
 
     # What a walk saw
 
@@ -53,9 +55,9 @@ class Work:
         """Fill ``seen``. ``renamed`` maps paths to blob names other than their own (the instrument's sheet)."""
         self.attach()
         connection = self._connection
-        connection.execute("DELETE FROM work.seen")
-        connection.execute("DELETE FROM work.folder")
-        connection.execute("DROP INDEX IF EXISTS work.seen_blob")
+        connection.execute("DELETE FROM scratch.seen")
+        connection.execute("DELETE FROM scratch.folder")
+        connection.execute("DROP INDEX IF EXISTS scratch.seen_blob")
         rows = (
             (
                 entry.path,
@@ -72,11 +74,11 @@ class Work:
             )
             for entry in entries
         )
-        self.insert("INSERT INTO work.seen VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        connection.execute("CREATE INDEX work.seen_blob ON seen (blob)")
+        self.insert("INSERT INTO scratch.seen VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.execute("CREATE INDEX scratch.seen_blob ON seen (blob)")
         connection.execute(
-            "UPDATE work.seen SET kind = ?, detail = 'another file falls on the blob ' || blob WHERE kind = 'file' AND"
-            " blob IN (SELECT blob FROM work.seen WHERE kind = 'file' GROUP BY blob HAVING count(*) > 1)",
+            "UPDATE scratch.seen SET kind = ?, detail = 'another file falls on the blob ' || blob WHERE kind = 'file'"
+            " AND blob IN (SELECT blob FROM scratch.seen WHERE kind = 'file' GROUP BY blob HAVING count(*) > 1)",
             (Kind.NAME_CLASH.value,),
         )
 
@@ -84,8 +86,8 @@ class Work:
 
     def take_listing(self, blobs: Iterable[Blob], prefix: str) -> None:
         self.attach()
-        self._connection.execute("DELETE FROM work.listing")
-        self._connection.execute("DROP INDEX IF EXISTS work.listing_blob")
+        self._connection.execute("DELETE FROM scratch.listing")
+        self._connection.execute("DROP INDEX IF EXISTS scratch.listing_blob")
         cut = len(prefix)
         rows = (
             (
@@ -99,32 +101,32 @@ class Work:
             )
             for blob in blobs
         )
-        self.insert("INSERT INTO work.listing VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        self._connection.execute("CREATE INDEX work.listing_blob ON listing (blob)")
+        self.insert("INSERT INTO scratch.listing VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._connection.execute("CREATE INDEX scratch.listing_blob ON listing (blob)")
 
     def listed(self, blob: str) -> Blob | None:
         """One blob of the listing just taken (its name below DEST/RUN/), or None if it is not there."""
         row = self._connection.execute(
-            "SELECT blob, size, md5, etag FROM work.listing WHERE blob = ? AND stub = 0", (blob,)
+            "SELECT blob, size, md5, etag FROM scratch.listing WHERE blob = ? AND stub = 0", (blob,)
         ).fetchone()
         return None if row is None else Blob(*row)
 
     def correct_listing(self, blob: str, md5: bytes) -> None:
         """What was read back counts more than what the listing says."""
         with self.ledger.transaction() as connection:
-            connection.execute("UPDATE work.listing SET md5 = ? WHERE blob = ?", (md5, blob))
+            connection.execute("UPDATE scratch.listing SET md5 = ? WHERE blob = ?", (md5, blob))
 
     def hold(self, blobs: Iterable[tuple[str, str]]) -> None:
         self.attach()
-        self.insert("INSERT OR REPLACE INTO work.hold VALUES (?, ?)", blobs)
+        self.insert("INSERT OR REPLACE INTO scratch.hold VALUES (?, ?)", blobs)
 
     def held(self, code: str) -> tuple[int, list[str]]:
         self.attach()
-        count = self._connection.execute("SELECT count(*) FROM work.hold WHERE code = ?", (code,)).fetchone()[
-            0
-        ]
+        count = self._connection.execute(
+            "SELECT count(*) FROM scratch.hold WHERE code = ?", (code,)
+        ).fetchone()[0]
         rows = self._connection.execute(
-            "SELECT blob FROM work.hold WHERE code = ? ORDER BY blob LIMIT 20", (code,)
+            "SELECT blob FROM scratch.hold WHERE code = ? ORDER BY blob LIMIT 20", (code,)
         )
         return count, [row[0] for row in rows]
 
@@ -132,13 +134,13 @@ class Work:
         """A new run: nothing sent, nothing held, nothing seen or listed."""
         self.attach()
         for table in ("sent", "hold", "seen", "folder", "listing"):
-            self._connection.execute(f"DELETE FROM work.{table}")
+            self._connection.execute(f"DELETE FROM scratch.{table}")
 
     def sent(self, rows: Iterable[Sent]) -> None:
         """What an uploader says it sent, with the ETag that stood there before, so that a new one can be told."""
         self.insert(
-            "INSERT OR REPLACE INTO work.sent (blob, evidence, md5, etag_before, etag, nonce, ctime_ns)"
-            " VALUES (?1, ?2, ?3, (SELECT etag FROM work.listing WHERE blob = ?1), ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO scratch.sent (blob, evidence, md5, etag_before, etag, nonce, ctime_ns)"
+            " VALUES (?1, ?2, ?3, (SELECT etag FROM scratch.listing WHERE blob = ?1), ?4, ?5, ?6)",
             (
                 (sent.blob, int(sent.evidence), sent.md5, sent.etag, sent.nonce, sent.ctime_ns)
                 for sent in rows

@@ -19,9 +19,18 @@ from sync_to_azure.transfer.commands.explain import changed_lines, folder_named
 from sync_to_azure.transfer.views.records import place, reading, unknown
 from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
 from sync_to_azure.transfer.ledger import Ledger
-from sync_to_azure.transfer.ledger.reading import ChangedFile, Reading, offer
+from sync_to_azure.transfer.ledger.reader import ChangedFile, LedgerReader, offer
 from sync_to_azure.transfer.ledger.run import Run
-from sync_to_azure.transfer.ledger.words import ACCEPT, HOLD, IGNORE, RELEASE, RETRY, Word, current, give
+from sync_to_azure.transfer.ledger.overrides import (
+    ACCEPT,
+    HOLD,
+    IGNORE,
+    RELEASE,
+    RETRY,
+    Override,
+    current,
+    set_override,
+)
 from sync_to_azure.core.model import State
 from sync_to_azure.settings.options import CONTINUOUS
 from sync_to_azure.core.reasons import Reason
@@ -30,7 +39,7 @@ from sync_to_azure.transfer.steps.claims import FLOW
 from sync_to_azure.transfer.steps.placing import key_of
 from sync_to_azure.transfer.steps.flagging import OF_THE_SHEET
 from sync_to_azure.transfer.steps.sheet_changes import SHEET
-from sync_to_azure.transfer.steps.words import command, config_option
+from sync_to_azure.transfer.steps.override_checks import command, config_option
 from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import Redactor, plain
 from sync_to_azure.notify.terminal import human_size
@@ -43,24 +52,24 @@ _DONE = {
 }
 
 
-def speak(settings: Settings, word: str, name: str, reason: str | None, expected: bool = False) -> int:
+def speak(settings: Settings, action: str, name: str, reason: str | None, expected: bool = False) -> int:
     """hold, ignore or retry."""
     name = key_of(settings.completion, name)
     there = _is_there(settings, name)
     if not there and ("/" in name or name in ("", ".", "..")):
         raise ConfigurationError(f"{name!r} is no run's name", "give the name of its folder alone")
-    if not there and (word == RETRY or not expected):
+    if not there and (action == RETRY or not expected):
         error = unknown(name, _names(settings))
-        if word != RETRY:
+        if action != RETRY:
             error.advice += "; to speak of a run that is still to come, add --expected"
         raise error
     with _ledger(settings) as ledger:
-        before = _give(settings, ledger, word, name, reason, {})
-    _tell(settings, f"{plain(name)} {_DONE[word]}.")
+        before = _give(settings, ledger, action, name, reason, {})
+    _tell(settings, f"{plain(name)} {_DONE[action]}.")
     if not there:
         _tell(settings, "No run of that name is known yet: the word counts when it comes.")
     if before is not None:
-        _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
+        _tell(settings, f"It takes the place of: {before.action} by {plain(before.by)}.")
     _without_reason(settings, reason)
     return 0
 
@@ -79,7 +88,7 @@ def release(settings: Settings, name: str, reason: str | None) -> int:
     assert before is not None
     _tell(
         settings,
-        f"{plain(name)} is released: {before.word} by {plain(before.by)} counts no more; the next pass goes on with"
+        f"{plain(name)} is released: {before.action} by {plain(before.by)} counts no more; the next pass goes on with"
         " it.",
     )
     return 0
@@ -92,7 +101,7 @@ def accept_sheets(settings: Settings, reason: str | None, yes: bool, every: bool
         raise ConfigurationError("no sample sheet waits to be accepted", "no pass has run yet")
     with opened as ledger:
         runs = [run for run in ledger.runs() if _is_flagged_for_its_sheet(run)]
-        stopped = {key for key, word in ledger.words().items() if word.stops}
+        stopped = {key for key, override in ledger.overrides().items() if override.stops}
     for run in runs:
         if run.key in stopped:
             _tell(settings, f"{plain(run.key)} is left out: it is held or ignored.")
@@ -159,12 +168,14 @@ def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: 
         f"{plain(name)} is accepted; the next pass does it. {command(settings.general, RELEASE, name)} takes it back.",
     )
     if before is not None:
-        _tell(settings, f"It takes the place of: {before.word} by {plain(before.by)}.")
+        _tell(settings, f"It takes the place of: {before.action} by {plain(before.by)}.")
     _without_reason(settings, reason)
     return 0
 
 
-def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tuple[dict[str, Any], list[str]]:
+def _accepted(
+    settings: Settings, ledger: LedgerReader, run: Run, every: bool
+) -> tuple[dict[str, Any], list[str]]:
     """What exactly would be accepted, for the record and for the person. Raises ConfigurationError: nothing."""
     code = run.reason.code if run.reason is not None else ""
     if code in ("other-main-folder", "claimed-by-other-flow") and run.reason is not None:
@@ -172,7 +183,7 @@ def _accepted(settings: Settings, ledger: Reading, run: Run, every: bool) -> tup
     if _is_flagged_for_its_sheet(run):
         return _new_sheet(run)
     changed = ledger.changed(run)
-    if changed and (run.is_published or run.taken_over):
+    if changed and (run.is_published or run.foreign_blobs):
         return _changed(settings, run, changed, every)
     if code == "failed-held" and run.reason is not None:
         return {"kind": "failed"}, [
@@ -273,10 +284,10 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
 
 
 def _give(
-    settings: Settings, ledger: Ledger, word: str, name: str, reason: str | None, about: dict[str, Any]
-) -> Word | None:
+    settings: Settings, ledger: Ledger, action: str, name: str, reason: str | None, about: dict[str, Any]
+) -> Override | None:
     clean = Redactor(settings.secret_values())(reason or "")
-    return give(ledger, name, word, speaker(), time.time(), clean, about)
+    return set_override(ledger, name, action, speaker(), time.time(), clean, about)
 
 
 def speaker() -> str:

@@ -15,7 +15,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
-from sync_to_azure.instruments.run_facts.text import Problem, decode, lines_of, short
+from sync_to_azure.instruments.run_facts.text import MalformedFile, decode, lines_of, short
 
 _MOST_FILES = 400_000
 _MOST_SAMPLES = 10_000
@@ -39,7 +39,7 @@ def read_final_summary(content: bytes) -> FinalSummary:
         if equals and key.strip():
             values[key.strip()] = short(value)
     if not values.keys() & {"acquisition_run_id", "protocol_run_id", "flow_cell_id"}:
-        raise Problem("holds none of the lines of a final summary")
+        raise MalformedFile("holds none of the lines of a final summary")
     written: dict[str, int] = {}
     fallback = 0
     for key, value in values.items():
@@ -47,7 +47,7 @@ def read_final_summary(content: bytes) -> FinalSummary:
         if found is None:
             continue
         if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-            raise Problem(f"has no number for {key}")
+            raise MalformedFile(f"has no number for {key}")
         if found[2] == "fallback":
             fallback += int(value)
         else:
@@ -61,15 +61,15 @@ def read_output_hash(content: bytes) -> tuple[str, ...]:
     try:
         header = [name.strip().lower() for name in next(rows, [])]
         if "file_path" not in header:
-            raise Problem("has no column file_path")
+            raise MalformedFile("has no column file_path")
         column = header.index("file_path")
         paths = [row[column].strip().replace("\\", "/") for row in rows if row]
     except IndexError as error:
-        raise Problem("has a row that ends before its file_path") from error
+        raise MalformedFile("has a row that ends before its file_path") from error
     except csv.Error as error:
-        raise Problem(f"is no CSV: {error}") from error
+        raise MalformedFile(f"is no CSV: {error}") from error
     if any(not path or any(part in ("", ".", "..") for part in path.split("/")) for path in paths):
-        raise Problem("lists a path that does not lie below the run")
+        raise MalformedFile("lists a path that does not lie below the run")
     return tuple(paths)
 
 
@@ -79,7 +79,7 @@ def count_samples(content: bytes) -> int:
         lines = lines_of(content, _MOST_SAMPLES)
         rows = [row for row in csv.reader(lines) if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise Problem(f"is no CSV: {error}") from error
+        raise MalformedFile(f"is no CSV: {error}") from error
     if not rows or "flow_cell_id" not in [name.strip().lower() for name in rows[0]]:
-        raise Problem("is no sample sheet of MinKNOW")
+        raise MalformedFile("is no sample sheet of MinKNOW")
     return len(rows) - 1

@@ -44,7 +44,7 @@ _ALSO_HIDDEN = ("IDENTITY_HEADER", "MSI_SECRET")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
-def secrets_around(environ: Mapping[str, str]) -> tuple[str, ...]:
+def foreign_secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Texts to hide: what these variables hold, keys and signatures within them, and passwords of proxies."""
     found: list[str] = []
     for name in (*_OF_OTHERS, *_ALSO_HIDDEN):

@@ -14,10 +14,10 @@ _COMPARED = (
     "EXISTS (SELECT 1 FROM file f WHERE f.run_id = :run AND f.blob = seen.blob AND f.generation > 0"
     " AND is_frozen(f.blob))"
 )
-_STILL_SINCE = "(SELECT t.since FROM still t WHERE t.run_id = :run AND t.blob = seen.blob)"
+_STILL_SINCE = "(SELECT t.since FROM stability t WHERE t.run_id = :run AND t.blob = seen.blob)"
 
 
-class Waits:
+class Deferrals:
     """``Still`` must have noted the walk before."""
 
     def __init__(self, ledger: Ledger, run: Run, is_frozen: Callable[[str], bool]) -> None:
@@ -42,14 +42,15 @@ class Waits:
         """(blob, why)"""
         with self._ledger.transaction() as connection:
             connection.executemany(
-                "UPDATE work.seen SET kind = ?, detail = ? WHERE blob = ? AND kind = ?",
+                "UPDATE scratch.seen SET kind = ?, detail = ? WHERE blob = ? AND kind = ?",
                 [(Kind.WAITS.value, why, blob, Kind.FILE.value) for blob, why in blobs],
             )
 
     def _wait(self, where: str, why: str, values: dict[str, object]) -> None:
         with self._ledger.transaction() as connection:
             connection.execute(
-                f"UPDATE work.seen SET kind = :waits, detail = :why WHERE kind = :file AND {where} AND NOT {_COMPARED}",
+                f"UPDATE scratch.seen SET kind = :waits, detail = :why WHERE kind = :file AND {where}"
+                f" AND NOT {_COMPARED}",
                 {
                     "run": self._run.id,
                     "waits": Kind.WAITS.value,
@@ -63,8 +64,8 @@ class Waits:
         """Files that would be carried now and are not proved yet, and since when each stands as it does."""
         query = (
             "SELECT seen.blob, seen.path, seen.size, seen.mtime_ns,"
-            " coalesce((SELECT t.since FROM still t WHERE t.run_id = ?1 AND t.blob = seen.blob), 0)"
-            " FROM work.seen WHERE seen.kind = 'file' AND seen.blob > ?2 AND NOT EXISTS (SELECT 1 FROM file f"
+            " coalesce((SELECT t.since FROM stability t WHERE t.run_id = ?1 AND t.blob = seen.blob), 0)"
+            " FROM scratch.seen WHERE seen.kind = 'file' AND seen.blob > ?2 AND NOT EXISTS (SELECT 1 FROM file f"
             " WHERE f.run_id = ?1 AND f.blob = seen.blob AND (f.generation > 0 OR f.evidence > 0)"
             f" AND f.size = seen.size AND f.mtime_ns = seen.mtime_ns) ORDER BY seen.blob LIMIT {_PAGE}"
         )
@@ -79,23 +80,23 @@ class Waits:
 
     def files(self) -> Iterator[tuple[bytes, int, int]]:
         """(path, size, mtime in ns) of what is carried."""
-        rows = self._connection.execute("SELECT path, size, mtime_ns FROM work.seen WHERE kind = 'file'")
+        rows = self._connection.execute("SELECT path, size, mtime_ns FROM scratch.seen WHERE kind = 'file'")
         return ((bytes(path), size, mtime_ns) for path, size, mtime_ns in rows)
 
     def carries(self, blob: str) -> bool:
         """Is it among what is carried?"""
         row = self._connection.execute(
-            "SELECT 1 FROM work.seen WHERE blob = ? AND kind = 'file' LIMIT 1", (blob,)
+            "SELECT 1 FROM scratch.seen WHERE blob = ? AND kind = 'file' LIMIT 1", (blob,)
         ).fetchone()
         return row is not None
 
     def renew(self, blobs: Iterable[str]) -> None:
         """Published files that may become others, and have: unpublished, as the walk saw them. Until the next
-        publishing only the lake knows what they were: ``lake_known`` is taken back first."""
+        publishing only the lake knows what they were: ``remote_state_current`` is taken back first."""
         with self._ledger.transaction() as connection:
             connection.executemany(
                 "UPDATE file SET generation = 0, md5 = NULL, evidence = 0, etag = NULL, etag_is_own = 0,"
-                " path = s.path, size = s.size, mtime_ns = s.mtime_ns FROM work.seen s"
+                " path = s.path, size = s.size, mtime_ns = s.mtime_ns FROM scratch.seen s"
                 " WHERE file.run_id = ? AND file.blob = ? AND s.blob = file.blob AND s.kind = 'file'",
                 [(self._run.id, blob) for blob in blobs],
             )

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from sync_to_azure.core.errors import ConfigurationError, SurroundingsError
+from sync_to_azure.core.errors import ConfigurationError, UnavailableError
 
 INDEX, RUNS, KEPT = "index.html", "runs", "kept"
 MARKER = ".sync_to_azure-report"
@@ -23,7 +23,7 @@ _MARKS = {"html": b'<meta name="generator" content="sync_to_azure ', "json": b'"
 """What stands in the first ``_HEAD`` bytes of each file that we write, by the end of its name."""
 
 
-class CannotWrite(SurroundingsError):
+class CannotWrite(UnavailableError):
     pass
 
 
@@ -33,14 +33,14 @@ def page_name(run: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', run).lstrip('.-')[:80] or 'run'}-{digest}"
 
 
-class Folder:
+class ReportFolder:
     """Open with ``take``. Raises CannotWrite where the disk does not want."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
-    def take(cls, path: Path, flow_key: str) -> "Folder":
+    def take(cls, path: Path, flow_key: str) -> "ReportFolder":
         """Make it, or find it as we left it. Raises ConfigurationError for a folder that is not a report's: what stands
         in it is somebody's, and pages of ours are removed when they are old."""
         folder = cls(path)

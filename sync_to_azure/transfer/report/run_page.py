@@ -8,19 +8,21 @@ from typing import Any
 
 from sync_to_azure.transfer.views.records import Record
 from sync_to_azure.transfer.views.sentences import sentence, zoned
-from sync_to_azure.transfer.ledger.reading import Reading
+from sync_to_azure.transfer.ledger.reader import LedgerReader
 from sync_to_azure.transfer.report import charts
 from sync_to_azure.transfer.report.charts import Axis, Chart
 from sync_to_azure.transfer.report.lines import happened, line
-from sync_to_azure.transfer.report.quality import Lane, Quality
-from sync_to_azure.transfer.report.source import About
+from sync_to_azure.transfer.report.quality import LaneQuality, Quality
+from sync_to_azure.transfer.report.run_source import About
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import human_size
 
 _EVENTS, _NAMES = 200, 50
 
 
-def values(ledger: Reading, record: Record, page: str, about: About | None, names: bool) -> dict[str, Any]:
+def values(
+    ledger: LedgerReader, record: Record, page: str, about: About | None, names: bool
+) -> dict[str, Any]:
     """What the template asks for."""
     run = record.run
     events = ledger.events(run)
@@ -141,12 +143,12 @@ def by_cycle(quality: Quality) -> Chart | None:
     )
 
 
-def _sum(reads: Sequence[Lane], lane: int) -> float | None:
+def _sum(reads: Sequence[LaneQuality], lane: int) -> float | None:
     found = [each.yield_g for each in reads if each.lane == lane and each.yield_g is not None]
     return sum(found) if found else None
 
 
-def _lane(lane: Lane) -> tuple[str, ...]:
+def _lane(lane: LaneQuality) -> tuple[str, ...]:
     name = f"lane {lane.lane}, read {lane.read}{' (index)' if lane.index else ''}"
     found = (lane.yield_g, lane.q30, lane.density_k, lane.pf, lane.reads_pf_m)
     return name, *("–" if value is None else f"{value:.1f}" for value in found)

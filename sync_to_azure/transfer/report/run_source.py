@@ -17,12 +17,12 @@ from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.files.folder_view import look_at
 from sync_to_azure.instruments.profiles.view import View
 from sync_to_azure.transfer.report import quality
-from sync_to_azure.transfer.report.folder import KEPT, Folder, page_name
+from sync_to_azure.transfer.report.output_folder import KEPT, ReportFolder, page_name
 from sync_to_azure.transfer.report.privacy import facts as without_names
 from sync_to_azure.transfer.report.quality import Quality
-from sync_to_azure.instruments.run_facts.outcome import End, Outcome
+from sync_to_azure.instruments.run_facts.outcome import End, RunOutcome
 from sync_to_azure.instruments.run_facts.sample_sheet import read_sheet
-from sync_to_azure.instruments.run_facts.text import Problem
+from sync_to_azure.instruments.run_facts.text import MalformedFile
 from sync_to_azure.notify.redact import Redactor
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ def instrument(run: str) -> tuple[str, str]:
     return (family.title if family is not None else ""), serial
 
 
-def about(main_folder: Path, run: str, folder: Folder, names: bool, redact: Redactor) -> About | None:
+def about(main_folder: Path, run: str, folder: ReportFolder, names: bool, redact: Redactor) -> About | None:
     """From the folder if it stands, else as it was kept; None where nothing is known."""
     name = f"{KEPT}/{page_name(run)}.json"
     kept = _kept(folder, name, names)
@@ -93,7 +93,7 @@ def _about(source: SourceFolder, view: View, names: bool) -> About:
     if names and sheet is not None and (small := view.small.get(sheet)) and small.content is not None:
         try:
             facts["samples"] = list(read_sheet(small.content).names)
-        except Problem:
+        except MalformedFile:
             pass
     ended = _ended(profiles.outcome(view, recognised))
     return About(profile.title, recognised.reason, ended, facts, quality.read(source), True)
@@ -108,11 +108,11 @@ def _without_secrets(about: About, redact: Redactor) -> About:
     )
 
 
-def _ended(outcome: Outcome) -> str:
+def _ended(outcome: RunOutcome) -> str:
     return f"not known: {outcome.words}" if outcome.end is End.UNKNOWN else outcome.words
 
 
-def _kept(folder: Folder, name: str, names: bool) -> tuple[str, About] | None:
+def _kept(folder: ReportFolder, name: str, names: bool) -> tuple[str, About] | None:
     """(stamp, what was kept); None where nothing was, or nothing that can be read. Names that were kept when they were
     asked for go from the file too: the folder is given away as a whole."""
     text = folder.read(name)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from sync_to_azure.core.clock import local_time
 from sync_to_azure.core.errors import ConfigurationError
-from sync_to_azure.transfer.ledger.audits import Audited, Finding
+from sync_to_azure.transfer.ledger.audits import Audited, AuditFinding
 from sync_to_azure.core.model import Evidence
 from sync_to_azure.notify.output import quoted
 from sync_to_azure.notify.terminal import how_many, human_size
@@ -83,7 +83,7 @@ class Counts:
         return "; ".join(parts) + "."
 
 
-def told(findings: Iterable[Finding], uncounted: int) -> str:
+def told(findings: Iterable[AuditFinding], uncounted: int) -> str:
     """What is wrong with a run, in words."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for finding in findings:

@@ -21,16 +21,16 @@ STOPPING = (HOLD, IGNORE)
 USED, RELEASED, REPLACED = "used", "released", "replaced"
 """How a word ended: done by a pass, taken back by a person, or followed by another word."""
 
-_COLUMNS = "id, key, word, by, at, reason, about, ended"
+_COLUMNS = "id, key, action, by, at, reason, about, ended"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Word:
+class Override:
     """``by``: login name @ host; ``at`` in seconds since 1970; ``about``: for accept, what exactly was accepted."""
 
     id: int
     key: str
-    word: str
+    action: str
     by: str
     at: float
     reason: str
@@ -39,70 +39,75 @@ class Word:
 
     @property
     def stops(self) -> bool:
-        return self.word in STOPPING
+        return self.action in STOPPING
 
     def accepts(self, kind: str) -> bool:
-        return self.word == ACCEPT and self.about.get("kind") == kind
+        return self.action == ACCEPT and self.about.get("kind") == kind
 
 
-def word_of(row: tuple[Any, ...]) -> Word:
-    number, key, word, by, at, reason, about, ended = row
-    return Word(number, key, word, by, at, reason, json.loads(about), ended)
+def override_of(row: tuple[Any, ...]) -> Override:
+    number, key, action, by, at, reason, about, ended = row
+    return Override(number, key, action, by, at, reason, json.loads(about), ended)
 
 
-def current(ledger: Ledger, key: str) -> Word | None:
+def current(ledger: Ledger, key: str) -> Override | None:
     """The word that is in force for this run, asked of the file: it may have been given a moment ago."""
     row = ledger.connection.execute(
-        f"SELECT {_COLUMNS} FROM word WHERE flow_id = ? AND key = ? AND ended IS NULL", (ledger.flow_id, key)
+        f"SELECT {_COLUMNS} FROM override WHERE flow_id = ? AND key = ? AND ended IS NULL",
+        (ledger.flow_id, key),
     ).fetchone()
-    return None if row is None else word_of(row)
+    return None if row is None else override_of(row)
 
 
-def all_current(connection: sqlite3.Connection, flow_id: int) -> dict[str, Word]:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM word WHERE flow_id = ? AND ended IS NULL", (flow_id,))
-    return {word.key: word for word in map(word_of, rows)}
+def all_current(connection: sqlite3.Connection, flow_id: int) -> dict[str, Override]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM override WHERE flow_id = ? AND ended IS NULL", (flow_id,)
+    )
+    return {override.key: override for override in map(override_of, rows)}
 
 
-def spoken(connection: sqlite3.Connection, flow_id: int, key: str) -> list[Word]:
+def override_history(connection: sqlite3.Connection, flow_id: int, key: str) -> list[Override]:
     """Every word that was ever given for this run, the oldest first."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM word WHERE flow_id = ? AND key = ? ORDER BY id", (flow_id, key)
+        f"SELECT {_COLUMNS} FROM override WHERE flow_id = ? AND key = ? ORDER BY id", (flow_id, key)
     )
-    return [word_of(row) for row in rows]
+    return [override_of(row) for row in rows]
 
 
-def give(
-    ledger: Ledger, key: str, word: str, by: str, at: float, reason: str, about: Mapping[str, Any]
-) -> Word | None:
+def set_override(
+    ledger: Ledger, key: str, action: str, by: str, at: float, reason: str, about: Mapping[str, Any]
+) -> Override | None:
     """Put a word in force (``release``: none); returns the one that was in force before. One transaction."""
     key, by, reason = storable(key), storable(by), storable(reason)
     with ledger.transaction() as connection:
         before = current(ledger, key)
         if before is not None:
-            how = RELEASED if word == RELEASE else REPLACED
-            connection.execute("UPDATE word SET ended = ? WHERE id = ?", (how, before.id))
+            how = RELEASED if action == RELEASE else REPLACED
+            connection.execute("UPDATE override SET ended = ? WHERE id = ?", (how, before.id))
         connection.execute(
-            "INSERT INTO word (flow_id, key, word, by, at, reason, about, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO override (flow_id, key, action, by, at, reason, about, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 ledger.flow_id,
                 key,
-                word,
+                action,
                 by,
                 at,
                 reason,
                 json.dumps(dict(about)),
-                USED if word == RELEASE else None,
+                USED if action == RELEASE else None,
             ),
         )
         run = connection.execute(
             "SELECT id FROM run WHERE flow_id = ? AND key = ?", (ledger.flow_id, key)
         ).fetchone()
         if run is not None:
-            ledger.append(connection, run[0], at, f"word:{word}", {"by": by, "reason": reason})
+            ledger.append(connection, run[0], at, f"word:{action}", {"by": by, "reason": reason})
     return before
 
 
-def used_up(ledger: Ledger, word: Word) -> None:
+def mark_used(ledger: Ledger, override: Override) -> None:
     """A pass did what was asked; nothing if another word took its place meanwhile."""
     with ledger.transaction() as connection:
-        connection.execute("UPDATE word SET ended = ? WHERE id = ? AND ended IS NULL", (USED, word.id))
+        connection.execute(
+            "UPDATE override SET ended = ? WHERE id = ? AND ended IS NULL", (USED, override.id)
+        )

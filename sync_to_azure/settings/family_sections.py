@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sync_to_azure.settings import placement
-from sync_to_azure.settings.configfile import Entry, Section, looks_like_a_key
+from sync_to_azure.settings.configfile import ConfigEntry, Section, looks_like_a_key
 from sync_to_azure.settings.merge import Merge
 from sync_to_azure.settings.options import BY_KEY, CONTINUOUS
 
@@ -43,7 +43,7 @@ def _sections(merge: Merge) -> Iterator[tuple[str, Section]]:
             yield name.replace("_", "-").replace(" ", "-"), section
 
 
-def _flags(merge: Merge, family: str, entry: Entry) -> tuple[str, ...]:
+def _flags(merge: Merge, family: str, entry: ConfigEntry) -> tuple[str, ...]:
     option = BY_KEY[KEY]
     names = [part.strip() for text in entry.values for part in text.split(",") if part.strip()]
     for name in names:

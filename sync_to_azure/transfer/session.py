@@ -17,11 +17,11 @@ from sync_to_azure.core.clock import Clock
 from sync_to_azure.core.errors import Interrupted, LockLost, StateUnavailable, SyncError
 from sync_to_azure.transfer.ledger import Files, Flow, Ledger, Lock
 from sync_to_azure.transfer.ledger.place import is_damaged, ledger_path, move_aside, state_folder
-from sync_to_azure.core.model import SURROUNDINGS, Progress, Summary, Trouble
+from sync_to_azure.core.model import UNAVAILABLE, Progress, Summary, Problem
 from sync_to_azure.settings import Settings
 from sync_to_azure.transfer.steps.rooms import Rooms
 from sync_to_azure.transfer.configs import mail_config
-from sync_to_azure.notify.config import MailConfig
+from sync_to_azure.notify.mail_config import MailConfig
 from sync_to_azure.notify import log as tell_log
 from sync_to_azure.transfer import delivery, metrics
 from sync_to_azure.notify import ping
@@ -40,12 +40,12 @@ class MailMemory(Protocol):
 
     def mailed(self) -> dict[str, float]: ...
 
-    def trouble_is_open(self) -> bool: ...
+    def problem_is_open(self) -> bool: ...
 
-    def note_mailed(self, keys: tuple[str, ...], now: float, open_trouble: bool) -> None: ...
+    def note_mailed(self, keys: tuple[str, ...], now: float, open_problem: bool) -> None: ...
 
 
-class Surroundings:
+class PassSession:
     """Entered once a pass; everything that it opened is closed when it is left, whatever happens. Commands that work
     for long use it too: ``after_stop`` is what a person is told of going on after a signal."""
 
@@ -71,7 +71,7 @@ class Surroundings:
         self._is_whole = not settings.mode.dry_run and not settings.source.only_run
         self._pings = ping.Pings(settings.monitoring.ping if self._is_whole else None)
 
-    def __enter__(self) -> "Surroundings":
+    def __enter__(self) -> "PassSession":
         settings = self.settings
         self._logs = tell_log.set_up(settings.log.log_level, settings.log.log_file, self._redact)
         self._live = ProgressLine(sys.stderr, self.clock)
@@ -162,8 +162,8 @@ class Surroundings:
                     ) from error
                 aside = self._move_aside()
                 summary.runs.clear()
-                summary.troubles.append(
-                    Trouble(
+                summary.problems.append(
+                    Problem(
                         "ledger-damaged",
                         f"the state file was damaged; it is kept as {aside}, a new one is built",
                         1,
@@ -204,7 +204,7 @@ class Surroundings:
             try:
                 work(rooms)
             finally:
-                summary.troubles += rooms.troubles
+                summary.problems += rooms.problems
                 self._live.clear()
             ledger.end_progress()
         finally:
@@ -214,10 +214,10 @@ class Surroundings:
 
     def _tell_notices(self, ledger: Ledger) -> None:
         now = self.clock.now()
-        if self._word and ledger.tell_once("state-file", now):
+        if self._word and ledger.report_once("state-file", now):
             _log.warning("%s", self._word)
         for notice in self.settings.notices:
-            if not notice.once or ledger.tell_once(notice.key, now):
+            if not notice.once or ledger.report_once(notice.key, now):
                 _log.warning("%s", notice.text)
 
     def open_ledger(self) -> Ledger:
@@ -246,28 +246,28 @@ class Surroundings:
         """Take the live line away: something is printed."""
         self._live.clear()
 
-    def surroundings_failed(self, error: SyncError, summary: Summary) -> None:
+    def report_unavailable(self, error: SyncError, summary: Summary) -> None:
         _log.error("%s", error)
         if isinstance(error, LockLost) and self._ledger is not None:
             # It is the other pass's by now.
             self._ledger.close()
             self._ledger = None
-        summary.troubles.append(Trouble(f"{SURROUNDINGS}{type(error).__name__}", str(error), error.exit_code))
+        summary.problems.append(Problem(f"{UNAVAILABLE}{type(error).__name__}", str(error), error.exit_code))
 
-    def failed_within(self, error: Exception, summary: Summary) -> None:
+    def report_internal_error(self, error: Exception, summary: Summary) -> None:
         """A fault of ours: told in full where the log goes, and in the mail."""
         text = f"internal error: {type(error).__name__}: {error}"
         _log.error("%s, please report it", text, exc_info=error)
-        summary.troubles.append(Trouble("internal-error", text, 1))
+        summary.problems.append(Problem("internal-error", text, 1))
 
-    def pass_begins(self) -> None:
+    def ping_start(self) -> None:
         """Nobody else is at work on this flow."""
         self._pings.start()
 
     def tell(self, summary: Summary) -> int:
         """Metrics, table, ping, mail; the exit code of the pass. The metrics, which the next pass writes too, come
         while the lock is held; what receives the rest may take its time."""
-        codes = [trouble.exit_code for trouble in summary.troubles if trouble.new or trouble.exit_code == 3]
+        codes = [problem.exit_code for problem in summary.problems if problem.new or problem.exit_code == 3]
         code = max(codes, default=0)
         self._write_metrics(summary, code)
         self.let_go()
@@ -278,11 +278,11 @@ class Surroundings:
             summary.published,
             summary.waiting,
             summary.idle,
-            how_many(len(summary.troubles), "trouble"),
+            how_many(len(summary.problems), "trouble"),
         )
         self._pings.end(code, ping.body(summary, code))
         if self._ledger is not None and not self.settings.mode.dry_run:
-            summary.troubles += delivery.deliver(self._ledger, self.settings, self.clock, self._redact)
+            summary.problems += delivery.deliver(self._ledger, self.settings, self.clock, self._redact)
         self.mail(summary, self._ledger, partial=bool(self.settings.source.only_run))
         return code
 
@@ -335,7 +335,7 @@ class Surroundings:
         config = mail_config(self.settings)
         if config is None or self.settings.mode.dry_run:
             return
-        if not summary.troubles and (partial or not self._is_open(memory)):
+        if not summary.problems and (partial or not self._is_open(memory)):
             # A pass over a part of the runs cannot say that all is well.
             return
         with contextlib.ExitStack() as stack:
@@ -345,7 +345,7 @@ class Surroundings:
     def _is_open(self, memory: MailMemory | None) -> bool:
         """Was trouble mailed, and none since that all is well?"""
         try:
-            return memory is not None and memory.trouble_is_open()
+            return memory is not None and memory.problem_is_open()
         except sqlite3.Error as error:
             _log.warning("the state file does not tell what was mailed before: %s", error)
             return False
@@ -387,7 +387,7 @@ class Surroundings:
             _log.error("the mail could not be sent: %s", error)
             return
         # What is told only once ends nothing: a trouble that was mailed before is still owed its "all is well again".
-        lasting = not due.all_well and (was_open or any(not trouble.once for trouble in summary.troubles))
+        lasting = not due.all_well and (was_open or any(not problem.once for problem in summary.problems))
         try:
             if memory is not None:
                 memory.note_mailed(due.keys, now, lasting)

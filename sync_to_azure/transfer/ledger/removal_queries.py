@@ -24,19 +24,19 @@ _THIS_TIME = (READ_AGAIN, "removing:moved-aside", "put-back")
 _AT_LEAST_ONCE = (READ_AGAIN, ADOPTED, CARRIED_EARLY)
 
 
-def standings(
+def entries_with_blobs(
     connection: sqlite3.Connection, run: Run
 ) -> Iterator[tuple[Entry, FileRow | None, Blob | None]]:
     """In order of paths, a page at a time: no cursor stays open, a million entries are never in memory."""
-    connection.execute("CREATE INDEX IF NOT EXISTS work.seen_path ON seen (path)")
+    connection.execute("CREATE INDEX IF NOT EXISTS scratch.seen_path ON seen (path)")
     last = b""
     while True:
         page = connection.execute(
             "SELECT s.path, s.kind, s.size, s.mtime_ns, s.detail, s.ctime_ns,"
             f" {ROW_COLUMNS},"
             " l.blob, l.size, l.md5, l.etag, l.stub"
-            " FROM work.seen s LEFT JOIN file f ON f.run_id = ? AND f.blob = s.blob AND f.path = s.path"
-            "  AND f.origin = 'run' LEFT JOIN work.listing l ON l.blob = f.blob"
+            " FROM scratch.seen s LEFT JOIN file f ON f.run_id = ? AND f.blob = s.blob AND f.path = s.path"
+            "  AND f.origin = 'run' LEFT JOIN scratch.listing l ON l.blob = f.blob"
             f" WHERE s.path > ? ORDER BY s.path LIMIT {_PAGE}",
             (run.id, last),
         ).fetchall()
@@ -70,7 +70,7 @@ def reads_again(connection: sqlite3.Connection, run: Run, each_time: bool) -> bo
 
 
 _CHANGED_SINCE = (
-    "FROM work.seen s JOIN file f ON f.run_id = ? AND f.blob = s.blob AND f.path = s.path AND f.origin = 'run'"
+    "FROM scratch.seen s JOIN file f ON f.run_id = ? AND f.blob = s.blob AND f.path = s.path AND f.origin = 'run'"
     " WHERE s.kind = 'file' AND s.size = f.size AND s.mtime_ns = f.mtime_ns AND f.ctime_ns IS NOT s.ctime_ns"
 )
 
