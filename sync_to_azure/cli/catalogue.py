@@ -162,11 +162,11 @@ def init(context: Context, as_json: bool) -> int:
 @command(
     "inventory",
     "Enter what is in a store: STORE is https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX] or a folder; without"
-    " STORE the destination of the config file. Started again, it goes on where it was stopped.",
+    " STORE the destination of the config file. Started again, it resumes where it was stopped.",
 )
 @click.argument("store", required=False)
 @click.option("--manifests", is_flag=True, help="Every published run below the destination, by its manifest.")
-@click.option("--again", is_flag=True, help="Begin anew, and read manifests that did not change, too.")
+@click.option("--again", is_flag=True, help="Start over, and read manifests that did not change, too.")
 @click.option(
     "--accept-deletions", metavar="DIGEST", default="", help="Delete exactly the list that was held back."
 )

@@ -18,7 +18,7 @@ UNIT = ("profile", "project-glob", "blank-glob")
 SERVICE = ("retry-times", "timeout")
 
 _NAME_IT = {"only-run": "Name the runs after the command instead."}
-_AT_ONCE = {"dry-run": "It takes effect at once, and 'release' takes it back."}
+_AT_ONCE = {"dry-run": "It takes effect at once, and 'release' undoes this."}
 
 
 @settings_command(

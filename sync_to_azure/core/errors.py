@@ -15,7 +15,7 @@ SyncError                       the root; carries message, what to do, exit code
 ├── RunError             (1)    one run cannot go on in this pass; others can
 │   ├── UploadFailed            an uploader ended without having sent all; trying again may help
 │   │   └── Overtaken           somebody else wrote a blob since it was listed: the run has to be planned again
-│   ├── FilesChanged            files changed while they were carried: the quiet time starts over
+│   ├── FilesChanged            files changed during the upload: the quiet time starts over
 │   ├── BlobMissing             a blob that should be there is not
 │   ├── DocumentTooLarge        a blob beside a run is larger than any document of ours: nothing of it is read
 │   ├── BlobReplaced            somebody else wrote a blob between our look at it and our writing
@@ -127,7 +127,7 @@ class DocumentTooLarge(RunError):
         self.size = size
         super().__init__(
             f"{name} has {size:,} bytes, which no document of sync_to_azure has (at most {most:,}); it was not read",
-            "look who wrote it; restore it, or move it away",
+            "find out who wrote it; restore it, or move it away",
         )
 
 
@@ -142,8 +142,8 @@ class BlobRefused(RunError):
 class ContentDiffers(RunError):
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name} was not written: what came to be written differs in size or MD5 from what was announced",
-            "it is read again next time; if it stays so, check this machine's disk and memory",
+            f"{name} was not written: the data differs in size or MD5 from the announced values",
+            "it is read again in the next pass; if this repeats, check this machine's disk and memory",
         )
 
 

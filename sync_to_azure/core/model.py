@@ -42,7 +42,7 @@ class State(enum.StrEnum):
 
 class Kind(enum.StrEnum):
     """What an entry under a run is, or why it is not carried. Of a continuous folder: ``LEFT``, its profile has no
-    place for it; ``WAITS``, it is carried later."""
+    place for it; ``WAITING``, it is carried later."""
 
     FILE = "file"
     EMPTY_FOLDER = "empty-folder"
@@ -55,7 +55,7 @@ class Kind(enum.StrEnum):
     BAD_NAME = "bad-name"
     NAME_CLASH = "name-clash"
     LEFT = "left"
-    WAITS = "waits"
+    WAITING = "waiting"
 
     @property
     def holds_up(self) -> bool:

@@ -110,7 +110,7 @@ def run_name_problem(folder: bytes) -> str:
         return f"the name begins with {OURS_PREFIX}, as only names of sync_to_azure's own do"
     for suffix in PUBLISHED_SUFFIXES:
         if name.endswith(suffix):
-            return f"the name ends in {suffix}, which names what is written beside a run"
+            return f"the name ends in {suffix}, which is the name of a document written next to a run"
     return ""
 
 

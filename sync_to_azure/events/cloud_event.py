@@ -84,7 +84,7 @@ def read(text: bytes) -> tuple[str, Event]:
     try:
         event_type = EventType(bounded.text(values.get("type"), 256))
     except ValueError:
-        raise ValueError("type is not one that this version knows") from None
+        raise ValueError("type is unknown to this version") from None
     made = CLASSES[event_type]
     if values.get("dataschema") != schema(event_type, made.version):
         raise ValueError(f"dataschema is not {schema(event_type, made.version)}")

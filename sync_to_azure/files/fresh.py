@@ -43,7 +43,7 @@ def look(handle: int) -> Status:
         "=I12xI8xH2xQQ48xqI4xqI4x", buffer
     )
     if mask & _NEEDED != _NEEDED:
-        raise OSError(errno.EOPNOTSUPP, "the file system does not tell size and times")
+        raise OSError(errno.EOPNOTSUPP, "the file system reports neither size nor times")
     return Status(mode, links, inode, size, written * 10**9 + written_ns, changed * 10**9 + changed_ns)
 
 

@@ -85,7 +85,7 @@ def as_seen(status: os.stat_result, file: FileToSend) -> bool:
 
 def _refused(file: FileToSend, error: OSError) -> Hashed:
     if is_gone_or_replaced(error):
-        return Hashed(file, None, "changed", "it is gone or replaced")
+        return Hashed(file, None, "changed", "it was removed or replaced")
     if error.errno in SHARE_GONE:
         return Hashed(file, None, "share", str(error.strerror))
     return Hashed(file, None, "unreadable", str(error.strerror))

@@ -79,7 +79,7 @@ def mount_number(handle: int) -> bytes:
         for line in facts:
             if line.startswith(b"mnt_id:"):
                 return line.split()[1]
-    raise OSError(errno.ENOSYS, "the kernel does not say on which mount a file lies")
+    raise OSError(errno.ENOSYS, "the kernel does not report the mount of a file")
 
 
 def mounts_below(folder: bytes) -> tuple[str, ...]:

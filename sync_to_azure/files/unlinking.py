@@ -246,7 +246,7 @@ def rename(main: Folder, source: bytes, target: bytes) -> None:
     """Within the main folder. What stands there counts, not what was answered: a share may rename and answer an error
     all the same. Raises OSError with ``source`` where it was; never replaces anything."""
     if is_there(main, target):
-        raise FileExistsError(errno.EEXIST, "something of that name is there already")
+        raise FileExistsError(errno.EEXIST, "that name already exists")
     try:
         os.rename(source, target, src_dir_fd=main.handle, dst_dir_fd=main.handle)
     except OSError as error:
@@ -257,4 +257,4 @@ def rename(main: Folder, source: bytes, target: bytes) -> None:
         if not done:
             raise error
     if not is_there(main, target):
-        raise OSError(errno.EIO, "the share says that it renamed, but did not")
+        raise OSError(errno.EIO, "the share reported a rename that did not happen")

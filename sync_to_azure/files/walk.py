@@ -204,7 +204,7 @@ class FingerprintBuilder:
         self._newest_ns = 0
 
     def add(self, entry: Entry) -> None:
-        if entry.kind in (Kind.EXCLUDED, Kind.JUNK, Kind.LEFT, Kind.WAITS):
+        if entry.kind in (Kind.EXCLUDED, Kind.JUNK, Kind.LEFT, Kind.WAITING):
             return
         facts = b"%s\0%s\0" % (entry.kind.encode(), entry.path)
         if entry.kind is not Kind.EMPTY_FOLDER:

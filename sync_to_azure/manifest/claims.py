@@ -21,7 +21,7 @@ _GAP = 1000
 class Whose(enum.Enum):
     OURS = "ours"
     SAME_FOLDER = "same folder, another ledger"
-    OLD = "may be taken over if all that was uploaded is at our source"
+    OLD = "may be taken over if the source has all that was uploaded"
     OTHERS = "another flow's"
 
 

@@ -98,7 +98,7 @@ def time_ns(text: str) -> int:
     """The way back. Raises ValueError."""
     whole, _, rest = text.rstrip("Z").partition(".")
     if len(text) > _LONGEST_TIME or (rest and not (rest.isascii() and rest.isdigit())):
-        raise ValueError("not a time of ours")
+        raise ValueError("not a time that sync_to_azure writes")
     nanoseconds = int(rest.ljust(9, "0")[:9]) if rest else 0
     if whole.startswith("@"):
         return int(whole[1:]) * 10**9 + nanoseconds

@@ -176,7 +176,7 @@ class Publication:
         for suffix, found in ((".files.jsonl", listed), (".md5", summed.hexdigest())):
             known = any(name == self.run + suffix for name, _ in self.problems)
             if digests.get(self.run + suffix) != found and not known:
-                self.problems.append((self.run + suffix, "has not the checksum that its receipt tells"))
+                self.problems.append((self.run + suffix, "does not have the checksum in its receipt"))
 
     def take_listing(self, moved: Callable[[int], None]) -> None:
         """Take a listing; ``moved`` is told how many blobs came so far."""
@@ -207,7 +207,7 @@ class Publication:
         return int(row[0]), int(row[1])
 
     def extras(self) -> tuple[int, list[str]]:
-        """Blobs below DEST/RUN/ that no manifest names: how many, and the first 20."""
+        """Blobs below DEST/RUN/ not listed in any manifest: how many, and the first 20."""
         where = "FROM listing l WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.blob = l.blob)"
         count = int(self._one(f"SELECT count(*) {where}")[0])
         names = self._database.execute(f"SELECT l.blob {where} ORDER BY l.blob LIMIT 20").fetchall()
@@ -272,7 +272,7 @@ class Publication:
             yield
         except sqlite3.IntegrityError:
             raise RunError(
-                f"{self.base}.files.jsonl names a file twice, so it is no manifest of ours",
+                f"{self.base}.files.jsonl lists a file twice, so sync_to_azure did not write it",
                 "have the blob restored",
             ) from None
         except sqlite3.Error as error:

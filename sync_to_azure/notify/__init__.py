@@ -1,4 +1,4 @@
 """Tell: the log, the mail, the live line and the table; a way of telling that fails changes nothing else.
 
-Nothing is imported here, so that a pass with nothing to do pays only for what it uses.
+Nothing is imported here, so that a pass unchanged pays only for what it uses.
 """

@@ -85,7 +85,9 @@ class FileHandler(logging.handlers.RotatingFileHandler):
             super().doRollover()
         except OSError as error:
             self.maxBytes = 0
-            self._tell_once(f"log file {self.baseFilename} cannot be rotated and grows on: {_words(error)}")
+            self._tell_once(
+                f"log file {self.baseFilename} cannot be rotated and keeps growing: {_words(error)}"
+            )
             if self.stream is None:
                 self.stream = self._open()
 
@@ -93,7 +95,7 @@ class FileHandler(logging.handlers.RotatingFileHandler):
         error = sys.exc_info()[1]
         self._tell_once(
             f"log file {self.baseFilename} cannot be written: {_words(error)}; "
-            "the pass goes on, lines are missing there: free space or mend its permissions"
+            "the pass continues, lines are missing from it: free space or correct its permissions"
         )
 
     def close(self) -> None:
@@ -248,7 +250,7 @@ def set_up(
         except (OSError, ValueError) as error:
             setup.tell(
                 f"log file {log_file} cannot be opened: {_words(error)}; "
-                "the pass goes on without it: name another with log-file or mend its permissions"
+                "the pass continues without it: set another log-file or correct its permissions"
             )
     _current = setup
     return setup

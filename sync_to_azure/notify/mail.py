@@ -75,8 +75,8 @@ def digest(
     if not summary.problems:
         if not open_problem:
             return None
-        lead = f"Nothing is wrong any more: all that was told before is solved.\n\n{counts}"
-        return Mail(cut(prefix + "all is well again", SUBJECT_LENGTH), lead, (), all_well=True)
+        lead = f"All problems reported before are resolved.\n\n{counts}"
+        return Mail(cut(prefix + "all problems resolved", SUBJECT_LENGTH), lead, (), all_well=True)
     unique = {problem.key: problem for problem in summary.problems}
     due = [problem for key, problem in unique.items() if _is_due(problem, known.get(key), now)]
     if not due:
@@ -86,8 +86,8 @@ def digest(
     listed = [_listed(problem, problem.key in due_keys, redact) for problem in problems[:TROUBLES_LISTED]]
     if len(problems) > TROUBLES_LISTED:
         listed.append(f"* and {len(problems) - TROUBLES_LISTED} more: see the log")
-    count = "1 thing is" if len(problems) == 1 else f"{len(problems)} things are"
-    lead = "\n".join([f"{count} wrong:", "", *listed, "", counts])
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lead = "\n".join([f"{count}:", "", *listed, "", counts])
     subject = _subject(prefix, problems, {redact(line.run) for line in summary.runs}, redact)
     return Mail(subject, lead, tuple(problem.key for problem in problems))
 
@@ -102,7 +102,7 @@ def _is_due(problem: Problem, mailed: float | None, now: float) -> bool:
 
 def _listed(problem: Problem, due: bool, redact: Callable[[str], str]) -> str:
     text = cut(plain_lines(redact(problem.text)).strip(), TEXT_CHARACTERS).replace("\n", "\n  ")
-    return f"* {text}" if due else f"* (told before) {text}"
+    return f"* {text}" if due else f"* (reported before) {text}"
 
 
 def _subject(prefix: str, problems: list[Problem], runs: set[str], redact: Callable[[str], str]) -> str:
@@ -116,9 +116,13 @@ def _subject(prefix: str, problems: list[Problem], runs: set[str], redact: Calla
         if run and (run in runs or problem.exit_code == 1):
             names.setdefault(plain(run))
     if not names:
-        count = f"{len(problems)} troubles: " if len(problems) > 1 else ""
+        count = f"{len(problems)} problems: " if len(problems) > 1 else ""
         return cut(f"{prefix}{count}{_joined(list(kinds), SUBJECT_LENGTH)}", SUBJECT_LENGTH)
-    lead = f"{prefix}1 run needs you: " if len(names) == 1 else f"{prefix}{len(names)} runs need you: "
+    lead = (
+        f"{prefix}1 run needs attention: "
+        if len(names) == 1
+        else f"{prefix}{len(names)} runs need attention: "
+    )
     room = SUBJECT_LENGTH - len(lead) - len(" ()")
     kind_words = _joined(list(kinds), max(room - min(len(next(iter(names))) + len(", …"), 60), 15))
     return cut(f"{lead}{_joined(list(names), room - len(kind_words))} ({kind_words})", SUBJECT_LENGTH)
@@ -181,11 +185,11 @@ def _address(text: str) -> "Address":
     local, _, domain = address.partition("@")
     odd = plain(text) != text or re.search(r"[\s@<>,;\"()]", domain)
     if odd or not re.fullmatch(r"[^\s@<>,;:\"()\[\]\\]+", local):
-        raise MailFailed(f"{plain(text)!r} is no mail address", "mend log-recipient")
+        raise MailFailed(f"{plain(text)!r} is no mail address", "correct log-recipient")
     try:
         return email.headerregistry.Address(display_name=name.strip(' "'), username=local, domain=domain)
     except (ValueError, IndexError, email.errors.MessageError) as error:
-        raise MailFailed(f"{plain(text)!r} is no mail address", "mend log-recipient") from error
+        raise MailFailed(f"{plain(text)!r} is no mail address", "correct log-recipient") from error
 
 
 def sender_of(config: MailConfig) -> str:

@@ -43,10 +43,10 @@ class Pings:
         if self._url is None:
             return
         if self._start is not None and (problem := self._start.result()):
-            _log.warning("ping: the watchdog did not take that a pass began: %s", problem)
+            _log.warning("ping: start ping failed: %s", problem)
         url = self._url if exit_code == 0 else below(self._url, "fail")
         if problem := send(url, text.encode("utf-8", "backslashreplace")):
-            _log.warning("ping: the watchdog did not take that the pass ended: %s", problem)
+            _log.warning("ping: end ping failed: %s", problem)
         # A signal that comes while the mail is sent stops no pass any more.
         self.begun = False
 
@@ -55,10 +55,10 @@ def body(summary: Summary, exit_code: int) -> str:
     """Counts only: it goes to somebody else's server, and names of runs and files may say whose they are."""
     lines = [
         f"exit code {exit_code}",
-        f"{summary.published} published, {summary.waiting} waiting, {summary.idle} with nothing to do",
+        f"{summary.published} published, {summary.waiting} waiting, {summary.idle} unchanged",
     ]
     lines += [key for problem in summary.problems if (key := problem.key).startswith(UNAVAILABLE)]
-    lines.append(how_many(len(summary.problems), "trouble"))
+    lines.append(how_many(len(summary.problems), "problem"))
     return "\n".join(lines) + "\n"
 
 

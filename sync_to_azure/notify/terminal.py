@@ -272,7 +272,7 @@ def human_rate(rate: float) -> str:
 
 
 def human_time(seconds: float) -> str:
-    """A duration in its two largest units: 0.4 s, 45 s, 3 min 20 s, 2 h 05 min, 3 d 4 h."""
+    """A duration in its two largest units: 0.4 s, 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h, 1 h."""
     if not math.isfinite(seconds):
         return "?"
     if 0 < seconds < 0.95:
@@ -282,6 +282,8 @@ def human_time(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     if not hours:
-        return f"{minutes} min {rest:02d} s"
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes:02d} min"
+    if not days:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{days} d {hours} h" if hours else f"{days} d"

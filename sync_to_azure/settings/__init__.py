@@ -68,9 +68,7 @@ def check_telling(merge: Merge) -> None:
         if not re.fullmatch(r"([^<>@]*<[^\s<>@]+(@[^\s<>@]+)?>)|([^\s<>@]+(@[^\s<>@]+)?)", address):
             merge.problem("log-recipient", f"{address!r} is no mail address")
     if values["log-recipient"] and not values["smtp-host"]:
-        merge.missing(
-            "smtp-host", "log-recipient is given without smtp-host: say which server takes the mail"
-        )
+        merge.missing("smtp-host", "log-recipient is set without smtp-host: set the mail server")
     if values["smtp-host"] and re.search(r"[\s/@]", values["smtp-host"]):
         merge.problem("smtp-host", "is no host: give its name alone, without scheme, user or path")
     if values["ping"] is not None:

@@ -29,10 +29,10 @@ def check_source(merge: Merge, is_needed: bool) -> None:
 
 _ONLY_OF = {"project-glob": CONTINUOUS[:1], "blank-glob": CONTINUOUS[:1], "min-file-age": CONTINUOUS}
 _REFUSED = {
-    "remove-source": "such a folder is never done, so nothing ever says that its files may go; leave it out",
+    "remove-source": "a continuous project is never finished, so its files are never removed; leave it out",
     "completion-flag": "such a folder is never done, so no flag ends it; leave it out",
     "samplesheet-folder": "such a folder has no sample sheet; leave it out",
-    "incremental": "such a folder is carried file by file anyway; leave it out",
+    "incremental": "such a folder is uploaded file by file anyway; leave it out",
 }
 
 
@@ -53,7 +53,7 @@ def check_destination(merge: Merge) -> None:
     values = merge.values
     container = values["container-name"]
     if container is None:
-        merge.missing("container-name", "container-name is not given: the container that runs are carried to")
+        merge.missing("container-name", "container-name is not set: the container to upload runs to")
     elif not re.fullmatch(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", container):
         merge.problem(
             "container-name",
@@ -139,7 +139,7 @@ def _endpoint(text: str, plain_http: bool) -> tuple[str, str]:
     numeric, loopback = _address(host)
     if parts.scheme == "http" and not loopback and not plain_http:
         raise ValueError(
-            "is plain http, which anybody on the way can read; give https (http is for loopback, or where"
+            "is plain http, which anyone on the network can read; give https (http is for loopback, or where"
             " allow-plain-http says so)"
         )
     path = parts.path.strip("/")

@@ -42,7 +42,7 @@ def read(path: Path) -> bytes | None:
             mode = stat.S_IMODE(status.st_mode)
             raise ConfigurationError(
                 f"{path} can be read by others (mode {mode:04o}): delete it, and the next pass makes another; or, if"
-                f" nobody else has read it, chmod 600 {path}"
+                f" no other user has read it, chmod 600 {path}"
             )
         text = os.read(handle, _MOST).strip()
     finally:

@@ -64,7 +64,7 @@ def _problem(url: str, plain_http: bool) -> str:
         return "holds a user or a fragment; receivers know us by the signature that notify-key makes"
     if parts.scheme == "http" and not is_loopback(host) and not plain_http:
         return (
-            "is plain http, which anybody on the way can read; give https (http is for loopback, or where"
+            "is plain http, which anyone on the network can read; give https (http is for loopback, or where"
             " allow-plain-http says so)"
         )
     return ""

@@ -485,7 +485,7 @@ def _etag(text: Any) -> str:
 
 
 def _replaced(name: str) -> BlobReplaced:
-    return BlobReplaced(f"{name} was written by somebody else since it was looked at")
+    return BlobReplaced(f"{name} was written by another writer since it was listed")
 
 
 def _only_over(replaces: str | None) -> dict[str, Any]:

@@ -48,11 +48,11 @@ class Errors:
             # azure-identity calls it a refusal too when nobody answered where tokens are given.
             if isinstance(error.__cause__, (exceptions.ServiceRequestError, exceptions.ServiceResponseError)):
                 raise StorageUnavailable(
-                    f"no token could be had while {what}, {config.authority} cannot be reached: {_first_line(error)}",
+                    f"no token was issued while {what}, {config.authority} cannot be reached: {_first_line(error)}",
                     "check the network, the proxy's certificate (REQUESTS_CA_BUNDLE) and authority-host",
                 ) from error
             raise AccessRefused(
-                f"{config.endpoint} refuses our credentials while {what}: {_first_line(error)}",
+                f"{config.endpoint} refuses the credentials while {what}: {_first_line(error)}",
                 "check tenant-id, application-id, credentials (expired?), the account's name, and this machine's clock",
             ) from error
         except exceptions.HttpResponseError as error:
@@ -66,7 +66,7 @@ class Errors:
             # It came from there, and not from us.
             raise StorageUnavailable(
                 f"{config.endpoint} answers with what cannot be read while {what}: {_first_line(error)}",
-                "tried again next time",
+                "retried in the next pass",
             ) from error
         except (ValueError, TypeError) as error:
             # The SDK refuses a malformed key, SAS or URL with these while it signs.
@@ -77,7 +77,7 @@ class Errors:
 
     def unreadable(self, what: str) -> StorageUnavailable:
         return StorageUnavailable(
-            f"{self._config.endpoint} answers with {what} that cannot be read", "tried again next time"
+            f"{self._config.endpoint} answers with {what} that cannot be read", "retried in the next pass"
         )
 
     def _of_answer(self, error: Any, what: str, blob: str | None) -> SyncError:
@@ -91,20 +91,20 @@ class Errors:
             return BlobMissing(f"{blob} is not there")
         if status in (401, 403):
             return AccessRefused(
-                f"{endpoint} refuses us ({code or status}) while {what}",
+                f"{endpoint} refuses access ({code or status}) while {what}",
                 "check the key or SAS (expired?), the role assignments, the account's firewall, this machine's clock",
             )
         if status == 409 and (blob is None or code in _OF_ALL):
             return StorageUnavailable(
                 f"{endpoint} answers 409 {code} while {what}",
-                "the container or the account is being changed or deleted; tried again next time",
+                "the container or the account is being changed or deleted; retried in the next pass",
             )
         if blob is not None and is_not_as_seen(error):
-            return BlobReplaced(f"{blob} was written by somebody else since it was looked at")
+            return BlobReplaced(f"{blob} was written by another writer since it was listed")
         if status in (409, 412):
             return BlobRefused(
                 f"the service refuses ({status} {code}) while {what}",
-                "a lease, an immutability policy, or somebody else who writes there at the same time",
+                "a lease, an immutability policy, or another writer at the same time",
             )
         if blob is not None and (status, code) == (400, "InvalidBlobOrBlock"):
             return BlobRefused(
@@ -116,13 +116,15 @@ class Errors:
         if 200 <= status < 300:
             # The library could make nothing of it.
             return StorageUnavailable(
-                f"{endpoint} answers with what cannot be read while {what}", "tried again next time"
+                f"{endpoint} answers with what cannot be read while {what}", "retried in the next pass"
             )
         if status in (404, 400):
             return StorageUnavailable(
                 f"{endpoint} answers {status} {code} while {what}", "check storage-account and blob-endpoint"
             )
-        return StorageUnavailable(f"{endpoint} answers {status} {code} while {what}", "tried again next time")
+        return StorageUnavailable(
+            f"{endpoint} answers {status} {code} while {what}", "retried in the next pass"
+        )
 
 
 def is_not_as_seen(error: Any) -> bool:

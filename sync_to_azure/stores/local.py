@@ -502,7 +502,7 @@ class LocalStore(BaseStore):
             reason = error.strerror or str(error)
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise AccessRefused(
-                    f"{self._path} refuses us while {what}: {reason}",
+                    f"{self._path} refuses access while {what}: {reason}",
                     "check owner and mode of the folder and of what is in it",
                 ) from error
             if error.errno in _CONFLICT:
@@ -550,7 +550,7 @@ class DeletingLocalStore(LocalStore):
             try:
                 if not os.access(".", os.W_OK | os.X_OK, dir_fd=above):
                     raise AccessRefused(
-                        f"{self._path} does not let us delete {name}", "check its mode and owner"
+                        f"{self._path} does not allow deleting {name}", "check its mode and owner"
                     )
             finally:
                 os.close(above)
@@ -601,12 +601,12 @@ def _place(prefix: str, token: str) -> list[bytes]:
     except (ValueError, TypeError):
         pass
     raise TokenRefused(
-        f"the listing of {prefix!r} cannot go on from a token that is none of its own", "begin again"
+        f"the listing of {prefix!r} cannot continue from a token that is not its own", "begin again"
     )
 
 
 def _replaced(name: str) -> BlobReplaced:
-    return BlobReplaced(f"{name} was written by somebody else since it was looked at")
+    return BlobReplaced(f"{name} was written by another writer since it was listed")
 
 
 def _in_the_way(name: str) -> BlobRefused:

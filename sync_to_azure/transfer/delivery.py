@@ -73,7 +73,7 @@ def deliver(ledger: Ledger, settings: Settings, clock: Clock, redact: Callable[[
                 ledger.outbox.failed(webhook.CONSUMER, now, now, problem)
             return _trouble(ledger, clock.now(), problem)
         except (StateUnavailable, sqlite3.Error) as error:
-            _log.warning("webhook: %s; the state file does not take that: %s", problem, error)
+            _log.warning("webhook: %s; this cannot be recorded in the state file: %s", problem, error)
             return []
     lock = Lock(ledger.path.with_name(f"{ledger.path.name}.{ledger.flow.key}.webhook.lock"))
     try:

@@ -77,7 +77,7 @@ def standings_of(ledger: Ledger) -> Standings:
         if run.is_published:
             published_runs += 1
             published_bytes += run.bytes
-        if how is RunStatus.WAITS and run.state is not State.EXPECTED:
+        if how is RunStatus.WAITING and run.state is not State.EXPECTED:
             waiting_since = min(waiting_since or run.since, run.since)
     waiting = tuple(undelivered(ledger.outbox))
     return Standings(states, stand, published_runs, published_bytes, waiting_since, waiting)
@@ -143,7 +143,7 @@ def _families(last: Pass, last_success: float | None, runs: Standings | None) ->
     yield "published_bytes", "Bytes of the runs that are published.", _one(runs.published_bytes)
     yield (
         "oldest_waiting_timestamp_seconds",
-        "Since when the run that waits longest is in its state; without a value if none waits.",
+        "Since when the run that waits longest is in its state; no value if none waits.",
         _one(runs.waiting_since),
     )
     yield (
@@ -186,9 +186,9 @@ def not_ours(path: Path) -> str:
         return ""
     content = _content(path)
     if content is None:
-        return "what stands there is no plain file, and is left alone"
+        return "it is not a regular file, and is not replaced"
     if content and not content.startswith(_BEGIN):
-        return "the file there was not written by sync_to_azure, and is left alone"
+        return "it was not written by sync_to_azure, and is not replaced"
     return ""
 
 

@@ -107,7 +107,7 @@ def _overlap(own: _Own, main: list[Path], main_folder: Path) -> Overlap | None:
     if any(is_within(place, folder) for place in places for folder in main):
         return Overlap(
             own.key,
-            f"{begin} lies in the main folder {main_folder}, and would be uploaded and removed with the runs",
+            f"{begin} is in the main folder {main_folder}, and would be uploaded and removed with the runs",
             "name a place outside of it",
         )
     if own.whole and any(is_within(folder, places[-1]) for folder in main):

@@ -19,7 +19,7 @@ from sync_to_azure.transfer.ledger import Files, Flow, Ledger, Lock
 from sync_to_azure.transfer.ledger.place import is_damaged, ledger_path, move_aside, state_folder
 from sync_to_azure.core.model import UNAVAILABLE, Progress, Summary, Problem
 from sync_to_azure.settings import Settings
-from sync_to_azure.transfer.steps.rooms import Rooms
+from sync_to_azure.transfer.steps.context import PassContext
 from sync_to_azure.transfer.configs import mail_config
 from sync_to_azure.notify.mail_config import MailConfig
 from sync_to_azure.notify import log as tell_log
@@ -50,7 +50,7 @@ class PassSession:
     for long use it too: ``after_stop`` is what a person is told of going on after a signal."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, after_stop: str = "the next pass goes on from here"
+        self, settings: Settings, clock: Clock, after_stop: str = "the next pass continues from here"
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -146,7 +146,7 @@ class PassSession:
                 return None
         return self._ledger
 
-    def with_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
+    def with_ledger(self, work: Callable[[PassContext], None], summary: Summary) -> None:
         """Open the ledger and do the work. A damaged ledger is moved aside, told, and built anew, once."""
         for attempt in (1, 2):
             try:
@@ -155,7 +155,7 @@ class PassSession:
             except sqlite3.Error as error:
                 damaged = is_damaged(error)
                 if not damaged or attempt == 2 or self.settings.mode.dry_run:
-                    anew = "; the next pass, if it is no dry run, builds it anew" if damaged else ""
+                    anew = "; the next pass, unless it is a dry run, rebuilds it" if damaged else ""
                     raise StateUnavailable(
                         f"state file {self._path} cannot be used: {error}",
                         f"check free space and permissions there, or name another state-file{anew}",
@@ -165,13 +165,11 @@ class PassSession:
                 summary.problems.append(
                     Problem(
                         "ledger-damaged",
-                        f"the state file was damaged; it is kept as {aside}, a new one is built",
+                        f"the state file was damaged; it is kept as {aside}, and rebuilt",
                         1,
                     )
                 )
-                _log.error(
-                    "state file %s is damaged (%s); moved to %s and built anew", self._path, error, aside
-                )
+                _log.error("state file %s is damaged (%s); moved to %s and rebuilt", self._path, error, aside)
             except OSError as error:
                 if error.filename is None or not str(error.filename).startswith(str(self._path.parent)):
                     raise
@@ -188,14 +186,14 @@ class PassSession:
                 f"damaged state file {self._path} cannot be moved: {error.strerror}"
             ) from error
 
-    def _with_open_ledger(self, work: Callable[[Rooms], None], summary: Summary) -> None:
+    def _with_open_ledger(self, work: Callable[[PassContext], None], summary: Summary) -> None:
         opened = Ledger.open_copy if self.settings.mode.dry_run else Ledger.open
         ledger = self._ledger = opened(self._path, self.flow)
         ledger.names_allowed = self.settings.source.sample_names
         files = Files(ledger)
         lock = self._lock
         must_hold = ledger.may_write = lock.must_hold if lock is not None else ledger.may_write
-        rooms = Rooms(
+        rooms = PassContext(
             self.settings, self.clock, ledger, files, self.state_folder, self._live.update, must_hold
         )
         try:
@@ -229,7 +227,7 @@ class PassSession:
         except (sqlite3.Error, OSError) as error:
             raise StateUnavailable(
                 f"state file {self._path} cannot be used: {error}",
-                "the next pass builds a damaged one anew; check free space and permissions there",
+                "the next pass rebuilds a damaged one; check free space and permissions",
             ) from error
 
     # Telling
@@ -273,12 +271,12 @@ class PassSession:
         self.let_go()
         self.print_runs(summary)
         _log.info(
-            "%s ended: %d published, %d waiting, %d with nothing to do, %s",
+            "%s ended: %d published, %d waiting, %d unchanged, %s",
             "dry run" if self.settings.mode.dry_run else "pass",
             summary.published,
             summary.waiting,
             summary.idle,
-            how_many(len(summary.problems), "trouble"),
+            how_many(len(summary.problems), "problem"),
         )
         self._pings.end(code, ping.body(summary, code))
         if self._ledger is not None and not self.settings.mode.dry_run:
@@ -302,7 +300,7 @@ class PassSession:
         try:
             runs = metrics.standings_of(self._ledger) if self._ledger is not None else None
         except sqlite3.Error as error:
-            _log.warning("metrics-file: the state file does not tell how the runs stand: %s", error)
+            _log.warning("metrics-file: the runs cannot be read from the state file: %s", error)
         seconds = self.clock.monotonic() - self._began
         try:
             metrics.write(path, self._name, metrics.pass_of(summary, self.clock.now(), seconds, code), runs)
@@ -347,7 +345,7 @@ class PassSession:
         try:
             return memory is not None and memory.problem_is_open()
         except sqlite3.Error as error:
-            _log.warning("the state file does not tell what was mailed before: %s", error)
+            _log.warning("earlier mails cannot be read from the state file: %s", error)
             return False
 
     def _wait_for_mails(self, stack: contextlib.ExitStack) -> None:
@@ -360,7 +358,7 @@ class PassSession:
         try:
             while not lock.take():
                 if self.clock.monotonic() > until:
-                    _log.warning("another pass is sending a mail still; ours may repeat what that one says")
+                    _log.warning("another pass is still sending its mail; this one may repeat it")
                     return
                 self.clock.sleep(_MAIL_WAIT)
         except StateUnavailable as error:
@@ -386,7 +384,7 @@ class PassSession:
         except mail.MailFailed as error:
             _log.error("the mail could not be sent: %s", error)
             return
-        # What is told only once ends nothing: a trouble that was mailed before is still owed its "all is well again".
+        # What is reported only once ends nothing: an earlier problem is still owed its "all problems resolved".
         lasting = not due.all_well and (was_open or any(not problem.once for problem in summary.problems))
         try:
             if memory is not None:

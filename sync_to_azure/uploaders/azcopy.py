@@ -42,12 +42,12 @@ class AzCopyUploader:
             words = [found, "--version", azcopy_words.NO_VERSION_CHECK]
             code, output = run_briefly(words, self._environment({}, self._jobs), _ANSWERS_WITHIN)
         except (OSError, TimeoutError, subprocess.SubprocessError) as error:
-            raise ToolUnavailable(f"AzCopy at {found} does not start: {error}", "install it anew") from error
+            raise ToolUnavailable(f"AzCopy at {found} does not start: {error}", "reinstall it") from error
         version = azcopy_words.version_of(output)
         if code != 0 or version is None:
             first = output.strip().splitlines()[:1] or ["no output"]
             raise ToolUnavailable(
-                f"AzCopy at {found} does not tell its version (exit code {code}): {first[0]}",
+                f"AzCopy at {found} does not report its version (exit code {code}): {first[0]}",
                 "is it AzCopy 10 for this machine, with its libraries (libsecret-1-0 on Debian)?",
             )
         if version < azcopy_words.OLDEST_VERSION:
@@ -74,7 +74,7 @@ class AzCopyUploader:
         if named and os.path.isdir(named):
             raise ToolUnavailable(f"AzCopy at {named} is a folder", "name the program in it with --azcopy")
         if named and os.path.exists(named):
-            raise ToolUnavailable(f"AzCopy at {named} is not executable for us", f"chmod a+rx {named}")
+            raise ToolUnavailable(f"AzCopy at {named} is not executable by this user", f"chmod a+rx {named}")
         what = f"AzCopy is not at {named}" if named else "neither azcopy nor azure-storage-azcopy is on PATH"
         raise ToolUnavailable(what, "install AzCopy 10 and name it with --azcopy")
 

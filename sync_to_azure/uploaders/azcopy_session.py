@@ -82,7 +82,7 @@ class AzCopySession:
         read_back: bool = False,
     ) -> Proof:
         raise ToolUnavailable(
-            f"AzCopy cannot upload {name} as a single file: it reports no ETag and knows no condition",
+            f"AzCopy cannot upload {name} as a single file: it reports no ETag and supports no condition",
             "use the native uploader for it",
         )
 
@@ -201,7 +201,7 @@ class AzCopySession:
                     if told_end is None:
                         told_end = now
                     if now - told_end > _LINGER:
-                        _log.warning("AzCopy told its end and did not go; it was ended")
+                        _log.warning("AzCopy reported completion but did not exit; killed")
                         break
                     continue
                 if now - moved > config.timeout:
@@ -231,7 +231,7 @@ class AzCopySession:
         except (OSError, subprocess.SubprocessError) as error:
             job.record.end(nonce)
             raise ToolUnavailable(
-                f"AzCopy at {self._executable} does not start: {error}", "install it anew"
+                f"AzCopy at {self._executable} does not start: {error}", "reinstall it"
             ) from error
 
     def _judge(

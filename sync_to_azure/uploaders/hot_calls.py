@@ -223,7 +223,7 @@ class HotCalls:
     def _final(self, blob: str, status: int, code: str) -> Exception:
         if status in (401, 403):
             return AccessRefused(
-                f"the service refuses us ({status} {code}) while writing {blob}",
+                f"the service refuses access ({status} {code}) while writing {blob}",
                 "check the role assignments, the key or SAS (expired?), this machine's clock",
             )
         if status == 404:
@@ -238,7 +238,9 @@ class HotCalls:
         if code in _NOT_AS_SEEN or status == 412 and code in ("", "Precondition Failed"):
             return BlobReplaced(f"{blob} is another one by now ({status} {code})")
         if code in ("InvalidBlockList", "InvalidBlobOrBlock"):
-            return UploadFailed(f"{blob}: blocks that were sent are gone ({status} {code})", "sent again")
+            return UploadFailed(
+                f"{blob}: blocks that were sent no longer exist ({status} {code})", "sent again"
+            )
         return BlobRefused(f"{blob}: the service refuses for good ({status} {code})", _ADVICE.get(code, ""))
 
 
@@ -246,7 +248,7 @@ _OF_ALL = ("ContainerBeingDeleted", "ContainerDisabled", "AccountBeingCreated")
 """As ``lake``: refusals with 409 that are no single blob's."""
 _NOT_AS_SEEN = ("ConditionNotMet", "TargetConditionNotMet", "BlobAlreadyExists")
 _ADVICE = {
-    "LeaseIdMissing": "somebody holds a lease on this blob: break it, or wait",
+    "LeaseIdMissing": "this blob has a lease: break it, or wait",
     "BlobImmutableDueToPolicy": "an immutability policy protects this blob: it cannot be replaced before it ends",
     "BlobArchived": "the blob is in the archive tier: rehydrate it first",
 }

@@ -138,7 +138,9 @@ class FileSender:
             found = self._storage.stat(target.name)
             if found is not None and (found.size, found.md5) == (target.size, digests["md5"]):
                 return Written(found.etag, Evidence.LISTED, digests)
-            raise Overtaken(f"{error.message}, and was not written by us", "planned again") from error
+            raise Overtaken(
+                f"{error.message}, and was not written by sync_to_azure", "planned again"
+            ) from error
 
     def send(self, file: Opened, done: Callable[[Outcome], None]) -> None:
         """In a reader's thread; ``done`` gets the outcome, maybe from another thread after this has returned, and is
@@ -202,7 +204,7 @@ class FileSender:
         whole = _Cut(cut.size, blocks.OWN_LENGTH, frozenset())
         again = dataclasses.replace(file, target=dataclasses.replace(file.target, replaces=written.etag))
         problem = (
-            f"{file.target.name} holds blocks of somebody else in their place (ETag {written.etag}), and the file could"
+            f"{file.target.name} contains blocks of another writer instead (ETag {written.etag}), and the file could"
             " not be sent again over them"
         )
         try:
@@ -213,7 +215,7 @@ class FileSender:
             raise UploadFailed(f"{problem}: {error.message}", error.advice) from error
         if found is None:
             raise UploadFailed(
-                f"{problem}: it changed while it was read", "upload it again when nobody writes to it"
+                f"{problem}: it changed while it was read", "upload it again once nothing else writes to it"
             )
         return found
 

@@ -86,10 +86,10 @@ class SingleFile:
         if outcome is None:
             raise FilesChanged(
                 f"{self._shown()} changed while it was read; nothing was written to {self._upload.name}",
-                "upload it again when nobody writes to it",
+                "upload it again once nothing else writes to it",
             )
         if isinstance(outcome, Overtaken):
-            raise Overtaken(outcome.message, "look what is there, and decide whether it may be replaced")
+            raise Overtaken(outcome.message, "check it, and decide whether it may be replaced")
         if isinstance(outcome, SyncError):
             raise outcome
         assert self._before is not None

@@ -165,7 +165,7 @@ def test_a_pass_tells_all_problems_each_on_its_line(run_command: Run, tmp_path: 
         "sync_to_azure: nextseq.cfg line 5: timeout 'soon' is not accepted:"
         " give a number above 0, at most 1,000,000,000",
         "sync_to_azure: main-folder is not given: the folder that holds the runs",
-        "sync_to_azure: container-name is not given: the container that runs are carried to",
+        "sync_to_azure: container-name is not set: the container to upload runs to",
         "sync_to_azure: storage-account is not given (or blob-endpoint, for another cloud)",
         "sync_to_azure: give what is missing as an option or in the config file; see sync_to_azure --help",
     ]

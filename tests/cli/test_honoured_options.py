@@ -133,7 +133,7 @@ def test_hold_with_dry_run_holds_nothing(run_command: Run, tmp_path: Path, words
     config = CONFIG.format(folder=tmp_path)
     outcome = run_command(*words, config=config)
     assert outcome.returncode == 2 and outcome.stdout == ""
-    assert "'hold' does not take --dry-run" in outcome.stderr and "'release' takes it back" in outcome.stderr
+    assert "'hold' does not take --dry-run" in outcome.stderr and "'release' undoes this" in outcome.stderr
     assert not (tmp_path / "l.sqlite").exists()
 
 

@@ -23,5 +23,5 @@ def test_what_holds_a_run_up_is_what_would_be_lost() -> None:
         Kind.JUNK,
         Kind.EXCLUDED,
         Kind.LEFT,
-        Kind.WAITS,
+        Kind.WAITING,
     }

@@ -16,7 +16,7 @@ from tests.faults.world import FLAG, Outcome, World
 from tests.line import Request
 
 Armed = collections.abc.Iterator[None]
-WORDS = "not removed|missing or wrong|other bytes than|written again|changed by somebody"
+WORDS = "not removed|missing or wrong|other bytes than|written again|changed by another"
 _BEFORE, _FORGED = "before removal", "with its documents"
 
 

@@ -18,7 +18,7 @@ Arm = collections.abc.Callable[[World, Fault], contextlib.AbstractContextManager
 AFTER_MARKER, AFTER_PASS = "after the marker", "after the pass"
 BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECEIPT = "before our commit", "after our commit", "before the receipt"
 INSTANTS = (AFTER_PASS, AFTER_MARKER, AFTER_COMMIT, BEFORE_COMMIT, BEFORE_RECEIPT)
-WORDS = "overtaken|changed by somebody|written by somebody|not verified after|another one wrote"
+WORDS = "overtaken|changed by another|written by another|not verified after|another one wrote"
 
 
 class _Late:

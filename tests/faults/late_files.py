@@ -10,7 +10,7 @@ from tests.faults.world import Outcome, World
 from tests.line import Request
 
 Armed = collections.abc.Iterator[None]
-WORDS = "changed|vanished|not carried"
+WORDS = "changed|vanished|not uploaded"
 _PUBLISHED, _MARKER, _SENT, _WALKED = (
     "when it is published",
     "at the marker",

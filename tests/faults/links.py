@@ -22,7 +22,7 @@ Arm = collections.abc.Callable[[World, Fault], contextlib.AbstractContextManager
 CANARY = b"CANARY: of a file that no run holds. "
 WORDS = (
     "symlink|regular file|changed while|cannot be|could not be|vanished|is not there|is empty|link|not removed|put back"
-    "|not carried|failed"
+    "|not uploaded|failed"
 )
 _SUB, _FILE = "Data/L001", "Data/L002/1.bcl"
 

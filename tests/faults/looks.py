@@ -63,7 +63,7 @@ def dripping(what: str) -> Arm:
     return arm
 
 
-_WORDS = "changed|cannot be|not removed|put back|entries|not carried|failed"
+_WORDS = "changed|cannot be|not removed|put back|entries|not uploaded|failed"
 
 FAULTS = (
     Fault(

@@ -247,7 +247,10 @@ _KEPT = ("growth",)
 FAULTS = (
     Fault("SIGKILL at a random instant", killed(signal.SIGKILL), {-9}),
     Fault(
-        "SIGTERM at a random instant", killed(signal.SIGTERM), {143, -15}, "the next pass goes on|stopped by"
+        "SIGTERM at a random instant",
+        killed(signal.SIGTERM),
+        {143, -15},
+        "the next pass continues|stopped by",
     ),
     Fault("AzCopy killed", azcopy_killed, {0, 1}, "AzCopy", uploaders=("azcopy",)),
     Fault("reboot, the ledger's last transactions lost", reboot, {-9}),
@@ -272,7 +275,7 @@ FAULTS = (
         "two machines with one destination",
         second_pass("other.sqlite"),
         {0, 1},
-        "somebody|changed|fail|vanished",
+        "another writer|changed|fail|vanished",
         thorough=True,
     ),
 )

@@ -11,7 +11,7 @@ from tests.faults.fault import ALWAYS, Fault, Some, acting, at_end, is_data, is_
 from tests.faults.world import HUNG_AFTER, Outcome, World
 from tests.line import CUT, HALF, HALF_BODY, LOSE, RESET, TWICE, Answer, Request, forward
 
-UNREACHED = "cannot be reached|answers|not verified after|nothing moved|no progress|not sent|could be had"
+UNREACHED = "cannot be reached|answers|not verified after|nothing moved|no progress|not sent|was issued"
 REFUSED = "refuse|policy|lease|not verified after"
 Armed = collections.abc.Iterator[None]
 
@@ -348,7 +348,7 @@ FAULTS = (
     Fault("lease on a blob (412)", held(412, "LeaseIdMissing"), {1}, REFUSED),
     Fault("immutability policy on a blob (409)", held(409, "BlobImmutableDueToPolicy"), {1}, REFUSED),
     Fault(
-        "a verified blob overwritten by somebody else",
+        "a verified blob overwritten by another else",
         somebody_else(True),
         {0, 1},
         "missing or wrong",

@@ -317,7 +317,7 @@ _MOMENTS = (
     ("while it is sent", _reached_while_sent, True),
     ("between verdict and removal", _reached_after_verdict, False),
 )
-_MOVED = "changed|cannot be|not removed|put back|entries|not carried|failed"
+_MOVED = "changed|cannot be|not removed|put back|entries|not uploaded|failed"
 _SHARE = "is empty|is not there|another file system|cannot be read|cannot be moved|mounted|failed|cannot go on|vanished"
 
 
@@ -342,7 +342,7 @@ FAULTS = (
         "a published run encrypted at the source",
         encrypted,
         {0, 1},
-        "the good copy stays",
+        "the good copy was kept",
         told=True,
         shapes=("growth",),
     ),

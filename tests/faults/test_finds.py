@@ -133,7 +133,7 @@ def test_trouble_with_the_storage_when_a_published_run_was_to_be_removed(world: 
         assert world.run().code == 3
     assert (world.disk / "R").exists()
     outcome = world.run()
-    assert outcome.code == 0 and "not carried" not in outcome.output, outcome.output
+    assert outcome.code == 0 and "not uploaded" not in outcome.output, outcome.output
     assert not (world.disk / "R").exists()
 
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_carried_does_not_hide_a_change(world: World) -> None:
     world.alter("R", "RunInfo.xml", other_content)
     (world.disk / "R" / "link").symlink_to("/etc/hostname")
     outcome = world.run()
-    assert outcome.code == 1 and "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
+    assert outcome.code == 1 and "the good copy was kept: RunInfo.xml" in outcome.output, outcome.output
     holds(world)
 
 
@@ -191,8 +191,8 @@ def test_a_lease_does_not_hide_a_change(world: World) -> None:
     with acting(world, act):
         outcome = world.run()
     assert outcome.code == 1 and "R/pay.txt: the service refuses for good" in outcome.output, outcome.output
-    assert "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
+    assert "the good copy was kept: RunInfo.xml" in outcome.output, outcome.output
     holds(world)
     outcome = world.run()
-    assert outcome.code == 1 and "the good copy stays: RunInfo.xml" in outcome.output, outcome.output
+    assert outcome.code == 1 and "the good copy was kept: RunInfo.xml" in outcome.output, outcome.output
     holds(world)

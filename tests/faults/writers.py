@@ -11,8 +11,8 @@ from tests.faults.world import Outcome, World
 from tests.line import CUT, Request
 
 Armed = collections.abc.Iterator[None]
-WORDS = "changed by somebody|overtaken|written by somebody|not verified after"
-_HELD_BYTES = "other bytes than|not verified after|changed by somebody"
+WORDS = "changed by another|overtaken|written by another|not verified after"
+_HELD_BYTES = "other bytes than|not verified after|changed by another"
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def before_our_commit(world: World, fault: Fault) -> Armed:
         if left and is_commit(request) and request.blob in blobs:
             left -= 1
             put(world.container, request.blob, world.chance.randbytes(world.chance.randint(1, 400)))
-            world.truth.note(f"blob {request.blob} written by somebody else before our {request.kind}")
+            world.truth.note(f"blob {request.blob} written by another else before our {request.kind}")
             world.strike(fault.name)
 
     with acting(world, act):
@@ -54,7 +54,7 @@ def after_our_commit(world: World, fault: Fault) -> Armed:
                 world.chance.randbytes(size),
                 digest_of(world.container, request.blob),
             )
-            world.truth.note(f"blob {request.blob} written by somebody else after our {request.kind}")
+            world.truth.note(f"blob {request.blob} written by another else after our {request.kind}")
             world.strike(fault.name)
 
     world.answered.append(answered)

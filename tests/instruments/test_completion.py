@@ -89,19 +89,19 @@ def test_the_reason_says_since_when_and_from_when_on() -> None:
     reason = decide("x", Remembered("x", since), since + 60, 3600).reason
     assert reason is not None
     zone = datetime.datetime.now().astimezone().tzname()
-    assert reason.text == f"waiting: quiet since 10:00 {zone}, carried from 11:00 {zone} on"
+    assert reason.text == f"waiting: unchanged since 10:00 {zone}, uploaded from 11:00 {zone} on"
 
 
 @pytest.mark.parametrize("delay", [1e12, 1e300])
 def test_a_quiet_time_beyond_all_calendars_is_told_too(delay: float) -> None:
     reason = decide("x", None, 1e9, delay).reason
-    assert reason is not None and reason.text.startswith("waiting: quiet since")
+    assert reason is not None and reason.text.startswith("waiting: unchanged since")
 
 
 def test_words_of_another_version_are_no_error() -> None:
     assert Reason("code-of-tomorrow", {"a": 1}).text == "code-of-tomorrow"
     assert Reason("odd {code", {"a": 1}).text == "odd {code"
-    assert Reason("uncarried", {"count": 2}).text == "2 entries cannot be carried and hold publishing up: ?"
+    assert Reason("uncarried", {"count": 2}).text == "2 entries cannot be uploaded and block publication: ?"
     assert Reason("failed", {"problem": "{braces} %s"}).text == "{braces} %s"
 
 

@@ -206,7 +206,7 @@ def test_a_receipt_comes_back_also_with_a_folder_that_is_not_utf_8() -> None:
         b'{"schema": 1, "generation": 9223372036854775807}',
         b'{"schema": 1, "generation": 1' + b"0" * 400 + b"}",
         b'{"schema": 1, "files": NaN}',
-        b'{"schema": 1, "words": ["' + b"x" * 70_000 + b'"]}',
+        b'{"schema": 1, "overrides": ["' + b"x" * 70_000 + b'"]}',
         b'{"schema": 1, "words": ' + b"[" * 50 + b"]" * 50 + b"}",
         b'{"schema": 1, "source": []}',
         b'{"schema": 1, "sha256": "x"}',

@@ -153,7 +153,7 @@ def test_a_file_that_cannot_be_rotated_grows_on(tmp_path: pathlib.Path) -> None:
     _, stream = _set_up(file=file)
     for number in range(250):
         logger.info("%d %s", number, "x" * 10_000)
-    assert stream.getvalue().count("cannot be rotated and grows on") == 1
+    assert stream.getvalue().count("cannot be rotated and keeps growing") == 1
     assert file.stat().st_size > 2 * log.FILE_BYTES
     numbers = [int(line.split()[3]) for line in file.read_text().splitlines()]
     assert numbers == list(range(250))

@@ -118,7 +118,7 @@ def _settings(port: int, **changes: typing.Any) -> MailConfig:
 
 
 def _message(recipients: tuple[str, ...] = ("lab@example.org",)) -> email.message.EmailMessage:
-    return compose("runs need you", "Grüße\n" + "x" * 2000 + "\n.\nend", "sync@example.org", recipients)
+    return compose("runs need attention", "Grüße\n" + "x" * 2000 + "\n.\nend", "sync@example.org", recipients)
 
 
 def test_a_mail_arrives_as_it_was_written() -> None:
@@ -126,7 +126,7 @@ def test_a_mail_arrives_as_it_was_written() -> None:
         send(_settings(port), _message())
     ((recipients, message),) = postbox.mails
     assert recipients == ["lab@example.org"]
-    assert message["Subject"] == "runs need you" and message["To"] == "lab@example.org"
+    assert message["Subject"] == "runs need attention" and message["To"] == "lab@example.org"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"].endswith("@example.org>") and message["Date"].datetime.tzinfo
     assert message.get_content().replace("\r\n", "\n") == "Grüße\n" + "x" * 2000 + "\n.\nend\n"
@@ -328,14 +328,14 @@ def test_new_trouble_is_mailed_and_told_trouble_is_not() -> None:
 def test_what_is_new_stands_first_and_all_is_listed() -> None:
     mail = digest("nextseq", _summary(ONE, TWO), {ONE.key: 100.0}, 200.0, True)
     assert mail is not None and mail.keys == (TWO.key, ONE.key)
-    assert mail.lead.index(TWO.text) < mail.lead.index("(told before) " + ONE.text)
+    assert mail.lead.index(TWO.text) < mail.lead.index("(reported before) " + ONE.text)
     assert "Published in this pass: 3. Waiting: 2." in mail.lead
 
 
 def test_all_is_well_again_is_said_once() -> None:
     mail = digest("nextseq", _summary(), {ONE.key: 100.0}, 200.0, True)
     assert mail is not None and mail.all_well and mail.keys == ()
-    assert mail.subject == "[sync_to_azure] nextseq: all is well again"
+    assert mail.subject == "[sync_to_azure] nextseq: all problems resolved"
     assert digest("nextseq", _summary(), {ONE.key: 100.0}, 200.0, False) is None
     assert digest("nextseq", Summary(), {}, 0.0, False) is None
 
@@ -343,20 +343,20 @@ def test_all_is_well_again_is_said_once() -> None:
 @pytest.mark.parametrize(
     ("troubles", "expected"),
     [
-        ([ONE], f"[sync_to_azure] nextseq: 1 run needs you: {FIRST} (storage unavailable)"),
+        ([ONE], f"[sync_to_azure] nextseq: 1 run needs attention: {FIRST} (storage unavailable)"),
         ([ALL], "[sync_to_azure] nextseq: source unavailable"),
         (
             [ALL, Problem("mail:smtp-refused", "x", 3)],
-            "[sync_to_azure] nextseq: 2 troubles: source unavailable, smtp refused",
+            "[sync_to_azure] nextseq: 2 problems: source unavailable, smtp refused",
         ),
         (
             [ONE, TWO],
-            f"[sync_to_azure] nextseq: 2 runs need you: {FIRST}, … (storage unavailable, …)",
+            f"[sync_to_azure] nextseq: 2 runs need attention: {FIRST}, … (storage unavailable, …)",
         ),
         (
             [Problem(f"run{number}:bad-name", "x") for number in range(12)],
-            "[sync_to_azure] nextseq: 12 runs need you: "
-            "run0, run1, run2, run3, run4, run5, run6, run7, run8, run9, … (bad name)",
+            "[sync_to_azure] nextseq: 12 runs need attention: "
+            "run0, run1, run2, run3, run4, run5, run6, run7, run8, … (bad name)",
         ),
     ],
 )
@@ -400,5 +400,5 @@ def test_the_body_has_digest_table_host_and_then_the_log() -> None:
         text.index(part) for part in (ONE.text, "Published in", "run  ", "failing", "sequencer-pc", "-" * 72)
     ]
     assert places == sorted(places) and text.endswith("-" * 72 + "\n\nfirst line\nlogin ***\n")
-    well = Mail("s", "Nothing is wrong any more", (), True)
+    well = Mail("s", "All problems reported before are resolved", (), True)
     assert "No run was worked on." in body(well, Summary(), "")

@@ -137,7 +137,7 @@ def test_what_is_suggested_can_be_pasted(scene: Scene) -> None:
     scene.run()
     scene.run("hold", ACTS)
     said = " ".join(scene.run("explain", ACTS).stdout.split())
-    found = re.search(r"(sync_to_azure release .*?) takes it back", said)
+    found = re.search(r"(sync_to_azure release .*?) undoes this", said)
     assert found is not None and not acting(found[1])
     bin_folder = scene.folder / "bin"
     bin_folder.mkdir()

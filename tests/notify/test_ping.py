@@ -158,7 +158,7 @@ def test_what_is_said_names_no_run() -> None:
     ]
     text = ping.body(summary, 3)
     assert text == (
-        "exit code 3\n2 published, 1 waiting, 5 with nothing to do\nunavailable:StorageUnavailable\n3 troubles\n"
+        "exit code 3\n2 published, 1 waiting, 5 unchanged\nunavailable:StorageUnavailable\n3 problems\n"
     )
 
 
@@ -185,7 +185,7 @@ def test_passes(scene: Scene, watchdog: Watchdog) -> None:
     watchdog.answers = [200, 404]
     told += scene.run(expect=3).output
     assert watchdog.words() == ["/start", "/fail"] and watchdog.taken[1][1].startswith("exit code 3\n")
-    assert "the watchdog did not take that the pass ended: it answered 404" in told
+    assert "end ping failed: it answered 404" in told
     told += scene.run("settings").output + log.read_text("utf-8")
     assert SECRET.strip("/") not in told
 

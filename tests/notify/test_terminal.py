@@ -276,9 +276,9 @@ def test_sizes_times_and_rates() -> None:
         "0.0 s",
         "0.4 s",
         "1 s",
-        "1 min 00 s",
+        "1 min",
         "3 min 20 s",
-        "2 h 05 min",
+        "2 h 5 min",
         "3 d 4 h",
     ]
     assert human_rate(85_000_000) == "85.0 MB/s"

@@ -58,7 +58,7 @@ def test_what_holds_nothing_up_is_noted_with_a_reason(scene: Scene) -> None:
     scene.run()
     _, rows, receipt, _ = scene.documents("R")
     assert {row["path"] for row in rows} == {"Data/one.bcl", "RunInfo.xml", "RTAComplete.txt"}
-    not_carried = receipt["not_carried"]
+    not_carried = receipt["not_uploaded"]
     assert not_carried["counts"] == {"empty-folder": 1, "excluded": 2, "junk": 4, "symlink": 2}
     noted = {entry["path"]: (entry["kind"], entry["detail"]) for entry in not_carried["entries"]}
     assert noted["link"] == ("symlink", "to Data/one.bcl")
@@ -119,7 +119,7 @@ def test_what_cannot_be_carried_is_told_by_name_and_holds_publishing_up(scene: S
     scene.run()
     assert tree(scene.download("R") / "R") == tree(run)
     scene.check_sums("R")
-    assert scene.documents("R")[2]["not_carried"]["counts"] == {"empty-folder": 1}
+    assert scene.documents("R")[2]["not_uploaded"]["counts"] == {"empty-folder": 1}
 
 
 def test_a_symlink_as_run_is_left_alone(scene: Scene) -> None:
@@ -172,5 +172,5 @@ def test_a_run_that_holds_nothing_to_carry_is_not_published(scene: Scene) -> Non
     scene.config["profile"] = "generic"
     (scene.main / "R" / "Data").mkdir(parents=True)
     outcome = scene.run()
-    assert "R: waiting: the folder holds no file" in outcome.stderr
+    assert "R: waiting: the folder contains no file" in outcome.stderr
     assert scene.etags() == {}

@@ -69,7 +69,7 @@ def test_documents_of_another_destination_vouch_for_nothing(scene: Scene) -> Non
         scene.put("two" + name.removeprefix("one"), scene.get(name))
     scene.config["destination"] = "/two"
     told = scene.run().stderr
-    assert "its receipt was not written with our evidence-key" in told
+    assert "its receipt was not written with this evidence-key" in told
     scene.lose_ledger()
     scene.config["destination"] = "/one"
-    assert "our key vouches for it" in scene.run().stderr
+    assert "confirmed by the evidence-key" in scene.run().stderr

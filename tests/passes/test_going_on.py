@@ -183,14 +183,14 @@ SLOW = """
 import sys, time
 from sync_to_azure import cli
 from sync_to_azure.core.clock import Clock
-from sync_to_azure.transfer.steps import look
-late, walked = float(sys.argv.pop(1)), look.into_ledger
+from sync_to_azure.transfer.steps import scan
+late, walked = float(sys.argv.pop(1)), scan.into_ledger
 Clock.now = lambda self: time.time() + late
 def slow(*given, **named):
     global late
     walked(*given, **named)
     late += 1000
-look.into_ledger = slow
+scan.into_ledger = slow
 sys.exit(cli.main())
 """
 
@@ -459,7 +459,7 @@ def test_a_run_that_broke_off_says_so_everywhere(early: Scene) -> None:
     early.config["stale-after"] = 1e-6
     outcome = early.run(expect=1)
     assert early.state("A") == ("flagged", "stalled")
-    ahead = "carried ahead and not published: 2 files, 6 B"
+    ahead = "uploaded before it was finished, not published: 2 files, 6 B"
     assert ahead in outcome.output
     early.run("--no-incremental")
     told = re.sub(r"\s+", " ", early.run("explain", "A").output)
@@ -477,7 +477,7 @@ def test_a_folder_that_goes_away_leaves_word_of_its_blobs(early: Scene) -> None:
     run.rename(early.folder / "taken")
     outcome = early.run(expect=1)
     assert early.state("A") == ("gone", "vanished")
-    assert "carried ahead and not published: 2 files, 6 B" in outcome.output
+    assert "uploaded before it was finished, not published: 2 files, 6 B" in outcome.output
     (early.folder / "taken").rename(run)
     write(run, {FLAG: ""})
     early.run()

@@ -43,8 +43,8 @@ RECEIPTS = {
     "negative": receipt(files=-1),
     "NaN": raw('"generation": 1', '"generation": NaN'),
     "Infinity": raw('"bytes": ', '"bytes": Infinity, "b": '),
-    "nested": raw('"words": []', '"words": ' + "[" * 90_000 + "]" * 90_000),
-    "nested a little": raw('"words": []', '"words": ' + "[" * 900 + "]" * 900),
+    "nested": raw('"overrides": []', '"words": ' + "[" * 90_000 + "]" * 90_000),
+    "nested a little": raw('"overrides": []', '"words": ' + "[" * 900 + "]" * 900),
     "long text": receipt(tool="x" * 100_000),
     "many values": receipt(words=[0] * 2_100_000),
     "33 MiB": lambda true: json.dumps(true).encode() + b" " * (33 * 2**20),
@@ -55,7 +55,7 @@ BELIEVED = {
     "times that are numbers": times(10**18),
     "times before 1970": times("0001-01-01T00:00:00+00:00"),
     "others": receipt(
-        ready={"blob": "x" * 9000, "time": 5}, instrument=[], words=5, replaced=[[]], not_carried=7
+        ready={"blob": "x" * 9000, "time": 5}, instrument=[], overrides=5, replaced=[[]], not_uploaded=7
     ),
 }
 """What is no time, and what nobody needs, counts as not said; all else of such a receipt is checked anyway."""

@@ -1,4 +1,4 @@
-"""A pass with nothing to do looks at no file inside published runs, and at no container: its cost does not grow with
+"""A pass unchanged looks at no file inside published runs, and at no container: its cost does not grow with
 what is on record. benchmarks/idle_pass.py shows the same for 1,000 runs, with strace and a clock."""
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def watched_pass(
 
 def test_an_idle_pass_looks_inside_no_run_and_calls_nobody(watched_pass: Pass) -> None:
     seen = watched_pass()
-    assert f"{RUNS} with nothing to do" in seen.output
+    assert f"{RUNS} unchanged" in seen.output
     assert (seen.listed, seen.inside, seen.network, seen.azure) == ([], [], [], [])
 
 

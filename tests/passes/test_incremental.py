@@ -12,7 +12,7 @@ import pytest
 
 from embedded.instrument import Instrument
 from embedded.runs import write_nextseq
-from sync_to_azure.transfer.steps.early import goes_last
+from sync_to_azure.transfer.steps.incremental import goes_last
 from tests.conftest import LONG
 from tests.passes.proxy import Proxy
 from tests.passes.scene import FLAG, Scene, tree, write
@@ -77,7 +77,7 @@ def test_only_the_tail_remains(uploader: str, early: Scene) -> None:
     outcome = early.run()
     assert blobs(early) == {"A/Data/1.bcl", "A/Data/2.bcl"}
     assert early.state("A") == ("waiting", "flag-missing")
-    assert "carried ahead and not published: 2 files, 6 B" in outcome.output
+    assert "uploaded before it was finished, not published: 2 files, 6 B" in outcome.output
     before = early.etags()
     write(run, {"Data/3.bcl": "three", FLAG: ""})
     early.run()

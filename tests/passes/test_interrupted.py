@@ -147,7 +147,7 @@ def test_a_signal_while_azcopy_runs(
     assert eventually(lambda: not scene.azcopy_runs(), 60), "AzCopy lives on"
     assert "Traceback" not in stderr
     if number != signal.SIGKILL:
-        assert "the next pass goes on from here" in stderr
+        assert "the next pass continues from here" in stderr
         [job] = logs.iterdir()
         assert not (job / "plans").exists() and (job / "logs").exists()
         assert not any("huge" in path for _, path in proxy.seen), "asked to stop, it begins nothing new"

@@ -109,7 +109,7 @@ def test_what_is_still_written_waits_for_the_quiet_time(published: Scene) -> Non
     scene.config["completion-delay"] = 3600
     come_late(scene, "Analysis/1/Data/late.txt", "half")
     later(scene, HOUR)
-    assert "new files are there, quiet since" in scene.run().stderr
+    assert "new files found, unchanged since" in scene.run().stderr
     come_late(scene, "Analysis/1/Data/late.txt", "half and half")
     scene.sql("UPDATE run SET quiet_since = quiet_since - 3600")
     scene.run()
@@ -190,7 +190,7 @@ def test_a_look_in_part_goes_on_where_it_ended(published: Scene) -> None:
 def test_status_and_explain_say_when_it_was_scanned_and_is_next(published: Scene) -> None:
     scene = published
     [run] = json.loads(scene.run("status", "--json").stdout)["runs"]
-    assert run["standing"] == "safe" and run["scanned"] < run["next_scan"]
+    assert run["status"] == "safe" and run["scanned"] < run["next_scan"]
     for arguments in (("status",), ("explain", "R")):
         told = scene.run(*arguments).stdout
         assert "last scanned 20" in told and ", next 20" in told, arguments

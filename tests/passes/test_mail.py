@@ -127,9 +127,9 @@ def test_from_the_first_error_to_all_is_well(
         path.read_bytes() for path in state.parent.glob(f"{state.name}*")
     )
     mail = postbox.take()
-    assert "1 run needs you: a (failed)" in mail["Subject"] and mail["To"].count("@") == 2
+    assert "1 run needs attention: a (failed)" in mail["Subject"] and mail["To"].count("@") == 2
     body = text(mail)
-    digest, table, log = body.index("1 thing is wrong:"), body.index("run  "), body.index(" INFO a: sending")
+    digest, table, log = body.index("1 problem:"), body.index("run  "), body.index(" INFO a: sending")
     assert digest < table < body.index("-" * 72) < log
     assert "* a: not verified after 1 tries" in body and "Waiting: 1." in body
     assert "waiting: RTAComplete.txt is missing" in body[table:log]
@@ -141,19 +141,19 @@ def test_from_the_first_error_to_all_is_well(
     write_run(main_folder, "b")
     told(run_command(config=failing), 1)
     mail = postbox.take()
-    assert "2 runs need you" in mail["Subject"]
+    assert "2 runs need attention" in mail["Subject"]
     body = text(mail)
-    assert body.index("* b: not verified") < body.index("* (told before) a: not verified")
+    assert body.index("* b: not verified") < body.index("* (reported before) a: not verified")
 
     with sqlite3.connect(state) as connection:
         connection.execute("UPDATE reported SET at = at - 25 * 3600 WHERE key LIKE 'mail:%'")
     connection.close()
     told(run_command(config=failing), 1)
-    assert "2 things are wrong" in text(postbox.take()), "again after a day"
+    assert "2 problems" in text(postbox.take()), "again after a day"
 
     told(run_command(config=config), 0, "a: published", "b: published")
     mail = postbox.take()
-    assert "all is well again" in mail["Subject"] and "Published in this pass: 2." in text(mail)
+    assert "all problems resolved" in mail["Subject"] and "Published in this pass: 2." in text(mail)
     told(run_command(config=config), 0)
     assert postbox.mails == []
 
@@ -223,7 +223,7 @@ def test_a_mail_that_cannot_be_sent_changes_nothing_and_is_sent_later(
     assert PASSWORD not in outcome.output
     postbox.closed = False
     told(run_command(config=failing), 1)
-    assert "1 run needs you: a (failed)" in postbox.take()["Subject"]
+    assert "1 run needs attention: a (failed)" in postbox.take()["Subject"]
 
 
 def test_a_hung_pass_is_mailed(
@@ -239,11 +239,11 @@ def test_a_hung_pass_is_mailed(
             connection.execute("UPDATE flow SET heartbeat = ?", (time.time() - 25 * 3600,))
         connection.close()
         told(run_command(config=config), 3)
-        assert "no sign of life for 25 h" in text(postbox.take())
+        assert "no progress for 25 h" in text(postbox.take())
         told(run_command(config=config), 3)
         assert postbox.mails == []
     told(run_command(config=config), 0)
-    assert "all is well again" in postbox.take()["Subject"]
+    assert "all problems resolved" in postbox.take()["Subject"]
 
 
 def test_names_of_runs_add_no_header_and_no_control_character(
@@ -268,7 +268,7 @@ def test_names_of_runs_add_no_header_and_no_control_character(
     mail = postbox.take()
     assert mail["Bcc"] is None and mail.get_all("Subject") is not None and len(mail.get_all("Subject")) == 1
     assert "\x1b" not in text(mail) + str(mail["Subject"]) + outcome.output
-    assert "runs need you" in mail["Subject"] and len(mail["Subject"]) <= 120
+    assert "runs need attention" in mail["Subject"] and len(mail["Subject"]) <= 120
     told(run_command(config=config | {"azcopy": broken}), 1)
     assert postbox.mails == []
 
@@ -328,7 +328,7 @@ def test_a_missing_sheet_does_not_hide_that_all_is_well_again(
     told(run_command(config=sheetless), 1, "b: published", "without its sample sheet")
     assert "without its sample sheet" in text(postbox.take())
     told(run_command(config=sheetless), 0)
-    assert "all is well again" in postbox.take()["Subject"]
+    assert "all problems resolved" in postbox.take()["Subject"]
     told(run_command(config=sheetless), 0)
     assert postbox.mails == [] and "b.sync" in blobs(container)
 
@@ -383,7 +383,7 @@ def test_a_mail_server_that_drips_is_given_up(
     assert outcome.seconds < 300, "the greeting and the first answer take longer"
     slow.drip = None
     told(run_command(config=failing), 1)
-    assert "1 run needs you: a (failed)" in postbox.take()["Subject"]
+    assert "1 run needs attention: a (failed)" in postbox.take()["Subject"]
 
 
 def test_a_mail_server_that_drips_holds_up_no_pass(
@@ -416,6 +416,6 @@ def test_a_mail_server_that_drips_holds_up_no_pass(
     for each in (first, second):
         each.communicate(timeout=300)
         assert each.returncode == 1
-    assert "1 run needs you: a (failed)" in postbox.take()["Subject"]
+    assert "1 run needs attention: a (failed)" in postbox.take()["Subject"]
     told(run_command(config=failing), 0)
-    assert "all is well again" in postbox.take()["Subject"]
+    assert "all problems resolved" in postbox.take()["Subject"]

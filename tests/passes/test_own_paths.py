@@ -163,7 +163,7 @@ def test_every_command_that_acts_refuses_all_at_once_and_writes_nothing(scene: S
     for arguments in COMMANDS:
         outcome = scene.run(*arguments, expect=2)
         for each in KEYS:
-            assert f"{each} {scene.config[each]} lies in the main folder" in outcome.stderr, arguments
+            assert f"{each} {scene.config[each]} is in the main folder" in outcome.stderr, arguments
     outcome = scene.run_command("check", config=scene.config)
     assert outcome.returncode == 3
     assert sum(line.startswith("WRONG  settings") for line in outcome.stdout.splitlines()) == len(KEYS)

@@ -82,7 +82,7 @@ def test_nothing_is_removed_without_proof(scene: Scene) -> None:
         ("WRONG", "1 blobs are missing or wrong"),
         ("GONE", "1 blobs are missing or wrong"),
         ("NOMARK", "its marker is not at the destination"),
-        ("NOTED", "1 entries in it are not carried"),
+        ("NOTED", "1 entries in it are not uploaded"),
         ("CHANGED", "put back at the source"),
         ("EXTRA", "put back at the source"),
     ):
@@ -107,8 +107,8 @@ def test_a_listed_md5_is_not_enough(scene: Scene) -> None:
     scene.make_run("A")
     scene.config["remove-source"] = "true"
     told = scene.run(expect=1).stderr
-    assert "B: blob RunInfo.xml holds other bytes than its MD5 says" in told
-    assert "B is not removed: 1 blobs held other bytes than their MD5 said; they were sent again" in told
+    assert "B: blob RunInfo.xml contains other bytes than its MD5" in told
+    assert "B is not removed: 1 blobs contained other bytes than their MD5; they were sent again" in told
     assert scene.get("B/RunInfo.xml") == b"<run/>"
     assert not (scene.main / "A").exists()
     assert (scene.main / "B" / "RunInfo.xml").read_text() == "<run/>"
@@ -204,7 +204,7 @@ def test_additions_that_are_not_quiet_yet_are_no_reason_to_complain(scene: Scene
     (run / "late.txt").write_text("late")
     scene.config |= {"completion-delay": 3600, "remove-source": "true"}
     told = scene.run().output
-    assert "new files are there, quiet since" in told and "not removed" not in told
+    assert "new files found, unchanged since" in told and "not removed" not in told
     assert run.is_dir()
     scene.config["completion-delay"] = 0
     scene.run()

@@ -109,8 +109,8 @@ def test_many_sheets_that_change_at_once_wait_for_a_person(published: Scene) -> 
         assert scene.get(f"{run}/SampleSheet.csv") == sheet(run, more)
         assert kept(scene, run) == ([] if run == "R8" else [sheet(run)])
         scene.check_sums(run)
-    words = scene.documents("R0")[2]["words"]
-    assert [(each["word"], each["accepted"], each["reason"]) for each in words] == [
+    words = scene.documents("R0")[2]["overrides"]
+    assert [(each["action"], each["accepted"], each["reason"]) for each in words] == [
         ("accept", "sheet", "new index kit")
     ]
     after = scene.etags()
@@ -166,7 +166,7 @@ def test_a_sheet_that_is_none_any_more_and_was_one(published: Scene) -> None:
         change(scene, run, content)
     (scene.main / "R9/late.bcl").write_text("late")
     told = scene.run(expect=1).stderr
-    assert "R0.csv changed and cannot be read any more (begins with no section)" in told
+    assert "R0.csv changed and can no longer be read (begins with no section)" in told
     assert scene.state("R0") == scene.state("R9") == ("flagged", "sheet-is-none")
     after = scene.etags()
     assert after["R9/SampleSheet.csv"] == before["R9/SampleSheet.csv"] and "R9/late.bcl" in after

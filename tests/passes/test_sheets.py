@@ -98,13 +98,13 @@ def test_a_sheet_after_publishing_also_when_the_source_is_gone(scene: Scene) -> 
         assert scene.get(f"{run}/SampleSheet.csv") == OUTSIDE
         assert scene.get(f"{run}/SampleSheet.instrument.csv") == OWN
         scene.check_sums(run)
-        assert scene.documents(run)[2]["not_carried"]["counts"] == {"excluded": 1}, run
+        assert scene.documents(run)[2]["not_uploaded"]["counts"] == {"excluded": 1}, run
     give_sheet(sheets, b"[Data]\nonce more\n", "S.csv")
     scene.lose_ledger()
     scene.run()
     assert scene.get("S/SampleSheet.csv") == b"[Data]\nonce more\n"
     assert scene.get("S/SampleSheet.instrument.csv") == OWN
-    assert scene.documents("S")[2]["not_carried"]["counts"] == {"excluded": 1}
+    assert scene.documents("S")[2]["not_uploaded"]["counts"] == {"excluded": 1}
     scene.check_sums("S")
     before = scene.etags()
     scene.run()

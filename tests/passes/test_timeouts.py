@@ -98,7 +98,7 @@ def test_a_file_that_changes_while_it_is_carried_is_not_published(scene: Scene, 
 
     proxy.before = grow
     outcome = scene.run(expect=0)
-    assert "files changed while they were carried" in outcome.stderr and not scene.is_published("R")
+    assert "files changed during the upload" in outcome.stderr and not scene.is_published("R")
     scene.run()
     scene.check_sums("R")
     assert len(scene.get("R/growing.raw")) == 3 * MIB + 4

@@ -34,7 +34,7 @@ def test_a_second_pass_while_one_runs_and_one_that_hangs(scene: Scene, proxy: Pr
     assert "another pass" in scene.run(expect=0).stderr
     assert "another pass" in scene.run("--thorough", expect=0).stderr
     scene.sql("UPDATE flow SET heartbeat = heartbeat - 25 * 3600")
-    assert "no sign of life for 25 h" in scene.run(expect=3).stderr
+    assert "no progress for 25 h" in scene.run(expect=3).stderr
     assert scene.etags() == before
     proxy.hold.set()
     _, stderr = first.communicate(timeout=LONG)
@@ -131,7 +131,7 @@ def test_a_main_folder_of_which_nobody_can_say_where_it_lies(scene: Scene) -> No
     assert scene.sql(noted) == [(1, 0)], "earlier versions noted it"
     scene.make_run("S")
     again = scene.in_namespace(without_proc)
-    assert again.returncode == 3 and "nobody can say on which file system it lies" in again.stderr
+    assert again.returncode == 3 and "its file system is not known now" in again.stderr
     scene.run()
     assert scene.is_published("S")
 
@@ -145,7 +145,7 @@ def test_an_empty_or_another_main_folder_is_not_believed(scene: Scene) -> None:
     before = scene.etags()
 
     over = scene.in_namespace(f"mount -t tmpfs none {shlex.quote(str(scene.main))}")
-    assert over.returncode == 3 and "lies on another file system than last time" in over.stderr
+    assert over.returncode == 3 and "is on another file system than last time" in over.stderr
     moved = scene.folder / "moved"
     scene.main.rename(moved)
     assert "is not there" in scene.run(expect=3).stderr
@@ -164,7 +164,7 @@ def test_an_empty_or_another_main_folder_is_not_believed(scene: Scene) -> None:
     assert "is empty, but 1 runs were there before (S" in scene.run(expect=3).stderr
     scene.make_run("T")
     told = scene.run(expect=1).stderr
-    assert "S: its folder vanished before it was carried" in told and scene.is_published("T")
+    assert "S: its folder vanished before it was uploaded" in told and scene.is_published("T")
     scene.run(expect=0)
 
 

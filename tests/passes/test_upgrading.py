@@ -121,7 +121,7 @@ def test_its_marker_stays_until_ours_can_be_written(
     ended = run_command(config=its_config)
 
     assert ended.returncode == 1, ended.output
-    assert "1 blobs that somebody else published differ from the source" in ended.output
+    assert "1 blobs that another writer published differ from the source" in ended.output
     assert etags(container) == before
     assert container.download_blob(f"runs/{run.name}.sync").readall() == STAMP
 

@@ -22,4 +22,4 @@ def test_each_exit_code_has_a_first_action() -> None:
 
 
 def test_each_reason_has_a_row_and_each_row_a_reason() -> None:
-    assert CODES == set(reasons._WORDS) - TOLD_BY_STATUS_ALONE
+    assert CODES == set(reasons._TEXTS) - TOLD_BY_STATUS_ALONE

@@ -29,13 +29,13 @@ ACTIONS = (
     ("carry", "until_verified"),
     ("carry", "what_stands_still"),
     ("claims", "take"),
-    ("early", "ahead"),
+    ("incremental", "ahead"),
     ("flagging", "flag"),
     ("frozen", "changed_at_source"),
     ("frozen", "mark_what_to_heal"),
     ("instrument_facts", "tell_sheet"),
-    ("look", "into_ledger"),
-    ("look", "fingerprint_now"),
+    ("scan", "into_ledger"),
+    ("scan", "fingerprint_now"),
     ("placing", "into_ledger"),
     ("publish", "publish"),
     ("read_back", "until"),
@@ -43,10 +43,10 @@ ACTIONS = (
     ("remove", "remove"),
     ("removal_preview", "show"),
     ("removal_preview", "show_after_carrying"),
-    ("rest", "settle"),
+    ("outcomes", "settle"),
     ("sheet_writing", "carry"),
     ("sheets", "read"),
-    ("words", "stand_still"),
+    ("override_checks", "stand_still"),
     ("override_checks", "stand_still"),
 )
 """Module and function of ``transfer/steps``: what reads or writes the source, the destination or the ledger's files. A
@@ -80,7 +80,7 @@ def install() -> None:
     for module, name in ACTIONS:
         if importlib.util.find_spec(f"{_STEPS}.{module}") is not None:
             _wrap(importlib.import_module(f"{_STEPS}.{module}"), name, note)
-    context = importlib.import_module(f"{_STEPS}.rooms").Rooms
+    context = importlib.import_module(f"{_STEPS}.context").PassContext
     state_was = context.set_state
 
     def set_state(

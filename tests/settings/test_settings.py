@@ -199,7 +199,7 @@ def test_all_problems_at_once_each_with_its_source(load_with: Load) -> None:
         "environment SYNC_TO_AZURE_TIMEOUT: timeout 'nan' is not accepted:"
         " give a number above 0, at most 1,000,000,000",
         "command line: smtp-port '70000' is not accepted: give a whole number from 0 to 65535",
-        "container-name is not given: the container that runs are carried to",
+        "container-name is not set: the container to upload runs to",
         "storage-account is not given (or blob-endpoint, for another cloud)",
     ]
 

@@ -78,7 +78,7 @@ def test_a_blob_is_written_only_over_what_stood_there(
     stands = lake.stat("x")
     assert stands is not None
     theirs = stands.etag
-    with pytest.raises(BlobReplaced, match="x was written by somebody else since it was looked at"):
+    with pytest.raises(BlobReplaced, match="x was written by another writer since it was listed"):
         _put(lake, "x", b"ours", before)
     assert lake.get("x") == b"theirs"
     ours = _put(lake, "x", b"ours", theirs)

@@ -163,7 +163,7 @@ def test_a_file_that_is_not_ours_is_left_alone(scene: Scene, kind: str) -> None:
         before.st_mtime_ns,
     )
     assert other.read_text() == "thesis"
-    assert "is left alone: nothing is written there" in scene.run("check").stdout
+    assert "is not replaced: nothing is written there" in scene.run("check").stdout
     path.unlink()
     for _ in range(2):
         assert "metrics-file" not in scene.run().stderr

@@ -174,7 +174,7 @@ class SqliteCatalogue(Applying, Inventories, Looking):
             elif code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 advice = f"another process wrote for more than {_WAIT:.0f} s: try again"
             else:
-                advice = "is there space, and may we write there?"
+                advice = "check free space and permissions"
             raise StateUnavailable(f"the catalogue {self.shown} cannot be used: {error}", advice) from error
 
 

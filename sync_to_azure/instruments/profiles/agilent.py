@@ -36,7 +36,7 @@ PROFILE = Profile(
         sheet="none",
         source="ProteoWizard, Reader_Agilent",
         tried=DOCUMENTED,
-        know="nothing says that an acquisition failed; beside `.d` of Bruker's it counts as part of their project",
+        know="no file shows that an acquisition failed; next to `.d` folders of Bruker it is part of their project",
     ),
     recognise=_recognise,
     waits_for=lambda view: (),

@@ -118,7 +118,7 @@ PROFILE = Profile(
         sheet="none",
         source="docs.elembio.io, Run Output Files; wtsi-npg/npg_tracking",
         tried=DOCUMENTED,
-        know="its run manifest is carried, but not read as a sample sheet; a cytoprofiling run is not counted",
+        know="its run manifest is uploaded, but not read as a sample sheet; a cytoprofiling run is not counted",
     ),
     recognise=_recognise,
     waits_for=lambda view: () if view.has(_UPLOADED) else (_UPLOADED,),

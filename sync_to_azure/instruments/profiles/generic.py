@@ -15,7 +15,7 @@ PROFILE = Profile(
         sheet="none",
         source="none",
         tried=PASSES,
-        know="whatever lies there, whole or not",
+        know="any files, complete or not",
     ),
     recognise=lambda view: NO_SIGN,
     waits_for=lambda view: (),

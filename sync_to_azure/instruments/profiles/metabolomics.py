@@ -87,8 +87,8 @@ PROFILE = Profile(
     title="Metabolomics data sets",
     words=Words(
         recognised="never by itself: `profile = metabolomics`",
-        finished="never: a file is carried when it is 1 h old (`min-file-age`), stood still, and was acquired",
-        outcome="not told",
+        finished="never: a file is uploaded once it is 1 h old (`min-file-age`), unchanged, and acquired",
+        outcome="not known",
         completeness="not known",
         sheet="none",
         source="the tool before this one; unfinnigan, RawFileReaderS",

@@ -33,7 +33,7 @@ PROFILE = Profile(
         sheet="none",
         source="public scripts of that time",
         tried="paths in public scripts",
-        know="the last part of its name is the sample's, and stands in messages",
+        know="the last part of its name is the sample's, and appears in messages",
     ),
     recognise=_recognise,
     waits_for=lambda view: (),

@@ -42,7 +42,7 @@ PROFILE = Profile(
         sheet="none",
         source="smrt-analysis.readthedocs.io, Data files",
         tried=DOCUMENTED,
-        know="a cell that comes after a day is carried as a late file",
+        know="a cell that arrives after a day is uploaded as a late file",
     ),
     recognise=_recognise,
     waits_for=lambda view: (),

@@ -84,8 +84,8 @@ PROFILE = Profile(
     title="Proteomics projects",
     words=Words(
         recognised="never by itself: `profile = proteomics`",
-        finished="never: a file is carried when it is 24 h old (`min-file-age`), stood still, and was acquired",
-        outcome="not told",
+        finished="never: a file is uploaded once it is 24 h old (`min-file-age`), unchanged, and acquired",
+        outcome="not known",
         completeness="not known",
         sheet="none",
         source="the tool before this one; unfinnigan, RawFileReaderS",

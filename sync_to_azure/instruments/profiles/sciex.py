@@ -28,7 +28,7 @@ PROFILE = Profile(
         sheet="none",
         source="ProteoWizard, Reader_ABI",
         tried=DOCUMENTED,
-        know="a `.wiff.scan` that comes after a day is carried as a late file",
+        know="a `.wiff.scan` that arrives after a day is uploaded as a late file",
     ),
     recognise=_recognise,
     waits_for=lambda view: (),

@@ -25,7 +25,7 @@ PROFILE = Profile(
         sheet="none",
         source="ProteoWizard, Reader_Shimadzu",
         tried=DOCUMENTED,
-        know="nothing says that an acquisition failed",
+        know="no file shows that an acquisition failed",
     ),
     recognise=_recognise,
     waits_for=lambda view: (),

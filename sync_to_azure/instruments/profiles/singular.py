@@ -38,7 +38,7 @@ PROFILE = Profile(
         sheet="none",
         source="knowledge.singulargenomics.com, Run Folder",
         tried=DOCUMENTED,
-        know="nothing says how a run ended; its sample sheet is carried, but not read",
+        know="no file shows how a run ended; its sample sheet is uploaded, but not read",
     ),
     recognise=_recognise,
     waits_for=lambda view: () if view.has(_FLAG) else (_FLAG,),

@@ -60,7 +60,7 @@ PROFILE = Profile(
         sheet="none",
         source="ThermoRawFileParser, alphakraken",
         tried=REAL,
-        know="files in the main folder itself are not carried: each project needs a folder",
+        know="files in the main folder itself are not uploaded: each project needs a folder",
     ),
     recognise=_recognise,
     waits_for=_waits_for,

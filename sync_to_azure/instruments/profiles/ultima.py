@@ -37,7 +37,7 @@ PROFILE = Profile(
         sheet="none",
         source="wtsi-npg/npg_tracking",
         tried=DOCUMENTED,
-        know="nothing says how a run ended",
+        know="no file shows how a run ended",
     ),
     recognise=_recognise,
     waits_for=lambda view: () if any(map(view.find, _FLAGS)) else _FLAGS[:1],

@@ -39,7 +39,7 @@ def read_final_summary(content: bytes) -> FinalSummary:
         if equals and key.strip():
             values[key.strip()] = short(value)
     if not values.keys() & {"acquisition_run_id", "protocol_run_id", "flow_cell_id"}:
-        raise MalformedFile("holds none of the lines of a final summary")
+        raise MalformedFile("contains no line of a final summary")
     written: dict[str, int] = {}
     fallback = 0
     for key, value in values.items():

@@ -51,7 +51,7 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
     if budget is not None and not read_back:
         raise ConfigurationError("--budget counts what is read back: give --read-back too")
     limit = math.inf if budget is None else words.bytes_of(budget)
-    with PassSession(settings, Clock(), "the next audit goes on from here") as session:
+    with PassSession(settings, Clock(), "the next audit continues from here") as session:
         summary = Summary()
         memory: Audits | None = None
         try:
@@ -66,7 +66,7 @@ def run(settings: "Settings", glob: str | None, read_back: bool, budget: str | N
             audit.all(glob, summary)
         except sqlite3.Error as error:
             failed = StateUnavailable(
-                f"the state file cannot be used: {error}", "is there space, and may we write there?"
+                f"the state file cannot be used: {error}", "check free space and permissions"
             )
             session.report_unavailable(failed, summary)
         except UnavailableError as error:
@@ -134,7 +134,7 @@ class _Audit:
         self._counts.without += audited.outcome == NO_MANIFEST
         if audited.outcome != WRONG:
             if before:
-                _log.info("%s: what was found before is solved", run)
+                _log.info("%s: earlier findings are resolved", run)
             return
         findings = self._audits.findings(run)
         text = words.told(findings, audited.uncounted)
@@ -161,7 +161,7 @@ class _Audit:
                     # A pass may have published between two of our looks: what is wrong is looked at once more.
                     continue
                 if found and self._audits.is_being_published(run):
-                    _log.info("%s: it is being published now; the next audit looks at it", run)
+                    _log.info("%s: it is being published now; the next audit checks it", run)
                     self._counts.postponed += 1
                     return False
                 self._note_listing(run, publication, found)
@@ -300,7 +300,7 @@ class _Audit:
         try:
             md5 = self._lake.md5_of(f"{base}/{file.blob}", file.listed_etag)
         except BlobMissing:
-            return AuditFinding(file.blob, "unreadable", "went away meanwhile", file.listed_etag)
+            return AuditFinding(file.blob, "unreadable", "disappeared during the audit", file.listed_etag)
         except (BlobReplaced, BlobRefused) as error:
             return AuditFinding(
                 file.blob, "unreadable", self._session.redact(error.message), file.listed_etag

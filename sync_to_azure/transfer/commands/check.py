@@ -84,7 +84,7 @@ def run(settings: "Settings", send_mail: bool) -> int:
             show_result(line.kind, line.subject, plain(redact(line.text)), plain(redact(line.advice)))
     finally:
         logs.close()
-    show("\nall is well" if not wrong else f"\n{how_many(wrong, 'thing')} wrong")
+    show("\nall checks passed" if not wrong else f"\n{how_many(wrong, 'check')} failed")
     return 3 if wrong else 0
 
 
@@ -181,7 +181,7 @@ def _main_folder(settings: "Settings") -> Results:
 
 
 def _left(found: MainFolderContents) -> tuple[str, str]:
-    """What lies in the main folder itself and is not uploaded; what to do."""
+    """What is in the main folder itself and is not uploaded; what to do."""
     files = len(found.strays) - len(found.links)
     parts = [how_many(count, word) for count, word in ((files, "file"), (len(found.links), "link")) if count]
     shown = ", ".join(found.strays[:5]) + (", …" if len(found.strays) > 5 else "")
@@ -229,14 +229,14 @@ def _removal(settings: "Settings") -> Results:
             "mount it read-write, or drop remove-source"
         )
     elif not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-        yield WRONG, f"{folder} may not be written by {_me()}: nothing can be removed there", (
+        yield WRONG, f"{folder} cannot be written by {_me()}: nothing can be removed there", (
             f"let {_me()} write there, or drop remove-source"
         )
     else:
         locked = [run.key for run in find_runs(folder).runs if not os.access(run.path, os.W_OK | os.X_OK)]
         if locked:
-            yield WRONG, f"{len(locked)} runs may not be written by {_me()}: {', '.join(locked[:5])}", (
-                "the instrument's account made them: give ours the right to delete in them"
+            yield WRONG, f"{len(locked)} runs cannot be written by {_me()}: {', '.join(locked[:5])}", (
+                "the instrument's account created them: give this account the right to delete in them"
             )
         else:
             yield OK, f"{folder} may be written; removed are only files that were proved", ""
@@ -276,7 +276,7 @@ def _state(settings: "Settings", session: PassSession) -> Results:
 
 def _place(path: Path, mount: Mount) -> Results:
     if mount.kind in _SHARES:
-        yield WRONG, f"{path} lies on a share ({mount.source}, {mount.kind}): its locks cannot be relied on", (
+        yield WRONG, f"{path} is on a network share ({mount.source}, {mount.kind}): its locks cannot be relied on", (
             "set state-file to a local disk"
         )
 
@@ -318,14 +318,14 @@ def _metrics_file(settings: "Settings") -> Results:
     if path is None:
         return
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
-        yield NOTE, f"{path.parent} is no folder that {_me()} may write into: a pass is well without it", (
+        yield NOTE, f"{path.parent} is not a folder that {_me()} can write to: passes work without it", (
             "make the folder, or name another metrics-file"
         )
     elif problem := metrics.not_ours(path):
         yield NOTE, f"{path}: {problem}: nothing is written there", "move it away, or name another metrics-file"
     elif path.suffix != ".prom":
         yield NOTE, f"{path}: node_exporter's textfile collector reads only files that end in .prom", (
-            "name it so, if that is who shall read it"
+            "rename it, if that collector should read it"
         )
     else:
         yield OK, f"{path}: can be written", ""
@@ -338,7 +338,7 @@ def _login(settings: "Settings", destination: "DestinationProbe", now: float) ->
     if settings.identity.auth in ("service-principal", "default"):
         yield OK, f"{shown}: a token was given", ""
     else:
-        yield OK, f"{shown}: nothing is asked before the container is", ""
+        yield OK, f"{shown}: tried with the container", ""
     if settings.identity.auth == "sas":
         yield from sas_found(settings.identity.secret or "", now)
 
@@ -346,7 +346,7 @@ def _login(settings: "Settings", destination: "DestinationProbe", now: float) ->
 def _evidence_key(settings: "Settings") -> Results:
     path = settings.identity.evidence_key
     if path is None:
-        yield NOTE, "there is no credentials file to keep an evidence-key beside: receipts have no HMAC", (
+        yield NOTE, "there is no credentials file, so no place for an evidence-key next to it: receipts have no HMAC", (
             "name a file by evidence-key; without it, losing the state file costs reading back (docs/operations.md)"
         )
     elif evidence_key.read(path) is not None:
@@ -415,7 +415,7 @@ def _probe(destination: "DestinationProbe") -> Results:
     if removed:
         yield OK, "deleted again", ""
     else:
-        yield OK, "it stays: deleting is refused to us, which is fine", ""
+        yield OK, "it stays: no right to delete, which is fine", ""
 
 
 def _mail(settings: "Settings", send_mail: bool) -> Results:
@@ -423,7 +423,7 @@ def _mail(settings: "Settings", send_mail: bool) -> Results:
 
     server = mail_config(settings)
     if server is None:
-        yield NOTE, "log-recipient is not set: nobody is mailed when something is wrong", ""
+        yield NOTE, "log-recipient is not set: no mail is sent when something is wrong", ""
         return
     server = dataclasses.replace(server, timeout=15.0, whole=60.0)
     to = ", ".join(server.recipients)
@@ -431,14 +431,14 @@ def _mail(settings: "Settings", send_mail: bool) -> Results:
     where = f"{server.host}:{port}, {'no encryption' if security == 'none' else security.upper()}"
     if not send_mail:
         mail.knock(server)
-        login = " and takes our login" if server.user else ""
-        yield OK, f"{where} answers{login}; nothing was sent, --send-mail sends to {to}", ""
+        login = " and accepts the login" if server.user else ""
+        yield OK, f"{where} answers{login}; no mail was sent, --send-mail sends one to {to}", ""
         return
     subject = "[sync_to_azure] check: this mail is a test"
     body = "This mail was sent by `sync_to_azure check --send-mail`. Nothing is wrong.\n"
     refused = mail.send(server, mail.compose(subject, body, mail.sender_of(server), server.recipients))
     if refused:
-        yield WRONG, f"{where} took the mail, but not for {'; '.join(refused)}", "mend log-recipient"
+        yield WRONG, f"{where} took the mail, but not for {'; '.join(refused)}", "correct log-recipient"
     else:
         yield OK, f"{where} took a mail to {to}: has it arrived?", ""
 

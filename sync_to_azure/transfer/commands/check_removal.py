@@ -33,7 +33,7 @@ def with_azcopy(settings: "Settings", now: float) -> list[tuple[str, str]]:
         when = f"{human_time(token_life or expires - now)} after AzCopy, when its credentials have expired"
     return [
         (
-            "AzCopy writes without a condition: what somebody else writes in the milliseconds after its look is"
+            "AzCopy writes without a condition: what another writer writes in the milliseconds after its check is"
             " overwritten, and a transfer that fails may delete it, where the login may delete",
             _NATIVE,
         ),

@@ -28,7 +28,7 @@ def answers(settings: Settings) -> Answers:
     host = urllib.parse.urlsplit(config.url).hostname
     if problem := webhook.sender(config)(_test(settings)):
         advice = (
-            "look at notify-url and at the receiver's log; does it have the key of notify-key? docs/events.md"
+            "check notify-url, the receiver's log, and whether it has the key of notify-key; docs/events.md"
         )
         yield False, f"{host} did not take a signed test event: {problem}", advice
         return

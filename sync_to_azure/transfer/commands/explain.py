@@ -84,10 +84,10 @@ def not_on_record(
     settings: Settings, name: str, folder: RunFolder | None, override: Override | None
 ) -> list[Part]:
     if folder is None:
-        lines = ["It is not on record, and no folder of that name is in the main folder."]
+        lines = ["It is not on record, and the main folder has no folder of that name."]
     else:
         lines = [
-            "Its folder is there; no pass has looked at it yet. The next one will.",
+            "Its folder exists; no pass has scanned it yet. The next one will.",
             *_conditions(settings.completion, folder),
             *_sheet(settings, name),
         ]
@@ -103,21 +103,21 @@ def about(
     yield plain(run.key), list(_standing(settings, ledger, record, now))
     yield "Complete?", list(_completion(settings, record, folder, now))
     if run.outcome is not None:
-        yield "What its instrument tells", list(_instrument(run))
-    yield "Carried", list(_carried(ledger, run))
+        yield "Instrument", list(_instrument(run))
+    yield "Uploaded", list(_carried(ledger, run))
     changed = ledger.changed(run)
     if changed:
-        yield "Different from what stands at the destination", list(_changed(settings, run, changed))
+        yield "Different from the destination", list(_changed(settings, run, changed))
     not_carried = ledger.uncarried(run)
     if not_carried:
-        yield "Not carried", list(_not_carried(not_carried))
+        yield "Not uploaded", list(_not_carried(not_carried))
     if run.is_published:
         yield "Published", list(_published(settings, run))
         yield "Audited", list(_audited(settings, ledger, run.key, record.audited))
     yield "Removal from the source", [_removal(settings, ledger, run, now)]
     spoken = ledger.override_history(run.key)
     if spoken:
-        yield "A person's word", [_said(override) for override in spoken]
+        yield "Operator override", [_said(override) for override in spoken]
     yield "History", list(_history(ledger.events(run)))
 
 
@@ -127,17 +127,17 @@ def _standing(settings: Settings, ledger: LedgerReader, record: Record, now: flo
     if record.live is not None:
         yield f"A pass is working on it: {progress(record)}."
     if record.audited is not None and record.damaged:
-        yield f"It is {audit_text.brief(record.audited)}; below, under Audited, is what to do."
+        yield f"It is {audit_text.brief(record.audited)}; see Audited below for what to do."
     if run.reason is not None:
         yield run.reason.text
         if run.reason.advice:
             yield f"What to do: {run.reason.advice}."
     if record.override is not None:
-        yield f"{_said(record.override)}. {command(settings.general, 'release', run.key)} takes it back."
+        yield f"{_said(record.override)}. {command(settings.general, 'release', run.key)} undoes this."
     if record.next and record.next not in record.why:
         yield f"Next: {record.next}."
     if run.state is State.FAILING or (run.state is State.FLAGGED and record.override is None):
-        yield f"{command(settings.general, 'retry', run.key)} has it looked at anew, and told anew if it lasts."
+        yield f"{command(settings.general, 'retry', run.key)} checks it again from the start, and reports what lasts."
 
 
 def _completion(settings: Settings, record: Record, folder: RunFolder | None, now: float) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _completion(settings: Settings, record: Record, folder: RunFolder | None, no
         yield (
             "Its folder is not in the main folder."
             if not run.is_published
-            else "Its folder is not there any more."
+            else "Its folder no longer exists."
         )
         return
     yield from _conditions(settings.completion, folder)
@@ -157,18 +157,18 @@ def _completion(settings: Settings, record: Record, folder: RunFolder | None, no
     delay = settings.completion.completion_delay
     if run.is_published:
         # Not "so it was complete": a person may have accepted it as it was.
-        yield "      it is published; what comes later is added when it is quiet"
+        yield "      it is published; later files are added once they are unchanged"
         scan = scanned(record, now)
         if scan:
             yield f"      its folders: {scan}"
     if run.quiet_since is None:
-        yield f"[no]  quiet for {human_time(delay)}: the quiet time has not begun"
+        yield f"[no]  unchanged for {human_time(delay)}: not counted yet"
         return
     left = run.quiet_since + delay - now
     if left <= 0:
-        yield f"[yes] quiet for {human_time(delay)}: nothing moved since {zoned(run.quiet_since)}, as far as was looked"
+        yield f"[yes] unchanged for {human_time(delay)}: since {zoned(run.quiet_since)}, at the last scan"
     else:
-        yield f"[no]  quiet for {human_time(delay)}: since {zoned(run.quiet_since)}, {human_time(left)} left"
+        yield f"[no]  unchanged for {human_time(delay)}: since {zoned(run.quiet_since)}, {human_time(left)} left"
 
 
 def _sheet(settings: Settings, run: str) -> Iterator[str]:
@@ -192,7 +192,7 @@ def _sheet(settings: Settings, run: str) -> Iterator[str]:
         near = ", ".join(map(plain, nearly_sheets(settings.source.samplesheet_folder, run)))
         beside = f"; the folder has {near}: if that is it, save it as {plain(run)}.csv" if near else ""
         missing = f"[no]  its sample sheet {plain(run)}.csv is missing"
-        yield f"{missing}: it is carried, and published when that is there{beside}"
+        yield f"{missing}: it is uploaded, and published when the sheet exists{beside}"
 
 
 def _flags(when: CompletionSettings, folder: RunFolder) -> Iterator[str]:
@@ -241,7 +241,7 @@ def _by_its_family(when: CompletionSettings, folder: RunFolder) -> Iterator[str]
     if not waits:
         yield f"[yes] finished, as a run of {found.profile.title} is ({plain(found.reason)})"
     if found.profile.quiet > when.completion_delay:
-        yield f"      it writes no flag: it must stand still for {human_time(found.profile.quiet)}"
+        yield f"      it writes no flag: it must be unchanged for {human_time(found.profile.quiet)}"
 
 
 def _instrument(run: Run) -> Iterator[str]:
@@ -264,10 +264,10 @@ def _conditions(when: CompletionSettings, folder: RunFolder) -> Iterator[str]:
     if folder.unit is not None and folder.unit.lacks:
         yield f"[no]  {plain(folder.unit.lacks)} is missing in the main folder"
     yield (
-        f"It is never done (profile = {when.profile}): each file is carried as it comes, when it was"
+        f"It is a continuous project (profile = {when.profile}): each file is uploaded once it was"
         f" written {human_time(age_of(when, continuous))} ago and was seen unchanged for"
         f" {human_time(when.completion_delay)}; a .raw also not as long as its header says that it is"
-        " being acquired. What waits stands below."
+        " being acquired. What is waiting is listed below."
     )
 
 
@@ -305,9 +305,9 @@ def _carried(ledger: LedgerReader, run: Run) -> Iterator[str]:
 
 _PROVED = {
     Evidence.READ_BACK: "read-back: downloaded and hashed",
-    Evidence.VALIDATED: "validated: the service checked every byte as it came",
+    Evidence.VALIDATED: "validated: the service checked every byte on arrival",
     Evidence.LISTED: "listed: the listing shows the right size and MD5",
-    Evidence.NONE: "not there yet, or not proved",
+    Evidence.NONE: "not uploaded yet, or not proved",
 }
 
 
@@ -375,7 +375,7 @@ def _audited(settings: Settings, ledger: LedgerReader, key: str, audited: Audite
     if left > 0:
         yield f"… and {left} more"
     yield f"What to do: {audit_text.advice(key, audited.counts)}."
-    yield "Solved when a pass has looked at it so, or the next audit."
+    yield "Resolved once such a pass, or the next audit, has checked it."
 
 
 def _removal(settings: Settings, ledger: LedgerReader, run: Run, now: float) -> str:
@@ -384,9 +384,9 @@ def _removal(settings: Settings, ledger: LedgerReader, run: Run, now: float) -> 
     if run.state is State.REMOVED:
         return "Done."
     if _continuous(settings.completion) is not None:
-        return "Never: it is never done."
+        return "Never: it is a continuous project."
     if not settings.removal.remove_source:
-        return "Not asked for (remove-source is off)."
+        return "Off (remove-source is not set)."
     if not run.is_published:
         return "Waits until it is published."
     never = never_removed(run)
@@ -414,11 +414,11 @@ def _removal(settings: Settings, ledger: LedgerReader, run: Run, now: float) -> 
         why += f"; from {zoned(due)} on"
     in_the_way = len(ledger.uncarried(run))
     if in_the_way:
-        why += f"{'; ' if why else ''}{in_the_way} entries in it are not carried"
+        why += f"{'; ' if why else ''}{in_the_way} entries in it are not uploaded"
     return (
         f"Waits: {why}."
         if why
-        else "The next pass removes it, after one more look at every file and the lake."
+        else "The next pass removes it, after checking every file and the destination once more."
     )
 
 
@@ -444,7 +444,7 @@ def _happened(event: LedgerEvent) -> str:
     state, _, code = event.code.partition(":")
     if state == "word":
         reason = event.parameters.get("reason")
-        return f"a person's word: {code} by {plain(str(event.parameters.get('by')))}" + (
+        return f"operator override: {code} by {plain(str(event.parameters.get('by')))}" + (
             f": {plain(str(reason))}" if reason else ""
         )
     text = Reason(code, event.parameters).text if code else ""

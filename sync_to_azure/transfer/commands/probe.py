@@ -22,7 +22,7 @@ from sync_to_azure.stores.opening import open_deleting_store, open_login, open_s
 from sync_to_azure.transfer.configs import login_config, store_config
 from sync_to_azure.core.model import FileToSend
 from sync_to_azure.core.names import OURS_PREFIX
-from sync_to_azure.transfer.steps.rooms import uploader_for
+from sync_to_azure.transfer.steps.context import uploader_for
 from sync_to_azure.uploaders import Job
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class DestinationProbe:
             if not sent:
                 raise UploadFailed("the uploader did not send the probe")
         self._read(probe)
-        return f"{probe.name} was carried by the uploader, too"
+        return f"{probe.name} was sent by the uploader, too"
 
     def remove_probes(self) -> bool:
         """Those that hold what we wrote, and nothing else. False where deleting one is refused, which is fine."""

@@ -46,8 +46,8 @@ _LARGE = 64 * 1024 * 1024
 _TROUBLES = {
     "archived": "archived: have them rehydrated (az storage blob set-tier --tier Cool, takes hours), then start again",
     "differs": "there already with other bytes, left as they are: move them away, or give --overwrite",
-    "missing": "without a blob in the lake: soft delete or versions of the container may have them",
-    "wrong": "whose blobs hold other bytes than the manifest says, nothing was written: soft delete or versions of the"
+    "missing": "without a blob at the destination: soft delete or versions of the container may have them",
+    "wrong": "whose blobs differ from the manifest, nothing was written: soft delete or versions of the"
     " container may have the good ones",
     "refused": "whose blobs cannot be read",
     "unwritten": "that cannot be written here",
@@ -103,7 +103,7 @@ class _Restoring:
             return RestoredFile("refused", error.message)
 
     def _chunks(self, file: PublishedFile, offset: int) -> Iterator[bytes]:
-        # Of the version that was listed: one that is written again meanwhile would be a mixture.
+        # Of the version that was listed: one that is written again in between would be a mixture.
         # A part that is longer than the blob is none of it: then there is nothing behind its end.
         with contextlib.suppress(OutOfRange):
             for chunk in self._lake.read(f"{self._publication.base}/{file.blob}", file.listed_etag, offset):
@@ -117,7 +117,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
     if not run.strip("/") or "/" in run.strip("/") or run.strip("/") in (".", ".."):
         raise ConfigurationError(f"{run!r} is no run's name: give the name alone, as in RUN.sync")
     folder = Path(to) if to is not None else Path.cwd()
-    with PassSession(settings, Clock(), "start again: what is there is kept") as session:
+    with PassSession(settings, Clock(), "start again: restored files are kept") as session:
         lake = open_store(store_config(settings), open_login(login_config(settings)))
         destination = settings.destination.destination
         name = run.strip("/")
@@ -140,7 +140,7 @@ def run(settings: "Settings", run: str, files: Sequence[str], to: str | None, ov
             if held is not None:
                 session.print(f"  {plain(str(held))}")
             if doubtful:
-                session.print(f"  its manifest {base}.files.jsonl is not vouched for by a receipt, see above")
+                session.print(f"  its manifest {base}.files.jsonl is not confirmed by a receipt, see above")
             return 1 if doubtful else code
 
 
@@ -176,7 +176,7 @@ class _Wanted:
         if without:
             raise ConfigurationError(
                 [f"{publication.run} has no file {each!r}" for each in without],
-                f"its files are the lines of {publication.base}.md5; patterns stand in quotes",
+                f"its files are the lines of {publication.base}.md5; put patterns in quotes",
             )
 
     def files(self) -> Iterator[PublishedFile]:
@@ -213,7 +213,7 @@ def _bring_all(
         seconds = max(session.clock.monotonic() - started, 0.001)
         done, read = sum(counts.values()), restoring.bytes_read
         rate = read / seconds
-        session.show(Progress(name, "bringing back", done, wanted.count, read, wanted.bytes, rate))
+        session.show(Progress(name, "restoring", done, wanted.count, read, wanted.bytes, rate))
 
     for file, outcome in in_order(restoring.bring, wanted.files(), THREADS, show):
         counts[outcome.kind] += 1
@@ -238,7 +238,7 @@ def _look_at_space(target: RestoreTarget, wanted: _Wanted) -> None:
     )
     if needed > free:
         raise TargetUnavailable(
-            f"{target.folder} has {human_size(free)} free; {human_size(needed)} are to be brought back",
+            f"{target.folder} has {human_size(free)} free; {human_size(needed)} are to be restored",
             "free some, name another folder with --to, or name single files",
         )
 
@@ -248,7 +248,7 @@ def _tell(
 ) -> int:
     kept = f"; there already: {how_many(counts['kept'], 'file')}" if counts["kept"] else ""
     lines = [
-        f"{publication.run}: {how_many(counts['restored'], 'file')}, {human_size(sizes['restored'])}, brought back"
+        f"{publication.run}: {how_many(counts['restored'], 'file')}, {human_size(sizes['restored'])}, restored"
         f" into {shown(os.path.abspath(os.fsencode(folder)))} and proved{kept}"
     ]
     for kind, words in _TROUBLES.items():

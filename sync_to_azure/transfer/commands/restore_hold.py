@@ -59,7 +59,7 @@ def hold_if_removed(settings: "Settings", folder: Path, run: str, source: object
     main = Path(os.path.realpath(settings.source.main_folder))
     if relative_to(main, target) is not None:
         raise ConfigurationError(
-            f"{run} would be brought back into {shown(os.fsencode(target))}, which holds the main folder {main}: its"
+            f"{run} would be restored into {shown(os.fsencode(target))}, which holds the main folder {main}: its"
             " folders would be runs, and uploaded",
             _ELSEWHERE,
         )
@@ -76,7 +76,7 @@ def hold_if_removed(settings: "Settings", folder: Path, run: str, source: object
             ledger.close()
     except (sqlite3.Error, OSError) as error:
         raise StateUnavailable(
-            f"{key} would be brought back into the main folder and cannot be held there, so that a pass may remove it"
+            f"{key} would be restored into the main folder and cannot be held there, so that a pass may remove it"
             f" again: the state file cannot be written: {error}",
             f"{_ELSEWHERE}, or restore as the user who runs the passes (sudo -u …)",
         ) from error
@@ -106,7 +106,7 @@ def _held(settings: "Settings", ledger: Ledger, key: str) -> Held | None:
     before = current(ledger, key)
     if before is not None and before.stops:
         return held
-    set_override(ledger, key, HOLD, speaker(), time.time(), "restore brings it back into the main folder", {})
+    set_override(ledger, key, HOLD, speaker(), time.time(), "restore writes it into the main folder", {})
     try:
         # A pass that began to remove it before it could see the hold; a later one sees it.
         _not_while_removed(_state(ledger, key), key)
@@ -115,7 +115,7 @@ def _held(settings: "Settings", ledger: Ledger, key: str) -> Held | None:
         raise
     _log.warning("%s", held)
     if before is not None:
-        _log.warning("%s: that takes the place of: %s by %s", key, before.action, plain(before.by))
+        _log.warning("%s: this replaces: %s by %s", key, before.action, plain(before.by))
     return held
 
 
@@ -127,6 +127,6 @@ def _state(ledger: Ledger, key: str) -> State | None:
 def _not_while_removed(state: State | None, key: str) -> None:
     if state is State.REMOVING:
         raise ConfigurationError(
-            f"{key} is being removed from the main folder, so nothing is brought back there now",
+            f"{key} is being removed from the main folder, so nothing is restored there now",
             f"{_ELSEWHERE}, or wait until status says that it is removed",
         )

@@ -1,5 +1,5 @@
-"""A person's word on a run: `hold`, `ignore`, `retry`, `accept`, `release`. It is written into the ledger at once, also
-while a pass is at work; passes do what it says."""
+"""Operator overrides of a run: `hold`, `ignore`, `retry`, `accept`, `release`. They are written to the ledger at once,
+also during a pass; passes act on them."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ from sync_to_azure.notify.terminal import human_size
 
 _NAMES = 50
 _DONE = {
-    HOLD: "is held: nothing of it is carried, published or removed until it is released",
-    IGNORE: "is ignored: nothing of it is carried, published or removed, and nobody is told, until it is released",
-    RETRY: "is looked at anew and thoroughly in the next pass; what was told of it is forgotten",
+    HOLD: "is held: nothing of it is uploaded, published or removed until it is released",
+    IGNORE: "is ignored: nothing of it is uploaded, published, removed or reported until it is released",
+    RETRY: "is checked again from the start in the next pass, and its problems are reported again",
 }
 
 
@@ -61,15 +61,15 @@ def speak(settings: Settings, action: str, name: str, reason: str | None, expect
     if not there and (action == RETRY or not expected):
         error = unknown(name, _names(settings))
         if action != RETRY:
-            error.advice += "; to speak of a run that is still to come, add --expected"
+            error.advice += "; for a run that does not exist yet, add --expected"
         raise error
     with _ledger(settings) as ledger:
         before = _give(settings, ledger, action, name, reason, {})
     _tell(settings, f"{plain(name)} {_DONE[action]}.")
     if not there:
-        _tell(settings, "No run of that name is known yet: the word counts when it comes.")
+        _tell(settings, "No run of that name is known yet: this applies once it appears.")
     if before is not None:
-        _tell(settings, f"It takes the place of: {before.action} by {plain(before.by)}.")
+        _tell(settings, f"It replaces: {before.action} by {plain(before.by)}.")
     _without_reason(settings, reason)
     return 0
 
@@ -81,14 +81,14 @@ def release(settings: Settings, name: str, reason: str | None) -> int:
             if not _is_there(settings, name):
                 raise unknown(name, _names(settings))
             raise ConfigurationError(
-                f"nobody's word is in force for {name}",
-                f"{command(settings.general, 'explain', name)} tells how it stands",
+                f"there is no override for {name}",
+                f"{command(settings.general, 'explain', name)} shows its state",
             )
         before = _give(settings, ledger, RELEASE, name, reason, {})
     assert before is not None
     _tell(
         settings,
-        f"{plain(name)} is released: {before.action} by {plain(before.by)} counts no more; the next pass goes on with"
+        f"{plain(name)} is released: {before.action} by {plain(before.by)} ended; the next pass continues with"
         " it.",
     )
     return 0
@@ -109,9 +109,9 @@ def accept_sheets(settings: Settings, reason: str | None, yes: bool, every: bool
     if not runs:
         raise ConfigurationError(
             "no sample sheet waits to be accepted",
-            f"sync_to_azure status{config_option(settings.general)} shows how the runs stand",
+            f"sync_to_azure status{config_option(settings.general)} shows all runs",
         )
-    _tell(settings, f"The new sample sheets of {len(runs)} runs take the place of the published ones:")
+    _tell(settings, f"The new sample sheets of {len(runs)} runs replace the published ones:")
     for run in runs if every else runs[:_NAMES]:
         _tell(settings, f"  {plain(run.key)}: {plain(_sheet_of(run))}")
     if len(runs) > _NAMES and not every:
@@ -135,15 +135,15 @@ def _sheet_of(run: Run) -> str:
 
 
 _SHEETS_KEPT = (
-    "What is published now is kept as snapshots. A sheet that changes once more is not accepted. Encrypting software"
-    " changes sheets like that: look into some first."
+    "What is published now is kept as snapshots. A sheet that changes once more is not accepted. Ransomware"
+    " changes sheets like that: check some of them first."
 )
 
 
 def _new_sheet(run: Run) -> tuple[dict[str, Any], list[str]]:
     parameters = run.reason.parameters if run.reason is not None else {}
     return {"kind": SHEET, "md5": parameters.get("md5")}, [
-        f"The new sample sheet of {plain(run.key)}, {plain(_sheet_of(run))}, takes the place of the published one.",
+        f"The new sample sheet of {plain(run.key)}, {plain(_sheet_of(run))}, replaces the published one.",
         _SHEETS_KEPT,
     ]
 
@@ -165,10 +165,10 @@ def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: 
         before = _give(settings, writing, ACCEPT, name, reason, about)
     _tell(
         settings,
-        f"{plain(name)} is accepted; the next pass does it. {command(settings.general, RELEASE, name)} takes it back.",
+        f"{plain(name)} is accepted; the next pass does it. {command(settings.general, RELEASE, name)} undoes this.",
     )
     if before is not None:
-        _tell(settings, f"It takes the place of: {before.action} by {plain(before.by)}.")
+        _tell(settings, f"It replaces: {before.action} by {plain(before.by)}.")
     _without_reason(settings, reason)
     return 0
 
@@ -188,29 +188,29 @@ def _accepted(
     if code == "failed-held" and run.reason is not None:
         return {"kind": "failed"}, [
             f"{plain(run.key)} is {plain(run.reason.text)}.",
-            "It is carried and published as it stands once it was quiet; its receipt says how it ended.",
+            "It is uploaded and published as it is once it is unchanged long enough; its receipt says how it ended.",
         ]
     if code in ("no-profile", "unjudged"):
         return {"kind": "unfinished", "flags": []}, [
-            f"Nobody says that {plain(run.key)} finished: it is of no known family of instruments.",
-            "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
+            f"Nothing shows that {plain(run.key)} finished: it belongs to no known instrument family.",
+            "It is uploaded and published as it is once it is unchanged for long enough; its receipt says so.",
         ]
     if code == "never-ended":
         return {"kind": "unfinished", "flags": []}, [
             f"{plain(run.key)}: {plain(run.reason.text if run.reason is not None else '')}.",
-            "They are carried as they stand; from then on they may not change any more.",
+            "They are uploaded as they are; from then on they must not change.",
         ]
     if code in ("flag-missing", "stalled") and run.reason is not None:
         flags = run.reason.parameters.get("flags")
         told = ", ".join(flags) if isinstance(flags, list) else "?"
         return {"kind": "unfinished", "flags": flags}, [
-            f"{plain(run.key)} has no {plain(told)}: nobody says that it finished.",
-            "It is carried and published as it stands once it was quiet for long enough; its receipt says so.",
+            f"{plain(run.key)} has no {plain(told)}: nothing shows that it finished.",
+            "It is uploaded and published as it is once it is unchanged for long enough; its receipt says so.",
         ]
     raise ConfigurationError(
         f"nothing of {run.key} waits to be accepted: it is {run.state}"
         + (f" ({run.reason.text})" if run.reason else ""),
-        f"{command(settings.general, 'explain', run.key)} tells all about it",
+        f"{command(settings.general, 'explain', run.key)} shows the details",
     )
 
 
@@ -229,13 +229,13 @@ def _changed(
     told = offer(changed)
     if told.gone:
         gone = next(file.blob for file in changed if file.size < 0)
-        what = "are being compared by a pass at this moment; ask again when it is done"
+        what = "are being compared by a running pass; try again when it has finished"
         if any(file.size == -1 for file in changed):
             what = "are not at the source any more; put them back, or release the run"
         raise ConfigurationError(f"files of {run.key} ({gone} …) {what}")
     theirs = not run.is_published or (run.reason is not None and run.reason.code == "taken-over-differs")
     kind = "taken-over" if theirs else "changed"
-    whose = "that somebody else published" if theirs else "that were published"
+    whose = "that another writer published" if theirs else "that were published"
     lines = [
         f"{told.count}{f' of {run.files}' if run.files else ''} files of {plain(run.key)} {whose} are replaced by what"
         f" the source holds now, {human_size(told.bytes)}:",
@@ -245,12 +245,12 @@ def _changed(
         lines.append(f"  … and {len(changed) - _NAMES} more (--all lists them)")
     if run.is_published and told.count * 4 >= run.files > 3:
         lines.append(
-            "That is a large part of the run. Encrypting software changes files like that: look into some first."
+            "That is a large part of the run. Ransomware changes files like that: check some of them first."
         )
     marker = "" if settings.completion.profile in CONTINUOUS else "The marker RUN.sync is withdrawn first. "
     lines.append(
-        f"{marker}What stands there now is kept as snapshots of the blobs. Nothing else is accepted: what changes from"
-        " now on is told anew."
+        f"{marker}The current blobs are kept as snapshots. Nothing else is accepted: what changes from"
+        " now on is reported again."
     )
     about = {"kind": kind, "count": told.count, "bytes": told.bytes, "digest": told.digest}
     return about, lines
@@ -261,7 +261,7 @@ def _confirm(settings: Settings, name: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            f"{name}: nothing was accepted, as nobody confirmed it", "read the above, and add --yes"
+            f"{name}: nothing was accepted, because it was not confirmed", "read the above, and add --yes"
         )
     if not click.confirm("Accept this?", default=False):
         raise ConfigurationError(f"{name}: nothing was accepted")
@@ -279,7 +279,7 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
     except (sqlite3.Error, OSError) as error:
         raise StateUnavailable(
             f"state file {path} cannot be written: {error}",
-            "speak as the user who runs the passes (sudo -u …), or name the right state-file",
+            "run this as the user who runs the passes (sudo -u …), or name the right state-file",
         ) from error
 
 
@@ -316,7 +316,7 @@ def _names(settings: Settings) -> list[str]:
 
 def _without_reason(settings: Settings, reason: str | None) -> None:
     if not reason:
-        _tell(settings, "No reason is on record; --reason TEXT says it for whoever looks at this later.")
+        _tell(settings, "No reason was given; --reason TEXT records one.")
 
 
 def _tell(settings: Settings, text: str) -> None:

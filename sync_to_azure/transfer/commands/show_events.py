@@ -38,8 +38,8 @@ POLL = 0.5
 LASTS, RENEWED = 600.0, 60.0
 """Seconds that a consumer without a name lasts after it was last heard of, and between two signs of it."""
 _NOBODY = (
-    "No events are kept, as nobody waits for them. Set keep-events = 30 to keep them for 30 days, notify-url to have"
-    " them sent, or name a consumer: sync_to_azure events --consumer NAME (docs/events.md)."
+    "No events are kept, as no consumer is registered. Set keep-events = 30 to keep them for 30 days, notify-url to"
+    " have them sent, or name a consumer: sync_to_azure events --consumer NAME (docs/events.md)."
 )
 
 
@@ -58,7 +58,7 @@ def run(
         return _forget(settings, _named(forget))
     if consumer is not None and since is not None:
         raise ConfigurationError(
-            "--consumer and --since exclude each other", "a consumer gets what it has not had"
+            "--consumer and --since exclude each other", "a consumer gets the events it has not received"
         )
     line = CloudEvent.line if as_json else for_people
     if consumer is None and not follow:
@@ -154,7 +154,7 @@ def _consume(
             identity = _identity(ledger)
             try:
                 if _register(ledger, name, is_named) and is_named:
-                    _say(f"{name} is registered: from now on, events are kept until it has had them.")
+                    _say(f"{name} is registered: from now on, events are kept until it received them.")
                 if is_first and not is_named:
                     _before(ledger, line, name, after)
                 is_first = False
@@ -193,7 +193,7 @@ def _read(ledger: Ledger, line: Callable[[CloudEvent], str], name: str) -> None:
     if consumer is None:
         raise ConfigurationError(
             f"{name} is not registered any more",
-            "somebody forgot it; start again to register it from now on",
+            "it was forgotten by another command; start again to register it from now on",
         )
     number = consumer.passed
     while events := ledger.outbox.read(number, _BATCH):
@@ -215,9 +215,9 @@ def _forget(settings: Settings, name: str) -> int:
             ledger.outbox.forget(name)
     show(f"{name} is forgotten" + (f", and {how_many(left, 'event')} that it has not had." if left else "."))
     if name in RESERVED:
-        show("The next pass registers it again, from then on, if the configuration says so.")
+        show("The next pass registers it again, if the configuration has it.")
     if name == webhook.CONSUMER and left:
-        show("What it has not had will not be sent.")
+        show("Undelivered events will not be sent.")
     return 0
 
 

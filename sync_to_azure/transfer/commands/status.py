@@ -1,4 +1,4 @@
-"""`status`: how all runs stand, from the ledger alone; works while a pass does, and shows how far it is."""
+"""`status`: all runs and their status, from the ledger alone; works during a pass, and shows its progress."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import folded, grid, human_size, is_coloured, terminal_width
 
 SCHEMA = 1
-_PROBLEMS = (RunStatus.PERSON, RunStatus.AGAIN)
+_PROBLEMS = (RunStatus.NEEDS_ATTENTION, RunStatus.RETRYING)
 _COLOURS = {
     RunStatus.SAFE: "32",
-    RunStatus.WAITS: "33",
-    RunStatus.AGAIN: "31",
-    RunStatus.PERSON: "1;31",
+    RunStatus.WAITING: "33",
+    RunStatus.RETRYING: "31",
+    RunStatus.NEEDS_ATTENTION: "1;31",
     RunStatus.HELD: "36",
     RunStatus.IGNORED: "2",
     RunStatus.EMPTY: "2",
@@ -62,7 +62,7 @@ def run(
     chosen = [
         record
         for record in matching(found.runs, runs)
-        if not states or {str(record.run.state), _one_word(record.status)} & set(states)
+        if not states or {str(record.run.state), record.status.code} & set(states)
         if not problems or record.status in _PROBLEMS
         if after is None or record.since >= after
     ]
@@ -72,7 +72,7 @@ def run(
     width = terminal_width(sys.stdout) if sys.stdout.isatty() else None
     filtered = bool(runs or states or problems or since)
     if problems and not chosen and not (runs or states or since):
-        show("No run needs a person, and none is tried again.")
+        show("No run needs attention, and none is being retried.")
         return 0
     coloured = is_coloured(sys.stdout)
     show(text(found, chosen, filtered, now, width, coloured), coloured=coloured)
@@ -80,12 +80,8 @@ def run(
 
 
 def choices() -> list[str]:
-    """What ``--state`` takes: how a run stands, and the states."""
-    return [_one_word(each) for each in RunStatus] + [str(state) for state in State]
-
-
-def _one_word(status: RunStatus) -> str:
-    return str(status).replace(" ", "-")
+    """What ``--state`` takes: statuses and states. ``waiting`` is both, and selects either."""
+    return list(dict.fromkeys([each.code for each in RunStatus] + [str(state) for state in State]))
 
 
 # For people
@@ -98,7 +94,7 @@ def text(
     lines = [answer, at_work(found, now)]
     lines += not_uploaded(found) if not filtered else []
     lines += [
-        f"{plain(override.key)}: {override.action}, said before it came"
+        f"{plain(override.key)}: {override.action}, set before the run exists"
         for override in found.expected
         if not filtered
     ]
@@ -122,17 +118,17 @@ _SCREEN = 20
 """Rows after which the answer, which scrolled away, is given once more below."""
 
 _WIDE, _NARROW = 150, 105
-"""Columns from which evidence has columns of its own; below which only the name, how it stands and since when have."""
+"""Columns from which evidence has columns of its own; below which only the name, status and since when have."""
 
 
 def table(chosen: Sequence[Record], width: int | None, colours: bool, now: float) -> str:
     wide, narrow = width is None or width >= _WIDE, width is not None and width < _NARROW
-    headings = ["run", "stands"]
+    headings = ["run", "status"]
     headings += ["since"] if narrow else ["state", "since", "files", "size"]
     headings += ["evidence", "verified"] if wide else []
     rows = [_cells(record, wide, narrow, now) for record in chosen]
     styles = [{1: _COLOURS[record.status]} for record in chosen] if colours else None
-    return grid([*headings, "why, and what comes next"], rows, {"files", "size"}, width, styles)
+    return grid([*headings, "reason and next step"], rows, {"files", "size"}, width, styles)
 
 
 def _cells(record: Record, wide: bool, narrow: bool, now: float) -> list[str]:
@@ -182,9 +178,9 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
             "files": found.left[0],
             "links": found.left[1],
         },
-        "counts": {_one_word(status): counts[status] for status in RunStatus},
+        "counts": {status.code: counts[status] for status in RunStatus},
         "runs": [_run(record, now) for record in chosen],
-        "wrong_at_destination_only": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
+        "remote_only_problems": [{"run": each.run, "audit": _audit(each)} for each in found.elsewhere],
         "undelivered_events": [
             {
                 "consumer": each.consumer,
@@ -194,7 +190,7 @@ def document(settings: Settings, found: Records, chosen: Sequence[Record], now: 
             }
             for each in found.undelivered
         ],
-        "words_for_runs_to_come": [{"run": override.key, **_word(override)} for override in found.expected],
+        "pending_overrides": [{"run": override.key, **_override(override)} for override in found.expected],
     }
 
 
@@ -206,7 +202,7 @@ def _dumped(document: Mapping[str, Any]) -> str:
 
 
 def _pass(at_work: PassActivity) -> dict[str, Any]:
-    return {"running": at_work.running, "last_moved": _iso(at_work.heartbeat)}
+    return {"running": at_work.running, "last_activity": _iso(at_work.heartbeat)}
 
 
 def _run(record: Record, now: float) -> dict[str, Any]:
@@ -214,7 +210,7 @@ def _run(record: Record, now: float) -> dict[str, Any]:
     run, live, reason = record.run, record.live, record.run.reason
     return {
         "run": run.key,
-        "standing": _one_word(record.status),
+        "status": record.status.code,
         "state": str(run.state),
         "since": iso(record.since),
         "reason": (
@@ -263,7 +259,7 @@ def _run(record: Record, now: float) -> dict[str, Any]:
         "first_published": _iso(run.first_published),
         "published": _iso(run.published_at),
         "audit": None if record.audited is None else _audit(record.audited),
-        "word": _word(record.override) if record.override is not None else None,
+        "override": _override(record.override) if record.override is not None else None,
     }
 
 
@@ -280,8 +276,8 @@ def _audit(audited: Audited) -> dict[str, Any]:
     }
 
 
-def _word(override: Override) -> dict[str, Any]:
-    return {"word": override.action, "by": override.by, "at": iso(override.at), "reason": override.reason}
+def _override(override: Override) -> dict[str, Any]:
+    return {"action": override.action, "by": override.by, "at": iso(override.at), "reason": override.reason}
 
 
 def _iso(seconds: float | None) -> str | None:

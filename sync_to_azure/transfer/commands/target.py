@@ -70,7 +70,7 @@ class RestoreTarget:
                 try:
                     status = os.fstat(handle)
                     if not stat.S_ISREG(status.st_mode):
-                        raise FileNotWritten("what stands there is no plain file; move it away")
+                        raise FileNotWritten("it is not a regular file; move it away")
                     if status.st_size != size or _md5(handle).digest() != md5:
                         return False
                     if status.st_mtime_ns != mtime_ns:
@@ -105,7 +105,7 @@ class RestoreTarget:
                     if not replace and _is_there(parent, name):
                         # Two names of the manifest that this file system holds to be one.
                         os.unlink(part, dir_fd=parent)
-                        raise FileNotWritten("another file has come there meanwhile")
+                        raise FileNotWritten("another file was created there at the same time")
                     os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
                     self._folders.add(path.rpartition("/")[0])
                 return True
@@ -128,10 +128,10 @@ class RestoreTarget:
             status = os.fstat(handle)
             # Its name holds the digest of what it becomes. One of ours has no second name, and is not longer.
             if not stat.S_ISREG(status.st_mode):
-                raise FileNotWritten(f"{shown(part)} is no plain file; move it away")
+                raise FileNotWritten(f"{shown(part)} is not a regular file; move it away")
             if status.st_nlink > 1 or status.st_size > size:
                 raise FileNotWritten(
-                    f"{shown(part)} is not what an earlier restore began; it is left alone, move it away"
+                    f"{shown(part)} is not from an earlier restore and is not changed; move it away"
                 )
             while True:
                 begun = os.fstat(handle).st_size
@@ -192,10 +192,10 @@ class RestoreTarget:
         if error.errno in _FULL:
             return TargetUnavailable(
                 f"no space is left in {self.folder}: {error.strerror}",
-                "free some and start again: what is there is kept",
+                "free some and start again: restored files are kept",
             )
         if error.errno == errno.ELOOP:
-            return FileNotWritten("a symlink stands there, and is not followed; move it away")
+            return FileNotWritten("there is a symlink, which is not followed; move it away")
         if error.errno == errno.EROFS:
             return self._unusable(error)
         return FileNotWritten(f"{error.strerror}")

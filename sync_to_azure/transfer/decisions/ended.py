@@ -17,7 +17,7 @@ def badly(run: Run) -> bool:
 
 
 def said(outcome: str, words: str) -> str:
-    return f"its instrument says that it {_ENDED[outcome]} ({words})"
+    return f"its instrument reported that it {_ENDED[outcome]} ({words})"
 
 
 def stands(run: Run) -> bool:
@@ -46,5 +46,5 @@ def never_removed(run: Run) -> str:
     if badly(run):
         return said(str(run.outcome), str(run.outcome_detail))
     if run.complete is not None and not run.complete:
-        return f"it lacks files that its instrument promised: {run.completeness}"
+        return f"files that its instrument announced are missing: {run.completeness}"
     return ""

@@ -29,7 +29,7 @@ class Removal(enum.StrEnum):
 
     NOT_NOW = "not now"
     WANTED = "wanted"
-    LACKS_DOCUMENTS = "lacks documents"
+    LACKS_DOCUMENTS = "missing documents"
     DONE = "done"
 
 

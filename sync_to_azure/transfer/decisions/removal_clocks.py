@@ -23,7 +23,7 @@ class Instant:
 def problem(ours: float, service: float | None) -> str:
     """Why nothing may be removed by these two clocks, or an empty string. Both in seconds since 1970."""
     if service is None:
-        return "the service's answers do not say what time it is"
+        return "the service's answers have no time"
     if abs(ours - service) <= MOST_APART:
         return ""
     which = "ahead of" if ours > service else "behind"

@@ -129,7 +129,7 @@ def objection(facts: PublishedRun) -> str:
     if facts.mounts:
         return f"something is mounted inside it: {', '.join(facts.mounts[:5])}"
     if due_at(facts) > facts.time:
-        return "it has not been published for as long as remove-after says"
+        return "it has not been published for as long as remove-after requires"
     if facts.credentials > facts.time:
         return "credentials that AzCopy was given for it have not expired"
     return ""
@@ -161,7 +161,7 @@ def fate(standing: EntryState, rules: RemovalRules) -> tuple[Fate, str]:
     if _HELD_OPEN.fullmatch(entry.path):
         return Fate.WAITS, "deleted, but still open somewhere"
     if entry.kind is Kind.UNREADABLE:
-        return Fate.WAITS, f"cannot be looked at: {entry.detail}"
+        return Fate.WAITS, f"cannot be accessed: {entry.detail}"
     if row is not None:
         why = _unproved(entry, row, standing.blob)
         return (Fate.BLOCKS, why) if why else (Fate.GOES, "")
@@ -187,11 +187,11 @@ def _unproved(entry: Entry, row: FileRow, blob: Blob | None) -> str:
     if len(row.md5) != 16 or (blob.size, blob.md5) != (row.size, row.md5):
         return "its blob is another"
     if not row.etag or blob.etag != row.etag:
-        return "its blob was written anew since it was proved"
+        return "its blob was written again since it was proved"
     if row.evidence < Evidence.VALIDATED:
         return "its blob is only listed, not validated or read back"
     if not row.etag_is_own:
-        return "its blob was not proved by a request of our own"
+        return "its blob was not proved by a request of sync_to_azure"
     return ""
 
 

@@ -115,7 +115,7 @@ def of_state(flow: Flow, run: Run, state: State, reason: Reason | None, names_al
 
 
 def _needs(state: State, reason: Reason | None, run: Run) -> bool:
-    return run_status(state, reason, run.is_published) is RunStatus.PERSON
+    return run_status(state, reason, run.is_published) is RunStatus.NEEDS_ATTENTION
 
 
 def damaged(flow: Flow, run: str, count: int) -> Event:
@@ -123,7 +123,7 @@ def damaged(flow: Flow, run: str, count: int) -> Event:
     return RunNeedsAttention(
         run=run,
         code=AUDIT,
-        advice="sync_to_azure explain, with the name of the run, says what is wrong",
+        advice="run sync_to_azure explain with the name of the run",
         count=count,
         text=None,
         is_published=True,

@@ -90,7 +90,7 @@ class Changes:
             connection.execute(f"DELETE FROM changed WHERE run_id = ? AND size = {DOUBTED}", (run.id,))
 
     def offer_held(self, run: Run, code: str, others: Iterable[FileToSend]) -> None:
-        """The same of blobs that somebody else published: those held under ``code``, and what is no row yet."""
+        """The same of blobs that another writer published: those held under ``code``, and what is no row yet."""
         with self._ledger.transaction() as connection:
             kept = connection.execute(
                 "SELECT snapshot, run_id, blob FROM changed WHERE run_id = ? AND snapshot IS NOT NULL",

@@ -43,7 +43,7 @@ class Deferrals:
         with self._ledger.transaction() as connection:
             connection.executemany(
                 "UPDATE scratch.seen SET kind = ?, detail = ? WHERE blob = ? AND kind = ?",
-                [(Kind.WAITS.value, why, blob, Kind.FILE.value) for blob, why in blobs],
+                [(Kind.WAITING.value, why, blob, Kind.FILE.value) for blob, why in blobs],
             )
 
     def _wait(self, where: str, why: str, values: dict[str, object]) -> None:
@@ -53,7 +53,7 @@ class Deferrals:
                 f" AND NOT {_COMPARED}",
                 {
                     "run": self._run.id,
-                    "waits": Kind.WAITS.value,
+                    "waits": Kind.WAITING.value,
                     "file": Kind.FILE.value,
                     "why": why,
                     **values,

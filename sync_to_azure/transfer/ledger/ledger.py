@@ -192,7 +192,7 @@ class Ledger:
 
     def set(self, run: Run, **columns: object) -> None:
         if _REMOTE in columns:
-            raise ValueError(f"{_REMOTE} is set by publishing and what stands beside it")
+            raise ValueError(f"{_REMOTE} is set by publishing and adopting alone")
         with self.transaction() as connection:
             self._set_columns(connection, run, columns)
 

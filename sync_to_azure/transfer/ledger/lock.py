@@ -59,7 +59,7 @@ class Lock:
         except FileNotFoundError:
             return "was deleted"
         except OSError as error:
-            return f"cannot be looked at ({error.strerror})"
+            return f"cannot be accessed ({error.strerror})"
         return None if self._locked == (status.st_dev, status.st_ino) else "was replaced"
 
     def _opened(self) -> int:

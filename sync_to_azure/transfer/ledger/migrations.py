@@ -289,6 +289,9 @@ MIGRATIONS: dict[str, str] = {
         CREATE UNIQUE INDEX override_now ON override (flow_id, key) WHERE ended IS NULL;
         CREATE INDEX override_of_run ON override (flow_id, key);
     """,
+    "0020_waiting_entries": """
+        UPDATE uncarried SET kind = 'waiting' WHERE kind = 'waits';
+    """,
 }
 
 SCRATCH_SCHEMA = """

@@ -1,7 +1,7 @@
-"""A person's word on a run: hold, ignore, retry, accept. One is in force at a time; all that were given stay on record.
+"""Operator overrides of a run: hold, ignore, retry, accept. One is in force at a time; the earlier ones stay on record.
 
-A word is a row of its own and no column of the run: it is given while a pass works on that run with its own copy of the
-row, and a run may be spoken of before it is there.
+An override is a row of its own, not a column of the run: it may be set while a pass works on that run with its own
+copy of the row, and before the run exists.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sync_to_azure.transfer.ledger.ledger import Ledger, storable
 
 HOLD, IGNORE, RETRY, ACCEPT, RELEASE = "hold", "ignore", "retry", "accept", "release"
 STOPPING = (HOLD, IGNORE)
-"""Nothing of the run is carried, published or removed while one of these is in force."""
+"""Nothing of the run is uploaded, published or removed while one of these is in force."""
 
 USED, RELEASED, REPLACED = "used", "released", "replaced"
-"""How a word ended: done by a pass, taken back by a person, or followed by another word."""
+"""How an override ended: a pass acted on it, the operator released it, or another one replaced it."""
 
 _COLUMNS = "id, key, action, by, at, reason, about, ended"
 
@@ -51,7 +51,7 @@ def override_of(row: tuple[Any, ...]) -> Override:
 
 
 def current(ledger: Ledger, key: str) -> Override | None:
-    """The word that is in force for this run, asked of the file: it may have been given a moment ago."""
+    """The override in force for this run, read from the file: it may have been set a moment ago."""
     row = ledger.connection.execute(
         f"SELECT {_COLUMNS} FROM override WHERE flow_id = ? AND key = ? AND ended IS NULL",
         (ledger.flow_id, key),
@@ -67,7 +67,7 @@ def all_current(connection: sqlite3.Connection, flow_id: int) -> dict[str, Overr
 
 
 def override_history(connection: sqlite3.Connection, flow_id: int, key: str) -> list[Override]:
-    """Every word that was ever given for this run, the oldest first."""
+    """Every override that was ever set for this run, the oldest first."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM override WHERE flow_id = ? AND key = ? ORDER BY id", (flow_id, key)
     )
@@ -77,7 +77,7 @@ def override_history(connection: sqlite3.Connection, flow_id: int, key: str) -> 
 def set_override(
     ledger: Ledger, key: str, action: str, by: str, at: float, reason: str, about: Mapping[str, Any]
 ) -> Override | None:
-    """Put a word in force (``release``: none); returns the one that was in force before. One transaction."""
+    """Put an override in force (``release``: none); returns the one that was in force before. One transaction."""
     key, by, reason = storable(key), storable(by), storable(reason)
     with ledger.transaction() as connection:
         before = current(ledger, key)
@@ -106,7 +106,7 @@ def set_override(
 
 
 def mark_used(ledger: Ledger, override: Override) -> None:
-    """A pass did what was asked; nothing if another word took its place meanwhile."""
+    """A pass acted on it; does nothing if another override replaced it in between."""
     with ledger.transaction() as connection:
         connection.execute(
             "UPDATE override SET ended = ? WHERE id = ? AND ended IS NULL", (USED, override.id)

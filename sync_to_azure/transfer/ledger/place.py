@@ -45,11 +45,14 @@ def ledger_path(state_file: Path | None, flow: Flow, state_folder: Path) -> tupl
     except OSError as error:
         raise StateUnavailable(
             f"state file {state_file} cannot be read: {error.strerror}",
-            "ask as the user who runs the passes (sudo -u …), or name the right state-file",
+            "run this as the user who runs the passes (sudo -u …), or name the right state-file",
         ) from error
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         own = state_file.with_name(state_file.name + ".sqlite")
-        return own, f"{state_file} is the state of the tool before this one; it is left alone, ours is {own}"
+        return (
+            own,
+            f"{state_file} is the state file of the predecessor; it is not changed, the new one is {own}",
+        )
     return state_file, ""
 
 

@@ -250,5 +250,5 @@ def _of_another_version(path: Path, applied: set[str]) -> StateUnavailable:
 def unreadable(path: Path, error: sqlite3.Error) -> StateUnavailable:
     return StateUnavailable(
         f"state file {path} cannot be read: {error}",
-        "ask as the user who runs the passes (sudo -u …), or name the right state-file",
+        "run this as the user who runs the passes (sudo -u …), or name the right state-file",
     )

@@ -130,7 +130,7 @@ def _in_words(title: str, unit: str, axis: Axis, series: Mapping[str, Values]) -
             (least, _), (most, at) = min(known), max(known)
             parts.append(f"{name}: from {_number(least)} to {_number(most)} {unit}, most at {axis.names[at]}")
     first, last = axis.names[0], axis.names[-1]
-    return f"{title} from {first} to {last}. {'; '.join(parts)}. The numbers stand in the table below."
+    return f"{title} from {first} to {last}. {'; '.join(parts)}. The table below has the numbers."
 
 
 def _number(value: float | None) -> str:

@@ -44,7 +44,7 @@ def run(settings: Settings, output: str, days: int, names: bool) -> int:
                 page = with_page[record.run.id]
                 about = run_source.about(settings.source.main_folder, record.run.key, folder, names, redact)
                 values = run_page.values(ledger, record, page, about, names)
-                values["uncarried_names"] = [redact(name) for name in values["uncarried_names"]]
+                values["not_uploaded_names"] = [redact(name) for name in values["not_uploaded_names"]]
                 folder.write(f"{RUNS}/{page}.html", pages.render("run.html", values))
     # Last, and only then what is old goes: a link of the overview always leads somewhere.
     text = pages.render(

@@ -69,11 +69,11 @@ def _without_names(record: Record, names: bool) -> Record:
 
 
 def happened(event: LedgerEvent, names: bool) -> str:
-    """One event of a run's history, as ``explain`` tells it."""
+    """One event of a run's history, as ``explain`` shows it."""
     state, _, code = event.code.partition(":")
     if state == "word":
         said = str(event.parameters.get("reason") or "")
-        told = f"a person's word: {code} by {event.parameters.get('by')}"
+        told = f"operator override: {code} by {event.parameters.get('by')}"
         return plain(f"{told}: {said if names else privacy.REASON}" if said else told)
     text = privacy.reason(Reason(code, event.parameters), names).text if code else ""
     if text.startswith(state):
@@ -82,5 +82,5 @@ def happened(event: LedgerEvent, names: bool) -> str:
     return plain(f"{state}: {text}" if text else state)
 
 
-ASKING = (RunStatus.PERSON, RunStatus.AGAIN)
+ASKING = (RunStatus.NEEDS_ATTENTION, RunStatus.RETRYING)
 """Those that a person should look at first."""

@@ -49,7 +49,7 @@ class ReportFolder:
             entries = os.listdir(path)
             if entries and MARKER not in entries:
                 raise ConfigurationError(
-                    f"--output {path} holds other things and no report of ours",
+                    f"--output {path} contains other files and no report of sync_to_azure",
                     "name an empty or a new folder",
                 )
             if entries and (folder.read(MARKER) or "").split()[:1] != [flow_key]:
@@ -92,7 +92,7 @@ class ReportFolder:
             with self._opened(inner) as folder:
                 if not _may_be_replaced(folder, leaf):
                     raise CannotWrite(
-                        f"{self.path / name} was not written by sync_to_azure report, and is left alone",
+                        f"{self.path / name} was not written by sync_to_azure report, and is not changed",
                         "move it away",
                     )
                 handle = os.open(

@@ -29,7 +29,7 @@ _TIMES = (("days", DAY), ("h", 3600.0), ("min", 60.0), ("s", 1.0))
 def recent(found: Records, now: float, days: int) -> list[Record]:
     """The newest first: what moved in the last ``days``, and what is not safe."""
     begin = now - days * DAY
-    unsafe = {RunStatus.WAITS, RunStatus.HELD, *ASKING}
+    unsafe = {RunStatus.WAITING, RunStatus.HELD, *ASKING}
     chosen = [record for record in found.runs if moved(record) >= begin or record.status in unsafe]
     return sorted(chosen, key=lambda record: (-moved(record), record.run.key))
 
@@ -87,9 +87,9 @@ def tiles(
     last = max((record.run.published_at or 0.0 for record in found.runs), default=0.0)
     return [
         ("Runs that are safe", f"{counts[RunStatus.SAFE]} of {len(found.runs)}"),
-        ("Waiting", str(counts[RunStatus.WAITS])),
-        ("Need a person", str(counts[RunStatus.PERSON])),
-        ("Tried again", str(counts[RunStatus.AGAIN])),
+        ("Waiting", str(counts[RunStatus.WAITING])),
+        ("Need attention", str(counts[RunStatus.NEEDS_ATTENTION])),
+        ("Retrying", str(counts[RunStatus.RETRYING])),
         ("Last published", zoned(last) if last else "–"),
         ("From complete to safe, median", human_time(statistics.median(waits)) if waits else "–"),
         ("Published, all time", human_size(safe)),
@@ -139,11 +139,11 @@ def instruments(runs: Sequence[Record]) -> list[tuple[str, ...]]:
         counts = Counter(record.status for record in records)
         rows.append(
             (
-                plain(" ".join(part for part in (family, serial) if part)) or "not told by their names",
+                plain(" ".join(part for part in (family, serial) if part)) or "not known from their names",
                 str(len(records)),
                 str(counts[RunStatus.SAFE]),
-                str(counts[RunStatus.WAITS]),
-                str(counts[RunStatus.PERSON] + counts[RunStatus.AGAIN]),
+                str(counts[RunStatus.WAITING]),
+                str(counts[RunStatus.NEEDS_ATTENTION] + counts[RunStatus.RETRYING]),
                 human_size(sum(record.run.bytes for record in records if record.run.is_published)),
                 human_size(sum(record.run.bytes for record in records if record.run.state is State.REMOVED)),
                 zoned(max(record.run.first_seen for record in records)),

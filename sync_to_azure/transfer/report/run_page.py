@@ -26,8 +26,8 @@ def values(
     """What the template asks for."""
     run = record.run
     events = ledger.events(run)
-    not_carried = ledger.uncarried(run)
-    kinds = Counter(kind for _, kind, _ in not_carried)
+    skipped = ledger.uncarried(run)
+    kinds = Counter(kind for _, kind, _ in skipped)
     quality = (
         about.quality if about is not None else Quality(problem="its folder is not at the source any more")
     )
@@ -36,13 +36,13 @@ def values(
         "answer": sentence([record], [record], True),
         "state": str(run.state),
         "state_words": record.state_words,
-        "carried": carried(record),
+        "uploaded": uploaded(record),
         "evidence": [
             (evidence.label, f"{count:,}".replace(",", "\u202f"), human_size(size))
             for evidence, (count, size) in sorted(ledger.evidence(run).items(), reverse=True)
         ],
-        "uncarried": [(kind, str(count)) for kind, count in sorted(kinds.items())],
-        "uncarried_names": [plain(path) for path, _, _ in not_carried[:_NAMES]] if names else [],
+        "not_uploaded": [(kind, str(count)) for kind, count in sorted(kinds.items())],
+        "not_uploaded_names": [plain(path) for path, _, _ in skipped[:_NAMES]] if names else [],
         "facts": facts(about) if about is not None else [],
         "no_facts": about.recognised if about is not None else "its folder is not at the source any more",
         "kept": about is not None and not about.there,
@@ -54,7 +54,7 @@ def values(
     }
 
 
-def carried(record: Record) -> list[tuple[str, str]]:
+def uploaded(record: Record) -> list[tuple[str, str]]:
     run = record.run
     found = [("first seen", zoned(run.first_seen))]
     if run.files:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sync_to_azure.transfer.ledger.azcopy_history import AzCopyHistory
 from sync_to_azure.core.model import Blob
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
@@ -18,15 +18,15 @@ _MOST_NONCES = 100_000
 class LedgerJobRecord:
     """The ``JobRecord`` of a run: in the ledger."""
 
-    def __init__(self, rooms: Rooms, work: Work) -> None:
-        self._rooms, self._work = rooms, work
-        self._jobs = AzCopyHistory(rooms.ledger)
+    def __init__(self, context: PassContext, current: RunContext) -> None:
+        self._context, self._current = context, current
+        self._jobs = AzCopyHistory(context.ledger)
 
     def begin(self, nonce: str, expires: float, token_life: float) -> None:
-        self._jobs.begin(self._work.run, nonce, expires, token_life)
+        self._jobs.begin(self._current.run, nonce, expires, token_life)
 
     def end(self, nonce: str) -> None:
-        self._jobs.end(self._work.run, nonce, self._rooms.clock.now())
+        self._jobs.end(self._current.run, nonce, self._context.clock.now())
 
 
 class Nonces:
@@ -42,27 +42,29 @@ class Nonces:
                 found.add(blob.nonce)
             yield blob
 
-    def note(self, rooms: Rooms, work: Work) -> None:
+    def note(self, context: PassContext, current: RunContext) -> None:
         """Jobs that are not in our ledger (it was lost or set back, or another machine ran them) may have been cut off,
         with credentials that were given to them as late as now."""
         if not self._found:
             return
-        jobs = AzCopyHistory(rooms.ledger)
-        unknown = jobs.unknown(work.run, self._found)
+        jobs = AzCopyHistory(context.ledger)
+        unknown = jobs.unknown(current.run, self._found)
         if unknown:
-            expires, _ = rooms.identity().azcopy_expiry(rooms.clock.now())
-            jobs.note_unknown(work.run, unknown, expires)
+            expires, _ = context.identity().azcopy_expiry(context.clock.now())
+            jobs.note_unknown(current.run, unknown, expires)
             _log.info(
-                "%s: %d AzCopy jobs uploaded some of it that the ledger does not know", work.key, len(unknown)
+                "%s: %d AzCopy jobs uploaded some of it that the ledger does not know",
+                current.key,
+                len(unknown),
             )
 
 
-def was_cut_off(rooms: Rooms, work: Work) -> bool:
+def was_cut_off(context: PassContext, current: RunContext) -> bool:
     """Did an AzCopy job of this run not report its end? A request of it may still be on its way, without a condition:
     the rest of the run is uploaded natively."""
-    return AzCopyHistory(rooms.ledger).was_cut_off(work.run, rooms.clock.now())
+    return AzCopyHistory(context.ledger).was_cut_off(current.run, context.clock.now())
 
 
-def expiry(rooms: Rooms, work: Work) -> float:
+def expiry(context: PassContext, current: RunContext) -> float:
     """When every credential that AzCopy was given for this run has expired, in seconds since 1970; 0 if none was."""
-    return AzCopyHistory(rooms.ledger).expiry(work.run, rooms.clock.now())
+    return AzCopyHistory(context.ledger).expiry(current.run, context.clock.now())

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from sync_to_azure.files import fresh
 from sync_to_azure.core.model import Progress
 from sync_to_azure.files.mounts import mount_number
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
@@ -27,43 +27,43 @@ _FILES, _FOLDERS = ("acregmax", *_BOTH), ("acdirmax", "entry_timeout", *_BOTH)
 _STEP = 2.0
 
 
-def problem(rooms: Rooms) -> str:
+def problem(context: PassContext) -> str:
     """Why nothing can be removed from the main folder, or an empty string."""
-    seconds = _cache(rooms)
+    seconds = _cache(context)
     if seconds <= LONGEST:
         return ""
     return (
-        f"the cache of the share that holds {rooms.settings.source.main_folder} may answer for {seconds:g} s, and this"
-        f" kernel offers no look past it (statx): mount the share with an actimeo of at most {LONGEST:g}"
+        f"the cache of the share that holds {context.settings.source.main_folder} may answer for {seconds:g} s, and"
+        f" this kernel offers no look past it (statx): mount the share with an actimeo of at most {LONGEST:g}"
     )
 
 
-def wait_out(rooms: Rooms, work: Work) -> None:
+def wait_out(context: PassContext, current: RunContext) -> None:
     """Between the last walk and the last looks. Nothing where looks are fresh, or on a local file system."""
-    left = _cache(rooms)
-    if left and rooms.ledger.report_once("no-fresh-look", rooms.clock.now()):
+    left = _cache(context)
+    if left and context.ledger.report_once("no-fresh-look", context.clock.now()):
         _log.warning(
-            "this kernel offers no look past the cache of the share that holds %s (statx is refused): each removal"
+            "this kernel cannot bypass the cache of the share with %s (statx is refused): each removal"
             " waits %g s for it",
-            rooms.settings.source.main_folder,
+            context.settings.source.main_folder,
             left,
         )
     while left > 0:
-        rooms.progress(work, Progress(work.key, "waiting for the share's cache", round(left)))
-        rooms.clock.sleep(min(_STEP, left))
+        context.progress(current, Progress(current.key, "waiting for the share's cache", round(left)))
+        context.clock.sleep(min(_STEP, left))
         left -= _STEP
 
 
-def _cache(rooms: Rooms) -> float:
+def _cache(context: PassContext) -> float:
     """Seconds; 0 where looks are fresh. Asked once a pass. Raises OSError."""
-    if rooms.share_cache is None:
-        handle = rooms.main().handle
+    if context.share_cache is None:
+        handle = context.main().handle
         if fresh.is_available(handle):
-            rooms.share_cache = 0.0
+            context.share_cache = 0.0
         else:
             with open("/proc/self/mountinfo", "rb") as lines:
-                rooms.share_cache = cache_seconds(mount_number(handle), lines)
-    return rooms.share_cache
+                context.share_cache = cache_seconds(mount_number(handle), lines)
+    return context.share_cache
 
 
 def cache_seconds(number: bytes, mountinfo: Iterable[bytes]) -> float:

@@ -11,10 +11,10 @@ from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.decisions.next_step import Readiness
 from sync_to_azure.transfer.ledger import Ledger, Run
 from sync_to_azure.transfer.source import top_level_files
-from sync_to_azure.transfer.steps import instruments, look, override_checks
+from sync_to_azure.transfer.steps import instruments, scan, override_checks
 from sync_to_azure.transfer.steps.accept import FAILED, UNFINISHED
 from sync_to_azure.transfer.steps.looks import Judged
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 RECOGNISED_AFTER = 3600.0
 """Seconds for which a new folder may be of no known family before it is told: an instrument, or a person, makes the
@@ -29,56 +29,60 @@ _LOOKS = 8
 QUIET = completion.CompletionDecision(True, None, None)
 
 
-def judge(rooms: Rooms, work: Work) -> Judged:
+def judge(context: PassContext, current: RunContext) -> Judged:
     """Of an unpublished run, by the top of its folder; of one that is not finished, now and then by a scan."""
-    judged = unfinished(rooms, work)
+    judged = unfinished(context, current)
     if judged is not None:
         return judged
-    held = _held(rooms, work)
+    held = _held(context, current)
     return Judged(Readiness.HELD, held) if held is not None else Judged(Readiness.FINISHED)
 
 
-def unfinished(rooms: Rooms, work: Work) -> Judged | None:
+def unfinished(context: PassContext, current: RunContext) -> Judged | None:
     """Does it still wait for something; for how long already?"""
-    waits = _waits_for(rooms, work)
+    waits = _waits_for(context, current)
     if waits is None:
         return None
-    _forget_quiet(rooms.ledger, work.run)
-    stalled = _stalled(rooms, work, waits) if waits.code == "flag-missing" else _unjudged(rooms, work, waits)
+    _forget_quiet(context.ledger, current.run)
+    stalled = (
+        _stalled(context, current, waits)
+        if waits.code == "flag-missing"
+        else _unjudged(context, current, waits)
+    )
     if stalled is not None:
         return Judged(Readiness.STALLED, stalled, waits)
     return Judged(Readiness.UNFINISHED, waits, waits)
 
 
-def _waits_for(rooms: Rooms, work: Work) -> Reason | None:
+def _waits_for(context: PassContext, current: RunContext) -> Reason | None:
     """Why nobody says that the run is finished. A flag that a person named is the last word; without one its family of
     instruments says it."""
     if (
-        work.folder is None
-        or work.continuous is not None
-        or override_checks.accepts(work.override, "unfinished")
+        current.folder is None
+        or current.continuous is not None
+        or override_checks.accepts(current.override, "unfinished")
     ):
         return None
-    wanted = _flags(rooms, work)
+    wanted = _flags(context, current)
     if not wanted:
-        return _family_waits_for(rooms, work)
-    missing = completion.missing_flags(wanted, top_level_files(work.folder))
+        return _family_waits_for(context, current)
+    missing = completion.missing_flags(wanted, top_level_files(current.folder))
     return completion.without_flags(missing).reason if missing else None
 
 
-def _family_waits_for(rooms: Rooms, work: Work) -> Reason | None:
+def _family_waits_for(context: PassContext, current: RunContext) -> Reason | None:
     """What its family waits for; for a folder of no family, that nobody can say when it is finished (told once)."""
-    here, now = instruments.known(rooms, work), rooms.clock.now()
+    here, now = instruments.known(context, current), context.clock.now()
     if here.profile is None:
         if not here.view.files and not here.view.folders:
             return Reason("no-profile", {"problem": "it is empty"})
-        reason = instruments.unrecognised_reason(work.root, here.reason)
-        age = now - work.run.first_seen
-        if RECOGNISED_AFTER <= age < UNJUDGED_AFTER and rooms.ledger.report_once(
-            f"no-profile:{work.key}", now
+        reason = instruments.unrecognised_reason(current.root, here.reason)
+        age = now - current.run.first_seen
+        if RECOGNISED_AFTER <= age < UNJUDGED_AFTER and context.ledger.report_once(
+            f"no-profile:{current.key}", now
         ):
-            text = f"{work.key}: {reason.text} ({reason.advice})"
-            rooms.report_problem(f"{work.key}:no-profile", text, once=True)
+            text = f"{current.key}: {reason.text} ({reason.advice})"
+            context.report_problem(f"{current.key}:no-profile", text, once=True)
         return reason
     missing = here.profile.waits_for(here.view)
     if not missing:
@@ -90,35 +94,35 @@ def _family_waits_for(rooms: Rooms, work: Work) -> Reason | None:
     return Reason("flag-missing", about)
 
 
-def _flags(rooms: Rooms, work: Work) -> tuple[str, ...]:
+def _flags(context: PassContext, current: RunContext) -> tuple[str, ...]:
     """The completion flags that a person named for this run; its family is asked only where that matters."""
-    settings = rooms.settings
-    profile = instruments.known(rooms, work).profile if settings.completion.family_flags else None
+    settings = context.settings
+    profile = instruments.known(context, current).profile if settings.completion.family_flags else None
     family = profile.name if profile is not None else None
     return completion.named_flags(
         family, settings.completion.completion_flag, settings.completion.family_flags
     )
 
 
-def _unjudged(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
+def _unjudged(context: PassContext, current: RunContext, waits: Reason) -> Reason | None:
     """Has it been there for so long without that anybody can say what it is? An empty folder says nothing."""
-    here, age = instruments.known(rooms, work).view, rooms.clock.now() - work.run.first_seen
+    here, age = instruments.known(context, current).view, context.clock.now() - current.run.first_seen
     if waits.code not in _UNJUDGED or age < UNJUDGED_AFTER or not (here.files or here.folders):
         return None
     return Reason(_UNJUDGED[waits.code], waits.parameters)
 
 
-def _stalled(rooms: Rooms, work: Work, waits: Reason) -> Reason | None:
+def _stalled(context: PassContext, current: RunContext, waits: Reason) -> Reason | None:
     """Has an unfinished run stood still for too long? A walk, but only now and then."""
-    digest = look.fingerprint_now(rooms, work) if _must_look(rooms, work) else None
-    return _stood_still(rooms, work, waits, digest)
+    digest = scan.fingerprint_now(context, current) if _must_look(context, current) else None
+    return _stood_still(context, current, waits, digest)
 
 
-def _must_look(rooms: Rooms, work: Work) -> bool:
+def _must_look(context: PassContext, current: RunContext) -> bool:
     """Is it time for another look at whether an unfinished run still moves? The last one comes when it would be too
     long: nothing is claimed of a time after the last look."""
-    run, now, patience = work.run, rooms.clock.now(), rooms.settings.completion.stale_after * 3600
-    if not patience or rooms.settings.mode.dry_run:
+    run, now, patience = current.run, context.clock.now(), context.settings.completion.stale_after * 3600
+    if not patience or context.settings.mode.dry_run:
         return False
     looked, since = run.still_looked, run.still_since
     if looked is None or since is None or not 0 <= now - looked < patience / _LOOKS:
@@ -126,16 +130,18 @@ def _must_look(rooms: Rooms, work: Work) -> bool:
     return now - since >= patience > looked - since
 
 
-def _stood_still(rooms: Rooms, work: Work, waits: Reason, digest: str | None) -> Reason | None:
+def _stood_still(
+    context: PassContext, current: RunContext, waits: Reason, digest: str | None
+) -> Reason | None:
     """Has an unfinished run stood still for ``stale-after``? ``digest`` of its tree, if it was walked just now."""
-    run, now, patience = work.run, rooms.clock.now(), rooms.settings.completion.stale_after * 3600
+    run, now, patience = current.run, context.clock.now(), context.settings.completion.stale_after * 3600
     if digest is not None:
         before = None
         if run.still_digest is not None and run.still_since is not None:
             before = completion.Remembered(run.still_digest, run.still_since)
         remember = completion.decide(digest, before, now, patience).remember
         assert remember is not None
-        rooms.ledger.set(run, still_digest=digest, still_since=remember.since, still_looked=now)
+        context.ledger.set(run, still_digest=digest, still_since=remember.since, still_looked=now)
     if not patience or run.still_since is None or run.still_looked is None:
         return None
     if run.still_looked - run.still_since < patience:
@@ -143,29 +149,29 @@ def _stood_still(rooms: Rooms, work: Work, waits: Reason, digest: str | None) ->
     return Reason("stalled", {"flags": [], **waits.parameters, "since": run.still_since})
 
 
-def _held(rooms: Rooms, work: Work) -> Reason | None:
+def _held(context: PassContext, current: RunContext) -> Reason | None:
     """``failed-runs = hold``: a run that did not end as planned is not carried until a person says so. Who accepted it
     as it is, without its flags, has said so."""
     if (
-        rooms.settings.completion.failed_runs != "hold"
-        or override_checks.accepts(work.override, FAILED)
-        or override_checks.accepts(work.override, UNFINISHED)
+        context.settings.completion.failed_runs != "hold"
+        or override_checks.accepts(current.override, FAILED)
+        or override_checks.accepts(current.override, UNFINISHED)
     ):
         return None
-    outcome = instruments.known(rooms, work).outcome
+    outcome = instruments.known(context, current).outcome
     if not outcome.is_bad:
         return None
     return Reason("failed-held", {"problem": ended.said(str(outcome.end), outcome.words)})
 
 
-def is_quiet(rooms: Rooms, work: Work) -> completion.CompletionDecision:
+def is_quiet(context: PassContext, current: RunContext) -> completion.CompletionDecision:
     """The quiet time by our own clock; the look is remembered in the ledger."""
-    run = work.run
+    run = current.run
     remembered = _remembered(run)
-    delay = _quiet_for(rooms, work)
-    decision = completion.decide(work.fingerprint, remembered, rooms.clock.now(), delay)
+    delay = _quiet_for(context, current)
+    decision = completion.decide(current.fingerprint, remembered, context.clock.now(), delay)
     if decision.remember is not None and decision.remember != remembered:
-        rooms.ledger.set(run, fingerprint=decision.remember.digest, quiet_since=decision.remember.since)
+        context.ledger.set(run, fingerprint=decision.remember.digest, quiet_since=decision.remember.since)
     return decision
 
 
@@ -175,13 +181,13 @@ def _remembered(run: Run) -> completion.Remembered | None:
     return completion.Remembered(run.fingerprint, run.quiet_since)
 
 
-def _quiet_for(rooms: Rooms, work: Work) -> float:
+def _quiet_for(context: PassContext, current: RunContext) -> float:
     """Seconds for which the run must have stood still. A flag that a person named is the last word on "finished";
     without one, a family that has no flags asks for more than ``completion-delay``."""
-    delay = rooms.settings.completion.completion_delay
-    if _flags(rooms, work) or override_checks.accepts(work.override, UNFINISHED):
+    delay = context.settings.completion.completion_delay
+    if _flags(context, current) or override_checks.accepts(current.override, UNFINISHED):
         return delay
-    profile = instruments.known(rooms, work).profile
+    profile = instruments.known(context, current).profile
     return delay if profile is None else max(delay, profile.quiet)
 
 
@@ -191,11 +197,11 @@ def _forget_quiet(ledger: Ledger, run: Run) -> None:
         ledger.set(run, fingerprint=None, quiet_since=None)
 
 
-def goes_on(rooms: Rooms, work: Work) -> str:
+def goes_on(context: PassContext, current: RunContext) -> str:
     """Why a published run may still be written, in words: its family waits for something again, as for another SMRT
     cell. Empty where a flag that a person named says that it is finished."""
-    profile = None if _flags(rooms, work) else instruments.known(rooms, work).profile
-    missing = profile.waits_for(instruments.known(rooms, work).view) if profile is not None else ()
+    profile = None if _flags(context, current) else instruments.known(context, current).profile
+    missing = profile.waits_for(instruments.known(context, current).view) if profile is not None else ()
     return (
         f"its instrument may go on with it: {', '.join(missing)} is missing at the source" if missing else ""
     )

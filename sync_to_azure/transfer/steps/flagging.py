@@ -5,25 +5,28 @@ from __future__ import annotations
 from sync_to_azure.core.model import State
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import override_checks
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.transfer.ledger import Run
 
 OF_THE_SHEET = ("sheet-is-none", "sheets-at-once")
 """Flags for a new sample sheet alone: what is published is as it was."""
 
 
-def flag(rooms: Rooms, work: Work, reason: Reason) -> None:
+def flag(context: PassContext, current: RunContext, reason: Reason) -> None:
     """A person should look. It is news once; as long as it lasts, it is known trouble."""
-    if work.folder is None:
+    if current.folder is None:
         about: dict[str, object] = {**reason.parameters, "source_gone": True}
-        before = work.run.reason.parameters if work.run.reason is not None else {}
-        if work.run.state is State.REMOVED or before.get("removed"):
+        before = current.run.reason.parameters if current.run.reason is not None else {}
+        if current.run.state is State.REMOVED or before.get("removed"):
             about["removed"] = True
         reason = Reason(reason.code, about)
-    news = rooms.set_state(work, State.FLAGGED, reason)
-    how = f"; {override_checks.command(rooms.settings.general, 'explain', work.key)}"
-    rooms.report_problem(
-        f"{work.key}:{reason.code}", f"{work.key}: {reason.text}{advice(reason)}{how}", exit_code=1, new=news
+    news = context.set_state(current, State.FLAGGED, reason)
+    how = f"; {override_checks.command(context.settings.general, 'explain', current.key)}"
+    context.report_problem(
+        f"{current.key}:{reason.code}",
+        f"{current.key}: {reason.text}{advice(reason)}{how}",
+        exit_code=1,
+        new=news,
     )
 
 

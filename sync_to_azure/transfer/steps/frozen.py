@@ -10,7 +10,7 @@ from sync_to_azure.core.errors import SourceUnavailable
 from sync_to_azure.files.hashing import Hasher, hash_file
 from sync_to_azure.core.model import FileToSend, Progress
 from sync_to_azure.transfer.steps.looks import Differences
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.core.few import Few
 from sync_to_azure.transfer.ledger import Files, Run
 
@@ -20,11 +20,11 @@ _BATCH = 1000
 
 
 def changed_at_source(
-    rooms: Rooms, work: Work, is_frozen: Callable[[str], bool] = lambda blob: True
+    context: PassContext, current: RunContext, is_frozen: Callable[[str], bool] = lambda blob: True
 ) -> Differences:
     """Compare what the walk saw with the published manifest. Files that were only touched are hashed once and noted."""
     changed = Differences()
-    rooms.files.changes.begin_offer(work.run)
+    context.files.changes.begin_offer(current.run)
     expected: dict[str, bytes] = {}
     touched: list[tuple[FileToSend, int | None]] = []
     count = 0
@@ -36,34 +36,36 @@ def changed_at_source(
             changed.renewed.append(file.blob)
 
     def of_same_size() -> Iterator[FileToSend]:
-        for file, published_size, md5 in rooms.files.plan.published_that_differ(work.run):
+        for file, published_size, md5 in context.files.plan.published_that_differ(current.run):
             if file.size != published_size:
                 became_another(file)
             else:
                 expected[file.blob] = md5
                 yield file
 
-    with Hasher(work.root, of_same_size(), rooms.settings.upload.source_readers) as hasher:
+    with Hasher(current.root, of_same_size(), context.settings.upload.source_readers) as hasher:
         while not hasher.finished:
             for hashed in hasher.drain(0.2):
                 if hashed.problem == "share":
-                    raise SourceUnavailable(f"{work.key}: {hashed.file.blob} cannot be read: {hashed.detail}")
+                    raise SourceUnavailable(
+                        f"{current.key}: {hashed.file.blob} cannot be read: {hashed.detail}"
+                    )
                 if hashed.md5 is not None and hashed.md5 == expected.pop(hashed.file.blob):
                     touched.append((hashed.file, hashed.ctime_ns))
                     count += 1
                 else:
                     became_another(hashed.file)
             if len(touched) >= _BATCH:
-                rooms.files.set_mtimes(work.run, touched)
+                context.files.set_mtimes(current.run, touched)
                 touched.clear()
             if len(changed.last) >= _BATCH:
-                _on_record(rooms.files, work.run, changed)
-            rooms.progress(work, Progress(work.key, "comparing", count))
-    rooms.files.set_mtimes(work.run, touched)
-    _on_record(rooms.files, work.run, changed)
-    rooms.files.changes.end_offer(work.run)
+                _on_record(context.files, current.run, changed)
+            context.progress(current, Progress(current.key, "comparing", count))
+    context.files.set_mtimes(current.run, touched)
+    _on_record(context.files, current.run, changed)
+    context.files.changes.end_offer(current.run)
     if count:
-        _log.info("%s: %d published files have another time but the same bytes", work.key, count)
+        _log.info("%s: %d published files have another time but the same bytes", current.key, count)
     return changed
 
 
@@ -73,22 +75,24 @@ def _on_record(files: Files, run: Run, changed: Differences) -> None:
     changed.last = []
 
 
-def mark_what_to_heal(rooms: Rooms, work: Work) -> None:
+def mark_what_to_heal(context: PassContext, current: RunContext) -> None:
     """Published blobs that are missing or wrong by the listing just taken: ``heal`` where the source was hashed again
     and matches the manifest, ``lost`` otherwise. A sheet is healed by the sheet step."""
-    rooms.files.scratch.hold(_marks(rooms, work))
+    context.files.scratch.hold(_marks(context, current))
 
 
-def _marks(rooms: Rooms, work: Work) -> Iterator[tuple[str, str]]:
-    healed = Few(_log, logging.WARNING, "%s: … and %d more blobs are sent again from the source", work.key)
-    for row, seen in rooms.files.plan.published_gone_wrong(work.run):
+def _marks(context: PassContext, current: RunContext) -> Iterator[tuple[str, str]]:
+    healed = Few(_log, logging.WARNING, "%s: … and %d more blobs are sent again from the source", current.key)
+    for row, seen in context.files.plan.published_gone_wrong(current.run):
         if row.origin == "sheet":
             yield row.blob, "sheet"
             continue
-        matches = seen is not None and work.folder is not None and hash_file(work.root, seen).md5 == row.md5
+        matches = (
+            seen is not None and current.folder is not None and hash_file(current.root, seen).md5 == row.md5
+        )
         if matches:
             healed.show(
-                "%s: blob %s is missing or wrong; it is sent again from the source", work.key, row.blob
+                "%s: blob %s is missing or wrong; it is sent again from the source", current.key, row.blob
             )
         yield row.blob, "heal" if matches else "lost"
     healed.end()

@@ -13,26 +13,26 @@ from sync_to_azure.instruments.run_facts import final_summary, sample_sheet
 from sync_to_azure.instruments.run_facts.text import MalformedFile
 from sync_to_azure.transfer.steps.instruments import known
 from sync_to_azure.transfer.steps.looks import Known
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
 _NAMING = frozenset({"experiment", "names"})
 
 
-def facts(rooms: Rooms, work: Work) -> Any:
+def facts(context: PassContext, current: RunContext) -> Any:
     """``instrument`` of the receipt (docs/receipt.md). With the source gone, what was said of it stays true."""
-    if work.continuous is not None:
+    if current.continuous is not None:
         return {
-            "profile": work.run.profile,
-            "recognised_by": work.run.recognised_by,
+            "profile": current.run.profile,
+            "recognised_by": current.run.recognised_by,
             "outcome": None,
             "run": {},
         }
-    if work.folder is None:
-        earlier = _earlier(rooms, work)
-        return {**earlier, "sample_sheet": sheet_facts(rooms, work)} if earlier else None
-    here, run = known(rooms, work), work.run
+    if current.folder is None:
+        earlier = _earlier(context, current)
+        return {**earlier, "sample_sheet": sheet_facts(context, current)} if earlier else None
+    here, run = known(context, current), current.run
     about: dict[str, Any] = {
         "profile": run.profile,
         "recognised_by": run.recognised_by,
@@ -48,13 +48,13 @@ def facts(rooms: Rooms, work: Work) -> Any:
             "found": whole.found,
             "missing": list(whole.missing),
         }
-    elif "completeness" in _earlier(rooms, work):
-        about["completeness"] = _earlier(rooms, work)["completeness"]
-    before = _earlier(rooms, work).get("run")
+    elif "completeness" in _earlier(context, current):
+        about["completeness"] = _earlier(context, current)["completeness"]
+    before = _earlier(context, current).get("run")
     told = here.profile.facts(here.view) if here.profile else {}
-    about["run"] = _allowed(rooms, {**(before if isinstance(before, dict) else {}), **told})
-    about["sample_sheet"] = sheet_facts(rooms, work)
-    return _unicode(rooms.redact.within(about))
+    about["run"] = _allowed(context, {**(before if isinstance(before, dict) else {}), **told})
+    about["sample_sheet"] = sheet_facts(context, current)
+    return _unicode(context.redact.within(about))
 
 
 def _unicode(value: Any) -> Any:
@@ -66,34 +66,36 @@ def _unicode(value: Any) -> Any:
     return [_unicode(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def _earlier(rooms: Rooms, work: Work) -> dict[str, Any]:
+def _earlier(context: PassContext, current: RunContext) -> dict[str, Any]:
     """What the receipt that stands says; names may have been asked for then."""
-    earlier = (work.receipt or {}).get("instrument")
+    earlier = (current.receipt or {}).get("instrument")
     if not isinstance(earlier, dict):
         return {}
-    return {key: _allowed(rooms, each) if isinstance(each, dict) else each for key, each in earlier.items()}
+    return {key: _allowed(context, each) if isinstance(each, dict) else each for key, each in earlier.items()}
 
 
-def _allowed(rooms: Rooms, about: dict[str, Any]) -> dict[str, Any]:
+def _allowed(context: PassContext, about: dict[str, Any]) -> dict[str, Any]:
     """People write names of samples into the experiment's."""
     return {
-        key: each for key, each in about.items() if rooms.settings.source.sample_names or key not in _NAMING
+        key: each for key, each in about.items() if context.settings.source.sample_names or key not in _NAMING
     }
 
 
-def sheet_facts(rooms: Rooms, work: Work) -> dict[str, Any]:
+def sheet_facts(context: PassContext, current: RunContext) -> dict[str, Any]:
     """What the receipt says of the sheet that stands as SampleSheet.csv; empty where there is none."""
-    here = known(rooms, work) if work.folder is not None else None
-    standing = rooms.files.get(work.run, SHEET_BLOB)
-    if work.sheet is None and (here is None or (standing is not None and standing.origin == "sheet")):
+    here = known(context, current) if current.folder is not None else None
+    standing = context.files.get(current.run, SHEET_BLOB)
+    if current.sheet is None and (here is None or (standing is not None and standing.origin == "sheet")):
         # It came from the sheet folder and is not there now: what was said of it stays true.
-        earlier = _earlier(rooms, work).get("sample_sheet")
+        earlier = _earlier(context, current).get("sample_sheet")
         return earlier if isinstance(earlier, dict) else {}
     try:
-        if work.sheet is not None:
+        if current.sheet is not None:
             run_info = illumina.run_info_of(here.view) if here is not None else None
-            return _allowed(rooms, _about(sample_sheet.read_sheet(work.sheet.content, run_info, work.key)))
-        return _allowed(rooms, _of_its_own(here)) if here is not None else {}
+            return _allowed(
+                context, _about(sample_sheet.read_sheet(current.sheet.content, run_info, current.key))
+            )
+        return _allowed(context, _of_its_own(here)) if here is not None else {}
     except MalformedFile as problem:
         return {"problem": str(problem)}
 
@@ -122,12 +124,12 @@ def _about(sheet: sample_sheet.SheetFacts) -> dict[str, Any]:
     }
 
 
-def tell_sheet(rooms: Rooms, work: Work) -> None:
+def tell_sheet(context: PassContext, current: RunContext) -> None:
     """What of its sheet would break demultiplexing, once; that it is none that can be read, too."""
-    if work.continuous is not None:
+    if current.continuous is not None:
         return
-    about = sheet_facts(rooms, work)
+    about = sheet_facts(context, current)
     findings = [str(finding["words"]) for finding in about.get("findings", ())]
     said = f"may not demultiplex: {'; '.join(findings)}" if findings else about.get("problem")
-    if said and rooms.ledger.report_once(f"sheet-findings:{work.key}", rooms.clock.now()):
-        _log.warning("%s: its sample sheet %s", work.key, said)
+    if said and context.ledger.report_once(f"sheet-findings:{current.key}", context.clock.now()):
+        _log.warning("%s: its sample sheet %s", current.key, said)

@@ -19,28 +19,28 @@ from sync_to_azure.core.model import Entry, Kind
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.decisions import ended
 from sync_to_azure.transfer.steps.looks import Known
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
 NO_FAMILY = "unknown"
 
 
-def known(rooms: Rooms, work: Work) -> Known:
+def known(context: PassContext, current: RunContext) -> Known:
     """One look in a pass."""
-    if work.known is None:
-        view, found = look_at(work.root, rooms.settings.completion.profile)
+    if current.known is None:
+        view, found = look_at(current.root, context.settings.completion.profile)
         profile = found.profile
-        work.known = Known(view, profile, found.reason, profiles.outcome(view, found))
+        current.known = Known(view, profile, found.reason, profiles.outcome(view, found))
         name = profile.name if profile else NO_FAMILY
-        reason = _storable(rooms, found.reason)
+        reason = _storable(context, found.reason)
         # What it was recognised by may go from its source after it was published.
-        stands = ended.stands(work.run) or (work.run.is_published and profile is None)
-        if (work.run.profile, work.run.recognised_by) != (name, reason) and not stands:
-            rooms.ledger.set(work.run, profile=name, recognised_by=reason)
+        stands = ended.stands(current.run) or (current.run.is_published and profile is None)
+        if (current.run.profile, current.run.recognised_by) != (name, reason) and not stands:
+            context.ledger.set(current.run, profile=name, recognised_by=reason)
             if profile is not None:
-                rooms.ledger.clear_reported(f"no-profile:{work.key}")
-    return work.known
+                context.ledger.clear_reported(f"no-profile:{current.key}")
+    return current.known
 
 
 def unrecognised_reason(place: Place, problem: str) -> Reason:
@@ -53,19 +53,19 @@ def unrecognised_reason(place: Place, problem: str) -> Reason:
     return Reason("runs-below", {"family": below[1], "levels": levels})
 
 
-def tells_otherwise(work: Work) -> bool:
+def outcome_changed(current: RunContext) -> bool:
     """Asked at the second look: does its instrument say of its end what it said before the first? What came between
     that and the walk is in the fingerprint, and not in what was told."""
-    here = work.known
-    if here is None or work.folder is None:
+    here = current.known
+    if here is None or current.folder is None:
         return False
-    again, _ = look_at(work.root, here.profile.name if here.profile is not None else profiles.AUTO)
+    again, _ = look_at(current.root, here.profile.name if here.profile is not None else profiles.AUTO)
     return profiles.outcome(again, profiles.Recognised(here.profile, here.reason)) != here.outcome
 
 
-def watched(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Entry]:
+def watched(context: PassContext, current: RunContext, entries: Iterator[Entry]) -> Iterator[Entry]:
     """The entries of a walk, held against what must be there. What is excluded is there, too."""
-    here = known(rooms, work)
+    here = known(context, current)
     here.expectation = here.profile.expect(here.view) if here.profile else None
     for entry in entries:
         if here.expectation is not None and entry.kind in (Kind.FILE, Kind.EXCLUDED):
@@ -73,32 +73,35 @@ def watched(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Entr
         yield entry
 
 
-def note(rooms: Rooms, work: Work) -> None:
+def note(context: PassContext, current: RunContext) -> None:
     """After the walk of a finished run: how it ended and what it lacks, into the ledger. Of a published run what was
     told stays true: files may go from its source, by removal or by hand."""
-    here, run = known(rooms, work), work.run
+    here, run = known(context, current), current.run
     here.completeness = here.expectation.result() if here.expectation else None
     whole = here.completeness
     columns: dict[str, object] = {}
     if not ended.stands(run):
-        columns |= {"outcome": str(here.outcome.end), "outcome_detail": _storable(rooms, here.outcome.words)}
+        columns |= {
+            "outcome": str(here.outcome.end),
+            "outcome_detail": _storable(context, here.outcome.words),
+        }
     if whole is not None and not (run.is_published and run.complete):
-        columns |= {"complete": int(whole.complete), "completeness": _storable(rooms, whole.words)}
+        columns |= {"complete": int(whole.complete), "completeness": _storable(context, whole.words)}
     if any(getattr(run, name) != value for name, value in columns.items()):
-        rooms.ledger.set(run, **columns)
+        context.ledger.set(run, **columns)
 
 
-def _storable(rooms: Rooms, text: str) -> str:
+def _storable(context: PassContext, text: str) -> str:
     """The ledger takes no secrets, and no names that are not UTF-8."""
-    return storable(rooms.redact(text))
+    return storable(context.redact(text))
 
 
-def tell_end(rooms: Rooms, work: Work) -> None:
+def tell_end(context: PassContext, current: RunContext) -> None:
     """What a person should know of a published run that will stay at the source, once. That it failed is news also of a
     run that was known to lack files."""
-    run = work.run
+    run = current.run
     why, code = ended.never_removed(run), "ended-badly" if ended.badly(run) else "lacks-files"
-    if why and rooms.ledger.report_once(f"{code}:{work.key}", rooms.clock.now()):
-        text = f"{work.key}: {why}; it is published like that, and its source is not removed by itself"
+    if why and context.ledger.report_once(f"{code}:{current.key}", context.clock.now()):
+        text = f"{current.key}: {why}; it is published like that, and its source is not removed by itself"
         # That it ended badly is news of the run; that something lacks need not be a fault of anybody.
-        rooms.report_problem(f"{work.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)
+        context.report_problem(f"{current.key}:{code}", text, exit_code=int(ended.badly(run)), once=True)

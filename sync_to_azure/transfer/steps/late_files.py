@@ -13,18 +13,18 @@ from sync_to_azure.transfer.ledger.folders import Folders
 from sync_to_azure.transfer.ledger.overrides import STOPPING, all_current
 from sync_to_azure.transfer.source import MainFolderContents, RunFolder
 from sync_to_azure.transfer.decisions import scan_schedule
-from sync_to_azure.transfer.steps.rooms import Rooms
+from sync_to_azure.transfer.steps.context import PassContext
 
 _log = logging.getLogger(__name__)
 
 _SAME, _CHANGED, _IN_PART = range(3)
 
 
-def look(rooms: Rooms, found: MainFolderContents) -> None:
+def look(context: PassContext, found: MainFolderContents) -> None:
     """Look at the folders of the runs that are due. A run with a folder that changed is noted, to be walked in this
     pass, or in the next if this one is interrupted."""
-    settings, ledger = rooms.settings, rooms.ledger
-    if rooms.continuous is not None or settings.mode.thorough:
+    settings, ledger = context.settings, context.ledger
+    if context.continuous is not None or settings.mode.thorough:
         # All of them are walked.
         return
     here = {folder.key: folder for folder in found.runs}
@@ -32,11 +32,13 @@ def look(rooms: Rooms, found: MainFolderContents) -> None:
     overrides = all_current(ledger.connection, ledger.flow_id)
     stopped = {key for key, override in overrides.items() if override.action in STOPPING}
     runs = [run for run in runs if run.key not in stopped]
-    looks = scan_schedule.due(runs, rooms.clock.now(), settings.source.only_run, scan_schedule.ENTRIES_A_PASS)
-    until = rooms.clock.monotonic() + scan_schedule.SECONDS_A_PASS
+    looks = scan_schedule.due(
+        runs, context.clock.now(), settings.source.only_run, scan_schedule.ENTRIES_A_PASS
+    )
+    until = context.clock.monotonic() + scan_schedule.SECONDS_A_PASS
     left = scan_schedule.ENTRIES_A_PASS
     for each in looks:
-        if rooms.clock.monotonic() >= until or left <= 0:
+        if context.clock.monotonic() >= until or left <= 0:
             break
         if each.run.folders is None:
             left -= each.entries
@@ -44,7 +46,7 @@ def look(rooms: Rooms, found: MainFolderContents) -> None:
             continue
         left -= each.entries
         # To be walked costs as many entries as it has files.
-        left -= each.run.files if _look_at(rooms, each, here[each.run.key], until) == _CHANGED else 0
+        left -= each.run.files if _look_at(context, each, here[each.run.key], until) == _CHANGED else 0
 
 
 def _rests(run: Run, folder: RunFolder | None) -> bool:
@@ -52,17 +54,17 @@ def _rests(run: Run, folder: RunFolder | None) -> bool:
     return folder is not None and run.folder_mtime_ns == folder.mtime_ns
 
 
-def _look_at(rooms: Rooms, look: scan_schedule.Look, folder: RunFolder, until: float) -> int:
-    run, now = look.run, rooms.clock.now()
+def _look_at(context: PassContext, look: scan_schedule.Look, folder: RunFolder, until: float) -> int:
+    run, now = look.run, context.clock.now()
     outcome, cursor = _SAME, None
     try:
         root = folder.place.open()
     except OSError:
         # The walk says what it is.
-        rooms.ledger.set(run, folder_mtime_ns=None)
+        context.ledger.set(run, folder_mtime_ns=None)
         return _CHANGED
-    for number, (path, remembered) in enumerate(Folders(rooms.ledger).known(run)):
-        if number >= look.entries or (number % 100 == 99 and rooms.clock.monotonic() >= until):
+    for number, (path, remembered) in enumerate(Folders(context.ledger).known(run)):
+        if number >= look.entries or (number % 100 == 99 and context.clock.monotonic() >= until):
             outcome = _IN_PART
             break
         if _mtime(root, path) != remembered:
@@ -70,12 +72,12 @@ def _look_at(rooms: Rooms, look: scan_schedule.Look, folder: RunFolder, until: f
             break
         cursor = path
     if outcome == _IN_PART:
-        rooms.ledger.set(run, scan_cursor=cursor or run.scan_cursor)
+        context.ledger.set(run, scan_cursor=cursor or run.scan_cursor)
     elif outcome == _CHANGED:
-        _log.info("%s: a folder in it changed; it is looked at again", run.key)
-        rooms.ledger.set(run, folder_mtime_ns=None, folders_changed_at=now, scan_cursor=None)
+        _log.info("%s: a folder in it changed; it is scanned again", run.key)
+        context.ledger.set(run, folder_mtime_ns=None, folders_changed_at=now, scan_cursor=None)
     else:
-        rooms.ledger.set(run, scanned_at=now, scan_cursor=None)
+        context.ledger.set(run, scanned_at=now, scan_cursor=None)
     return outcome
 
 

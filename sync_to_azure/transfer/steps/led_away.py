@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from sync_to_azure.core.errors import SyncError
 from sync_to_azure.files.hashing import hash_file
 from sync_to_azure.core.model import Blob, FileToSend
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.notify.terminal import how_many
 from sync_to_azure.transfer.ledger import Files, Run
 from sync_to_azure.files.folder import Place
@@ -47,11 +47,11 @@ class _Blobs:
         return ", ".join(self.names) + (", …" if self.count > _NAMES else "")
 
 
-def undo(rooms: Rooms, work: Work, send: Send) -> bool:
+def undo(context: PassContext, current: RunContext, send: Send) -> bool:
     """After AzCopy ended and its blobs were listed. True if a blob was written."""
     again, emptied, unclear = _Blobs(), _Blobs(), _Blobs()
-    _with_other_bytes(rooms.files, work.run, work.root, send, again)
-    _not_hashed(rooms, work, send, again, emptied, unclear)
+    _with_other_bytes(context.files, current.run, current.root, send, again)
+    _not_hashed(context, current, send, again, emptied, unclear)
     parts = []
     if emptied.count:
         parts.append(
@@ -64,19 +64,19 @@ def undo(rooms: Rooms, work: Work, send: Send) -> bool:
             f" look at them ({unclear})"
         )
     if parts:
-        _report(rooms, work, f"AzCopy was led out of the run by links: {'; '.join(parts)}", exit_code=1)
+        _report(context, current, f"AzCopy was led out of the run by links: {'; '.join(parts)}", exit_code=1)
     if again.count:
         what = f"{how_many(again.count, 'blob')} held other bytes than the file at the source ({again})"
-        why = "a link led AzCopy elsewhere, or somebody else wrote there"
-        _report(rooms, work, f"{what}, and were written again from it: {why}", exit_code=0)
+        why = "a link led AzCopy elsewhere, or another writer wrote there"
+        _report(context, current, f"{what}, and were written again from it: {why}", exit_code=0)
     return bool(again.count or emptied.count)
 
 
-def _report(rooms: Rooms, work: Work, text: str, exit_code: int) -> None:
-    rooms.ledger.append_event(work.run, rooms.clock.now(), _EVENT, {})
-    advice = "look who writes to the share; mount it with nosymfollow, or set uploader = native, which follows no link"
-    rooms.report_problem(
-        f"{work.key}:{_EVENT}", f"{work.key}: {text} ({advice})", exit_code=exit_code, once=True
+def _report(context: PassContext, current: RunContext, text: str, exit_code: int) -> None:
+    context.ledger.append_event(current.run, context.clock.now(), _EVENT, {})
+    advice = "find out who writes to the share; mount it with nosymfollow, or set uploader = native"
+    context.report_problem(
+        f"{current.key}:{_EVENT}", f"{current.key}: {text} ({advice})", exit_code=exit_code, once=True
     )
 
 
@@ -96,30 +96,30 @@ def _send_if_other(files: Files, root: Place, file: FileToSend, send: Send, agai
 
 
 def _not_hashed(
-    rooms: Rooms, work: Work, send: Send, again: _Blobs, emptied: _Blobs, unclear: _Blobs
+    context: PassContext, current: RunContext, send: Send, again: _Blobs, emptied: _Blobs, unclear: _Blobs
 ) -> None:
     """Of files that could not be hashed. Emptied is a blob that holds, byte by byte, the file to which the link leads:
     so nothing is lost with it, should it be the run's own that somebody moved."""
-    links = _Links(work)
-    for file in rooms.files.plan.sent_and_not_hashed(work.run):
-        listed = rooms.files.scratch.listed(file.blob)
+    links = _Links(current)
+    for file in context.files.plan.sent_and_not_hashed(current.run):
+        listed = context.files.scratch.listed(file.blob)
         if listed is None or not listed.size:
             continue
-        path = os.path.join(work.root.path, file.path)
+        path = os.path.join(current.root.path, file.path)
         if not links.lead_away(file.path):
             # The link may be gone by now.
-            _send_if_other(rooms.files, work.root, file, send, again)
-        elif _is_the_file_at(path, listed) and _empty(rooms, work, file, listed):
+            _send_if_other(context.files, current.root, file, send, again)
+        elif _is_the_file_at(path, listed) and _empty(context, current, file, listed):
             emptied.add(file.blob)
         else:
             unclear.add(file.blob)
 
 
-def _empty(rooms: Rooms, work: Work, file: FileToSend, listed: Blob) -> bool:
-    rooms.must_hold_lock()
-    name = work.prefix + file.blob
+def _empty(context: PassContext, current: RunContext, file: FileToSend, listed: Blob) -> bool:
+    context.must_hold_lock()
+    name = current.prefix + file.blob
     try:
-        rooms.lake().put(name, b"", 0, _EMPTY, "application/octet-stream", replaces=listed.etag)
+        context.lake().put(name, b"", 0, _EMPTY, "application/octet-stream", replaces=listed.etag)
     except SyncError as error:
         _log.error("%s holds a file from outside of the run and cannot be emptied: %s", name, error)
         return False
@@ -129,8 +129,8 @@ def _empty(rooms: Rooms, work: Work, file: FileToSend, listed: Blob) -> bool:
 class _Links:
     """Asked in the order of paths: a folder is looked at once, whatever it holds."""
 
-    def __init__(self, work: Work) -> None:
-        self._root = work.root.path
+    def __init__(self, current: RunContext) -> None:
+        self._root = current.root.path
         self._last: tuple[bytes, bool] | None = None
 
     def lead_away(self, path: bytes) -> bool:

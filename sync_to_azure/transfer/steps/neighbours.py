@@ -15,7 +15,7 @@ from sync_to_azure.core.names import CLAIMS_FOLDER
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.manifest import documents
 from sync_to_azure.manifest.origin import origin_in
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
@@ -29,50 +29,54 @@ NOTICED = (_LISTED, "/1")
 class DestinationInside(RunError):
     """A run's folder is the destination of another flow. ``reason`` flags the run."""
 
-    def __init__(self, work: Work, prefix: str, theirs: str) -> None:
+    def __init__(self, current: RunContext, prefix: str, theirs: str) -> None:
         self.reason = Reason("destination-of-other-flow", {"prefix": prefix, "theirs": theirs})
-        super().__init__(f"{work.key}: {self.reason.text}", self.reason.advice)
+        super().__init__(f"{current.key}: {self.reason.text}", self.reason.advice)
 
 
-def none_above(rooms: Rooms) -> None:
+def none_above(context: PassContext) -> None:
     """Once a pass, before the first byte; one request for each part of the destination. Raises ConfigurationError if
     the destination is inside a run that another flow published. Where this flow has published runs there before, that
     is only reported."""
-    if rooms.is_above_known:
+    if context.is_above_known:
         return
-    parts = [part for part in rooms.settings.destination.destination.split("/") if part]
+    parts = [part for part in context.settings.destination.destination.split("/") if part]
     for depth in range(len(parts), 0, -1):
         prefix, run = "/".join(parts[: depth - 1]), parts[depth - 1]
-        values = _read(rooms, "/".join(parts[:depth]) + ".json")
-        if values is not None and _is_at(rooms, values, prefix, run):
-            theirs = origin_in(values.get("source")).described(rooms.origin)
+        values = _read(context, "/".join(parts[:depth]) + ".json")
+        if values is not None and _is_at(context, values, prefix, run):
+            theirs = origin_in(values.get("source")).described(context.origin)
             inside = (
-                f"destination {rooms.settings.destination.destination} is inside run {run}, which another flow"
+                f"destination {context.settings.destination.destination} is inside run {run}, which another flow"
                 f" published ({theirs})"
             )
-            if rooms.ledger.has_published():
+            if context.ledger.has_published():
                 # Anybody can have written that document, and a true one would have been found before our first run.
-                text = f"{inside}, by {run}.json, which came after our own runs"
-                if rooms.ledger.report_once(f"above:{run}", rooms.clock.now()):
-                    rooms.report_problem(f"above:{run}", f"{text} (look who wrote it; runs go on)", once=True)
+                text = f"{inside}, by {run}.json, which was written after this flow's runs"
+                if context.ledger.report_once(f"above:{run}", context.clock.now()):
+                    context.report_problem(
+                        f"above:{run}", f"{text} (find out who wrote it; runs continue)", once=True
+                    )
                 continue
             raise ConfigurationError(
                 inside, "set another destination or container-name; nothing was uploaded"
             )
-    rooms.is_above_known = True
+    context.is_above_known = True
 
 
-def none_below(rooms: Rooms, work: Work) -> None:
+def none_below(context: PassContext, current: RunContext) -> None:
     """From the listing just taken, before something is sent. Raises DestinationInside."""
-    for name in work.noticed[:_MOST_READ]:
+    for name in current.noticed[:_MOST_READ]:
         document = _document(name)
         if document is None:
             continue
         folder, run, blob = document
-        prefix = f"{work.base}/{folder}" if folder else work.base
-        values = _read(rooms, f"{work.base}/{blob}")
-        if values is not None and _is_at(rooms, values, prefix, run):
-            raise DestinationInside(work, prefix, origin_in(values.get("source")).described(rooms.origin))
+        prefix = f"{current.base}/{folder}" if folder else current.base
+        values = _read(context, f"{current.base}/{blob}")
+        if values is not None and _is_at(context, values, prefix, run):
+            raise DestinationInside(
+                current, prefix, origin_in(values.get("source")).described(context.origin)
+            )
 
 
 def _document(name: str) -> tuple[str, str, str] | None:
@@ -87,15 +91,15 @@ def _document(name: str) -> tuple[str, str, str] | None:
     return (above.removeprefix("/"), run, name) if found and run else None
 
 
-def _is_at(rooms: Rooms, values: dict[str, Any], prefix: str, run: str) -> bool:
+def _is_at(context: PassContext, values: dict[str, Any], prefix: str, run: str) -> bool:
     """Is it a document of this run, written for this very destination?"""
     destination = values.get("destination")
     if not isinstance(destination, dict) or values.get("run") != run:
         return False
-    container = rooms.settings.destination.container_name
+    container = context.settings.destination.container_name
     return destination.get("container") == container and destination.get("prefix") == prefix
 
 
-def _read(rooms: Rooms, name: str) -> dict[str, Any] | None:
-    read = rooms.lake().get_dated(name, bounded.MOST_DOCUMENT)
+def _read(context: PassContext, name: str) -> dict[str, Any] | None:
+    read = context.lake().get_dated(name, bounded.MOST_DOCUMENT)
     return documents.parsed(read.content) if read is not None else None

@@ -8,72 +8,74 @@ import logging
 
 from sync_to_azure.core.errors import Overtaken, RunError
 from sync_to_azure.transfer.decisions.next_step import Action, next_step
-from sync_to_azure.transfer.steps import actions, early, rest, sheets, override_checks
+from sync_to_azure.transfer.steps import actions, incremental, outcomes, sheets, override_checks
 from sync_to_azure.transfer.steps.findings import Findings
 from sync_to_azure.transfer.steps.gathering import facts_of
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
 _PLANS = 3
 
 
-def step(rooms: Rooms, work: Work) -> None:
+def step(context: PassContext, current: RunContext) -> None:
     """Bring a run as far as it goes now, unless an operator said otherwise. Raises RunError for this run,
     UnavailableError for what all runs need."""
-    if override_checks.stops(rooms, work):
-        override_checks.stand_still(rooms, work)
+    if override_checks.stops(context, current):
+        override_checks.stand_still(context, current)
         return
-    override_checks.begin(rooms, work)
+    override_checks.begin(context, current)
     try:
-        _bring_forward(rooms, work)
+        _bring_forward(context, current)
     except override_checks.OverrideChanged:
-        _log.info("%s: a person's word came while it was worked on", work.key)
-        override_checks.stand_still(rooms, work)
+        _log.info("%s: an operator override changed during the pass", current.key)
+        override_checks.stand_still(context, current)
         return
     except RunError:
-        override_checks.end(rooms.ledger, work.override)
+        override_checks.end(context.ledger, current.override)
         raise
-    override_checks.end(rooms.ledger, work.override)
+    override_checks.end(context.ledger, current.override)
 
 
-def _bring_forward(rooms: Rooms, work: Work) -> None:
-    sheets.look(rooms, work)
+def _bring_forward(context: PassContext, current: RunContext) -> None:
+    sheets.look(context, current)
     while True:
-        todo = next_step(facts_of(rooms, work))
+        todo = next_step(facts_of(context, current))
         if todo.action is Action.STOP:
             return
         try:
-            work.found = actions.act(rooms, work, todo.action, todo.why)
+            current.found = actions.act(context, current, todo.action, todo.why)
         except Overtaken as error:
-            if work.found.ended or not work.found.begun:
+            if current.found.ended or not current.found.begun:
                 raise
-            work.found = _planned_again(rooms, work, error)
+            current.found = _planned_again(context, current, error)
 
 
-def _planned_again(rooms: Rooms, work: Work, error: Overtaken) -> Findings:
+def _planned_again(context: PassContext, current: RunContext, error: Overtaken) -> Findings:
     """Somebody else wrote below the run since it was listed."""
-    plan = work.found.plan
+    plan = current.found.plan
     if plan == _PLANS:
         raise RunError(
-            f"{work.key}: somebody else writes to the same blobs, {_PLANS} plans of this pass were overtaken:"
+            f"{current.key}: another writer writes to the same blobs, {_PLANS} plans of this pass were overtaken:"
             f" {error.message}",
             "find out who writes there; the next pass tries again",
         ) from error
-    _log.warning("%s: %s", work.key, error)
-    return actions.planned_again(rooms, work, plan + 1)
+    _log.warning("%s: %s", current.key, error)
+    return actions.planned_again(context, current, plan + 1)
 
 
-def carry_ahead(rooms: Rooms, work: Work) -> None:
+def carry_ahead(context: PassContext, current: RunContext) -> None:
     """What stands still of a run that waits; called when all that is finished was carried."""
-    run, reason = work.run, work.run.reason
+    run, reason = current.run, current.run.reason
     assert reason is not None
-    if override_checks.stops(rooms, work):
-        override_checks.stand_still(rooms, work)
+    if override_checks.stops(context, current):
+        override_checks.stand_still(context, current)
         return
-    early.ahead(rooms, work)
+    incremental.ahead(context, current)
     if run.is_published:
         # It is complete by the lake's word; the source is looked at in the next pass.
-        rest.wait(rooms, work, reason)
+        outcomes.wait(context, current, reason)
     else:
-        rooms.set_state(work, run.state, early.told(rooms.files, rooms.ledger, work.run, reason))
+        context.set_state(
+            current, run.state, incremental.told(context.files, context.ledger, current.run, reason)
+        )

@@ -24,7 +24,7 @@ from sync_to_azure.core.names import ASIDE_PREFIX
 from sync_to_azure.transfer.steps import claims, override_checks
 from sync_to_azure.manifest import documents
 from sync_to_azure.manifest.origin import Origin, origin_in
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.files.walk import SHARE_GONE
 from sync_to_azure.transfer.source import RunFolder
 
@@ -34,33 +34,35 @@ COMPARED_AGAIN = 24 * 3600.0
 """Seconds until a source that differed is compared again: its files may have to be read for it."""
 
 
-def of_receipt(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> None:
+def of_receipt(context: PassContext, current: RunContext, receipt: Mapping[str, Any]) -> None:
     """Raises OtherFlow if the receipt is another flow's and this source is not that of the published run."""
-    ours, theirs = rooms.origin, origin_in(receipt.get("source"))
-    if _is_ours(ours, theirs) or _is_aside(work.folder):
+    ours, theirs = context.origin, origin_in(receipt.get("source"))
+    if _is_ours(ours, theirs) or _is_aside(current.folder):
         return
     identity = theirs.flow or f"main folder {theirs.main_folder}"
-    flows, now = Flows(rooms.ledger), rooms.clock.now()
-    how, at = flows.judged(work.key, identity) or (None, 0.0)
+    flows, now = Flows(context.ledger), context.clock.now()
+    how, at = flows.judged(current.key, identity) or (None, 0.0)
     if how in (SAME_FILES, ACCEPTED):
         return
-    if claims.takes_over(work.override, identity) and work.override is not None:
-        flows.judge(work.key, identity, ACCEPTED, now)
-        mark_used(rooms.ledger, work.override)
-        work.override = None
-        _log.warning("%s: taken over from another flow (%s), as accepted", work.key, theirs.described(ours))
+    if claims.takes_over(current.override, identity) and current.override is not None:
+        flows.judge(current.key, identity, ACCEPTED, now)
+        mark_used(context.ledger, current.override)
+        current.override = None
+        _log.warning(
+            "%s: taken over from another flow (%s), as accepted", current.key, theirs.described(ours)
+        )
         return
-    is_known = how == DIFFERS and 0 <= now - at < COMPARED_AGAIN and not override_checks.thorough(rooms, work)
-    if not is_known and work.folder is not None:
-        holds_all = _holds_all(rooms, work)
-        flows.judge(work.key, identity, SAME_FILES if holds_all else DIFFERS, now)
+    is_known = (
+        how == DIFFERS and 0 <= now - at < COMPARED_AGAIN and not override_checks.thorough(context, current)
+    )
+    if not is_known and current.folder is not None:
+        holds_all = _holds_all(context, current)
+        flows.judge(current.key, identity, SAME_FILES if holds_all else DIFFERS, now)
         if holds_all:
-            text = (
-                "%s: published by another flow (%s); every file of it is at our source, so it is taken over"
-            )
-            _log.warning(text, work.key, theirs.described(ours))
+            text = "%s: published by another flow (%s); the source has every file of it, so it is taken over"
+            _log.warning(text, current.key, theirs.described(ours))
             return
-    raise claims.OtherFlow(rooms, work, "other-main-folder", theirs, identity)
+    raise claims.OtherFlow(context, current, "other-main-folder", theirs, identity)
 
 
 def _is_ours(ours: Origin, theirs: Origin) -> bool:
@@ -76,29 +78,29 @@ def _is_aside(folder: RunFolder | None) -> bool:
     return folder is not None and os.path.basename(folder.path).startswith(os.fsencode(ASIDE_PREFIX))
 
 
-def _holds_all(rooms: Rooms, work: Work) -> bool:
+def _holds_all(context: PassContext, current: RunContext) -> bool:
     """Is every file of the published manifest at the source? Sizes first, of all; where an mtime differs, the file is
     read. Equal name, size and mtime count as equal: before such a file is removed, it is read anyway, as the manifest
     came from the lake."""
     try:
-        with work.root.open() as folder:
-            return _holds_all_in(rooms, work, folder)
+        with current.root.open() as folder:
+            return _holds_all_in(context, current, folder)
     except OSError as error:
         if error.errno in SHARE_GONE:
-            raise SourceUnavailable(f"{work.key} cannot be looked at: {error.strerror}") from error
+            raise SourceUnavailable(f"{current.key} cannot be accessed: {error.strerror}") from error
         return False
 
 
-def _holds_all_in(rooms: Rooms, work: Work, folder: Folder) -> bool:
+def _holds_all_in(context: PassContext, current: RunContext, folder: Folder) -> bool:
     touched = files = 0
-    for row, status in _both(rooms, work, folder):
+    for row, status in _both(context, current, folder):
         if status is None:
             return False
         files += 1
         touched += mtime_ns(status) != row.mtime_ns
     if not touched:
         return files > 0
-    for row, status in _both(rooms, work, folder):
+    for row, status in _both(context, current, folder):
         if status is None:
             return False
         now_ns = mtime_ns(status)
@@ -106,23 +108,25 @@ def _holds_all_in(rooms: Rooms, work: Work, folder: Folder) -> bool:
             continue
         hashed = hash_below(folder, FileToSend(row.path, row.blob, row.size, now_ns))
         if hashed.problem == "share":
-            raise SourceUnavailable(f"{work.key}: {row.blob} cannot be read: {hashed.detail}")
+            raise SourceUnavailable(f"{current.key}: {row.blob} cannot be read: {hashed.detail}")
         if hashed.md5 != row.md5:
             return False
     return True
 
 
-def _both(rooms: Rooms, work: Work, folder: Folder) -> Iterator[tuple[FileRow, os.stat_result | None]]:
+def _both(
+    context: PassContext, current: RunContext, folder: Folder
+) -> Iterator[tuple[FileRow, os.stat_result | None]]:
     """Each file of the published manifest and how it is at the source; None where it is not, or has another size. One
     None if the manifest cannot be read."""
     number = 0
     try:
-        for row in documents.file_rows(rooms.lake().lines(work.base + ".files.jsonl"), 1):
+        for row in documents.file_rows(context.lake().lines(current.base + ".files.jsonl"), 1):
             if row.origin == "sheet":
                 continue
             number += 1
             if number % 1000 == 0:
-                rooms.progress(work, Progress(work.key, "comparing", number))
+                context.progress(current, Progress(current.key, "comparing", number))
             yield row, _at_source(folder, row)
     except (BlobMissing, ValueError):
         yield _NO_ROW, None

@@ -25,7 +25,7 @@ from sync_to_azure.instruments.run_facts import thermo_raw
 from sync_to_azure.transfer.source import MainFolderContents, RunFolder
 from sync_to_azure.transfer.steps import override_checks
 from sync_to_azure.transfer.steps.looks import Scanned
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.notify.terminal import human_time
 from sync_to_azure.files.walk import SHARE_GONE, FingerprintBuilder, walk
 
@@ -37,13 +37,13 @@ _log = logging.getLogger(__name__)
 _NO_FILES = frozenset({Kind.JUNK, Kind.EXCLUDED, Kind.EMPTY_FOLDER, Kind.LEFT})
 
 
-def units(rooms: Rooms, continuous: Continuous, found: MainFolderContents) -> tuple[RunFolder, ...]:
+def units(context: PassContext, continuous: Continuous, found: MainFolderContents) -> tuple[RunFolder, ...]:
     """The folders of the main folder as they are carried: projects, data sets. What is neither is told, once."""
     names = [os.fsdecode(folder.name) for folder in found.runs]
-    for other in continuous.others(names, rules_of(rooms.settings.completion)):
-        if rooms.ledger.report_once(f"other:{shown(os.fsencode(other))}", rooms.clock.now()):
-            _log.warning("%s in the main folder is left alone (told once)", shown(os.fsencode(other)))
-    return as_units(rooms.settings.completion, continuous, found)
+    for other in continuous.others(names, rules_of(context.settings.completion)):
+        if context.ledger.report_once(f"other:{shown(os.fsencode(other))}", context.clock.now()):
+            _log.warning("%s in the main folder is skipped (reported once)", shown(os.fsencode(other)))
+    return as_units(context.settings.completion, continuous, found)
 
 
 def as_units(
@@ -79,65 +79,69 @@ def age_of(completion: "CompletionSettings", continuous: Continuous) -> float:
     return completion.min_file_age if completion.min_file_age is not None else continuous.min_age
 
 
-def into_ledger(rooms: Rooms, work: Work) -> None:
+def into_ledger(context: PassContext, current: RunContext) -> None:
     """Walk it into ``seen``, let wait what must wait, and take the fingerprint of the rest."""
-    continuous, now, settings = _of(work), rooms.clock.now(), rooms.settings
-    rooms.files.scratch.take_walk(_counted(rooms, work, _placed(rooms, work, continuous)), {})
+    continuous, now, settings = _of(current), context.clock.now(), context.settings
+    context.files.scratch.take_walk(_counted(context, current, _placed(context, current, continuous)), {})
     # A first look counts from the end of its walk, a second one (``now``) from the begin of its own.
-    Stability(rooms.ledger).note(work.run, rooms.clock.now())
-    waits = Deferrals(rooms.ledger, work.run, continuous.is_frozen)
+    Stability(context.ledger).note(current.run, context.clock.now())
+    waits = Deferrals(context.ledger, current.run, continuous.is_frozen)
     age = age_of(settings.completion, continuous)
     waits.written_after(now - age, now, f"written less than {human_time(age)} ago")
     delay = settings.completion.completion_delay
     if delay:
         waits.moved_after(now - delay, f"not seen unchanged for {human_time(delay)} yet")
-    acquiring = _let_wait_what_is_being_acquired(rooms, work, waits)
+    acquiring = _let_wait_what_is_being_acquired(context, current, waits)
     builder = FingerprintBuilder()
     for path, size, mtime_ns in waits.files():
         builder.add(Entry(path, Kind.FILE, size, mtime_ns))
     found = builder.result()
-    work.scanned = Scanned(found.digest, acquiring=tuple(acquiring))
-    if found.newest_ns > (now + 120) * 1e9 and rooms.ledger.report_once(f"future:{work.key}", now):
+    current.scanned = Scanned(found.digest, acquiring=tuple(acquiring))
+    if found.newest_ns > (now + 120) * 1e9 and context.ledger.report_once(f"future:{current.key}", now):
         _log.warning(
-            "%s: the newest file is from %s, which lies in the future; a clock is wrong",
-            work.key,
+            "%s: the newest file is from %s, which is in the future; a clock is wrong",
+            current.key,
             local_time(min(found.newest_ns / 1e9, 253402300799.0)),
         )
 
 
-def fingerprint_now(rooms: Rooms, work: Work) -> str:
+def fingerprint_now(context: PassContext, current: RunContext) -> str:
     """A second look, at what is carried alone: what waits may move."""
-    continuous = _of(work)
-    waits = Deferrals(rooms.ledger, work.run, continuous.is_frozen)
+    continuous = _of(current)
+    waits = Deferrals(context.ledger, current.run, continuous.is_frozen)
     builder = FingerprintBuilder()
-    for entry in _counted(rooms, work, _placed(rooms, work, continuous)):
+    for entry in _counted(context, current, _placed(context, current, continuous)):
         if entry.kind is Kind.FILE and waits.carries(entry.blob):
             builder.add(Entry(entry.path, Kind.FILE, entry.size, entry.mtime_ns))
     return builder.result().digest
 
 
-def _of(work: Work) -> Continuous:
-    assert work.continuous is not None
-    return work.continuous
+def _of(current: RunContext) -> Continuous:
+    assert current.continuous is not None
+    return current.continuous
 
 
-def _walk(rooms: Rooms, work: Work, continuous: Continuous) -> Iterator[Entry]:
-    unit = work.folder.unit if work.folder is not None else None
+def _walk(context: PassContext, current: RunContext, continuous: Continuous) -> Iterator[Entry]:
+    unit = current.folder.unit if current.folder is not None else None
     assert unit is not None
     folders = [os.fsencode(each) for each in unit.folders]
     return walk(
-        work.root, rooms.rules, work.prefix, folders, lambda folder: continuous.enters(os.fsdecode(folder))
+        current.root,
+        context.rules,
+        current.prefix,
+        folders,
+        lambda folder: continuous.enters(os.fsdecode(folder)),
     )
 
 
-def _placed(rooms: Rooms, work: Work, continuous: Continuous) -> Iterator[Entry]:
+def _placed(context: PassContext, current: RunContext, continuous: Continuous) -> Iterator[Entry]:
     """Each entry under each of its places; LEFT if it has none."""
-    rules = rules_of(rooms.settings.completion)
+    rules = rules_of(context.settings.completion)
     survey = {}
     if continuous.survey is not None:
-        paths = (os.fsdecode(e.path) for e in _walk(rooms, work, continuous) if e.kind not in _NO_FILES)
+        paths = (os.fsdecode(e.path) for e in _walk(context, current, continuous) if e.kind not in _NO_FILES)
         survey = dict(continuous.survey(paths))
-    for entry in _walk(rooms, work, continuous):
+    for entry in _walk(context, current, continuous):
         if entry.kind in _NO_FILES:
             yield entry
             continue
@@ -150,35 +154,37 @@ def _placed(rooms: Rooms, work: Work, continuous: Continuous) -> Iterator[Entry]
         elif entry.kind is not Kind.FILE:
             yield entry
         for place in places if entry.kind is Kind.FILE else ():
-            name, problem = blob_name(os.fsencode(place), work.prefix)
+            name, problem = blob_name(os.fsencode(place), current.prefix)
             if name is None:
                 yield dataclasses.replace(entry, kind=Kind.BAD_NAME, detail=problem)
             else:
                 yield dataclasses.replace(entry, blob=name)
 
 
-def _counted(rooms: Rooms, work: Work, entries: Iterator[Entry]) -> Iterator[Entry]:
+def _counted(context: PassContext, current: RunContext, entries: Iterator[Entry]) -> Iterator[Entry]:
     for number, entry in enumerate(entries):
         if number % 1000 == 999:
-            rooms.progress(work, Progress(work.key, "looking", number + 1))
+            context.progress(current, Progress(current.key, "looking", number + 1))
         yield entry
 
 
-def has_broken_off(rooms: Rooms, since: float) -> bool:
+def has_broken_off(context: PassContext, since: float) -> bool:
     """Of a file that says that it is being acquired and stands as it does ``since`` then."""
-    patience = rooms.settings.completion.stale_after * 3600
-    return patience > 0 and rooms.clock.now() - since >= patience
+    patience = context.settings.completion.stale_after * 3600
+    return patience > 0 and context.clock.now() - since >= patience
 
 
-def _let_wait_what_is_being_acquired(rooms: Rooms, work: Work, waits: Deferrals) -> list[tuple[str, float]]:
+def _let_wait_what_is_being_acquired(
+    context: PassContext, current: RunContext, waits: Deferrals
+) -> list[tuple[str, float]]:
     """Of the .raw files that would be carried for the first time. A person accepts those that broke off, and no other
     that is being acquired by now. Returns them, and since when each is as it is."""
     acquiring: list[tuple[str, float]] = []
     why: dict[str, str] = {}
-    accepted = override_checks.accepts(work.override, "unfinished")
+    accepted = override_checks.accepts(current.override, "unfinished")
     for file, since in waits.unproved():
-        told = _is_being_acquired(work.root, file) if file.blob.lower().endswith(".raw") else ""
-        if told and not (accepted and has_broken_off(rooms, since)):
+        told = _is_being_acquired(current.root, file) if file.blob.lower().endswith(".raw") else ""
+        if told and not (accepted and has_broken_off(context, since)):
             acquiring.append((file.blob, since))
             why[file.blob] = told
     waits.wait(why.items())

@@ -29,7 +29,7 @@ from sync_to_azure.transfer.steps import (
     override_checks,
 )
 from sync_to_azure.manifest import documents
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.transfer.steps.spool import spooled
 from sync_to_azure.notify.terminal import human_size
 
@@ -47,36 +47,40 @@ class _Document:
     sha256: str
 
 
-def publish(rooms: Rooms, work: Work, verdict: Verdict) -> None:
+def publish(context: PassContext, current: RunContext, verdict: Verdict) -> None:
     """Write the four blobs. After a crash between them the next pass asks the destination first."""
-    override_checks.go_on(rooms, work)
-    claims.must_stand(rooms, work)
-    sheet_writing.must_be_as_published(rooms, work)
-    beside = _Beside(rooms, work)
-    with rooms.ledger.publishing(work.run) as published:
-        _publish(rooms, work, verdict, beside, published)
+    override_checks.go_on(context, current)
+    claims.must_stand(context, current)
+    sheet_writing.must_be_as_published(context, current)
+    beside = _Beside(context, current)
+    with context.ledger.publishing(current.run) as published:
+        _publish(context, current, verdict, beside, published)
 
 
 def _publish(
-    rooms: Rooms, work: Work, verdict: Verdict, beside: "_Beside", published: Mapping[str, Any]
+    context: PassContext,
+    current: RunContext,
+    verdict: Verdict,
+    beside: "_Beside",
+    published: Mapping[str, Any],
 ) -> None:
-    run, now = work.run, rooms.clock.now()
-    if adopt.is_overtaken(rooms, work):
-        raise _overtaken(work.key)
-    gone = work.folder is None
-    rooms.set_state(work, run.state if gone else State.VERIFIED, run.reason if gone else None)
+    run, now = current.run, context.clock.now()
+    if adopt.is_overtaken(context, current):
+        raise _overtaken(current.key)
+    gone = current.folder is None
+    context.set_state(current, run.state if gone else State.VERIFIED, run.reason if gone else None)
     generation = run.generation + 1
     counts: Counter[str] = Counter()
-    told = work.continuous.ready if work.continuous is not None else None
+    told = current.continuous.ready if current.continuous is not None else None
     summary = _Counted(counts, told.groups if told is not None else ())
-    with spooled(rooms.ledger, _md5_lines(summary.watch(rooms.files.rows(run)), run.key)) as sums:
+    with spooled(context.ledger, _md5_lines(summary.watch(context.files.rows(run)), run.key)) as sums:
         sums_document = _written(sums)
-        with spooled(rooms.ledger, map(documents.file_line, rooms.files.rows(run))) as lines:
+        with spooled(context.ledger, map(documents.file_line, context.files.rows(run))) as lines:
             lines_document = _written(lines)
             first = run.first_published or now
-            receipt = _receipt(rooms, work, verdict, summary, generation, now, first)
-            is_ready = told is not None and _is_ready(rooms, work, told.blob, summary)
-            earlier = documents.ready(work.receipt or {})
+            receipt = _receipt(context, current, verdict, summary, generation, now, first)
+            is_ready = told is not None and _is_ready(context, current, told.blob, summary)
+            earlier = documents.ready(current.receipt or {})
             if told is not None and (is_ready or earlier is not None):
                 time = iso(now) if is_ready or earlier is None else earlier[1]
                 receipt["ready"] = {"blob": told.blob, "time": time}
@@ -84,10 +88,10 @@ def _publish(
                 f"{run.key}.md5": sums_document.sha256,
                 f"{run.key}.files.jsonl": lines_document.sha256,
             }
-            text = vouching.signed(rooms, work, receipt)
+            text = vouching.signed(context, current, receipt)
             if documents.parse_receipt(text) is None:
                 raise RunError(
-                    f"{work.base}.json would be larger than any version could read; nothing is published"
+                    f"{current.base}.json would be larger than any version could read; nothing is published"
                 )
             # The form that is read back (adopt) comes first: what the other names is frozen then, whatever cuts us off.
             beside.put(".files.jsonl", lines_document, "application/x-ndjson")
@@ -95,14 +99,14 @@ def _publish(
     beside.must_stand(".files.jsonl", ".md5")
     beside.put(".json", _in_memory(text), "application/json")
     beside.must_stand(".files.jsonl", ".md5")
-    sheet_writing.must_be_as_published(rooms, work)
-    if work.continuous is None:
+    sheet_writing.must_be_as_published(context, current)
+    if current.continuous is None:
         beside.put(".sync", _in_memory(iso(now).encode() + b"\n"), "text/plain; charset=utf-8")
     elif told is not None and is_ready:
-        _tell_ready(rooms, work, told.blob, iso(now))
+        _tell_ready(context, current, told.blob, iso(now))
     receipt_sha256 = hashlib.sha256(text).hexdigest()
     event = announcing.published(
-        rooms.ledger.flow,
+        context.ledger.flow,
         run,
         generation,
         lines_document.sha256,
@@ -113,14 +117,14 @@ def _publish(
         receipt["outcome"],
         (summary.new_files, summary.new_bytes, _replaced_by(receipt, generation)),
     )
-    rooms.files.freeze(run, generation)
-    rooms.set_state(
-        work,
-        run.state if gone or work.continuous is not None else State.PUBLISHED,
+    context.files.freeze(run, generation)
+    context.set_state(
+        current,
+        run.state if gone or current.continuous is not None else State.PUBLISHED,
         run.reason if gone else None,
         event="published" if generation == 1 else "published-again",
         announced_event=event,
-        foreign_blobs=int(work.continuous is not None),
+        foreign_blobs=int(current.continuous is not None),
         generation=generation,
         files=summary.files,
         bytes=summary.bytes,
@@ -139,34 +143,34 @@ class _Beside:
     """The four documents as they stood before we decided to write them. Each is replaced only while it stands so: of
     two machines that publish one run at once, one goes on, and its receipt vouches for its own manifest."""
 
-    def __init__(self, rooms: Rooms, work: Work) -> None:
-        self._rooms, self._work = rooms, work
-        marker = (".sync",) if work.continuous is None else ()
+    def __init__(self, context: PassContext, current: RunContext) -> None:
+        self._context, self._current = context, current
+        marker = (".sync",) if current.continuous is None else ()
         self._etags = {suffix: self._etag(suffix) for suffix in (".files.jsonl", ".md5", ".json", *marker)}
 
     def put(self, suffix: str, document: _Document, content_type: str) -> None:
-        data, name = document.handle, self._work.base + suffix
-        self._rooms.must_hold_lock()
+        data, name = document.handle, self._current.base + suffix
+        self._context.must_hold_lock()
         try:
-            self._etags[suffix] = self._rooms.lake().put(
+            self._etags[suffix] = self._context.lake().put(
                 name, data, document.size, document.md5, content_type, replaces=self._etags[suffix]
             )
         except BlobReplaced as error:
-            raise _overtaken(self._work.key) from error
+            raise _overtaken(self._current.key) from error
 
     def must_stand(self, *suffixes: str) -> None:
         if any(self._etag(suffix) != self._etags[suffix] for suffix in suffixes):
-            raise _overtaken(self._work.key)
+            raise _overtaken(self._current.key)
 
     def _etag(self, suffix: str) -> str | None:
-        stands = self._rooms.lake().stat(self._work.base + suffix)
+        stands = self._context.lake().stat(self._current.base + suffix)
         return None if stands is None else stands.etag
 
 
 def _overtaken(key: str) -> RunError:
     return RunError(
-        f"{key} was published by somebody else while we carried it; the next pass reads what is there",
-        "do two machines carry this main folder?",
+        f"{key} was published by another writer during the upload; the next pass reads what was published",
+        "do two machines upload this main folder?",
     )
 
 
@@ -208,27 +212,27 @@ class _Counted:
         return len(self.there) == len(self.groups)
 
 
-def _is_ready(rooms: Rooms, work: Work, sign: str, summary: _Counted) -> bool:
+def _is_ready(context: PassContext, current: RunContext, sign: str, summary: _Counted) -> bool:
     """Are results to be told: each group is there, and one of them is new or changed? At the first publishing, what the
     tool before this one carried is not new if its sign was written after it, by the service's clock."""
-    if not summary.is_whole or not (summary.is_new or work.ready_is_due):
+    if not summary.is_whole or not (summary.is_new or current.ready_is_due):
         return False
-    if work.run.generation > 0 or work.ready_is_due:
+    if current.run.generation > 0 or current.ready_is_due:
         return True
-    told = rooms.lake().modified(work.prefix + sign)
-    if told is None or any(rooms.files.plan.is_own(work.run, blob) for blob in summary.results):
+    told = context.lake().modified(current.prefix + sign)
+    if told is None or any(context.files.plan.is_own(current.run, blob) for blob in summary.results):
         return True
-    written = (rooms.lake().modified(work.prefix + blob) for blob in summary.results)
+    written = (context.lake().modified(current.prefix + blob) for blob in summary.results)
     return any(moment is None or moment > told for moment in written)
 
 
-def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
+def _tell_ready(context: PassContext, current: RunContext, blob: str, time: str) -> None:
     """Written last: pipelines start from it."""
     text = _in_memory(time.encode() + b"\n")
-    rooms.must_hold_lock()
-    name = work.prefix + blob
-    stands = rooms.lake().stat(name)
-    rooms.lake().put(
+    context.must_hold_lock()
+    name = current.prefix + blob
+    stands = context.lake().stat(name)
+    context.lake().put(
         name,
         text.handle,
         text.size,
@@ -236,8 +240,8 @@ def _tell_ready(rooms: Rooms, work: Work, blob: str, time: str) -> None:
         "text/plain; charset=utf-8",
         replaces=stands.etag if stands is not None else None,
     )
-    work.ready_is_due = False
-    _log.info("%s: %s is written", work.key, blob)
+    current.ready_is_due = False
+    _log.info("%s: %s is written", current.key, blob)
 
 
 def _md5_lines(rows: Iterable[FileRow], run: str) -> Iterator[bytes]:
@@ -261,44 +265,50 @@ def _written(handle: Any) -> _Document:
 
 
 def _receipt(
-    rooms: Rooms, work: Work, verdict: Verdict, counted: _Counted, generation: int, now: float, first: float
+    context: PassContext,
+    current: RunContext,
+    verdict: Verdict,
+    counted: _Counted,
+    generation: int,
+    now: float,
+    first: float,
 ) -> dict[str, Any]:
-    run, settings = work.run, rooms.settings
+    run, settings = current.run, context.settings
     not_carried: Any
-    if work.folder is None and work.receipt is not None and "not_carried" in work.receipt:
+    if current.folder is None and current.receipt is not None and "not_uploaded" in current.receipt:
         # The source is gone: what was said of it when it was there stays true.
-        not_carried = work.receipt["not_carried"]
+        not_carried = current.receipt["not_uploaded"]
     else:
-        _, noted = rooms.files.plan.uncarried(run, holding_up=False)
+        _, noted = context.files.plan.uncarried(run, holding_up=False)
         not_carried = {
-            "counts": rooms.files.plan.uncarried_counts(run),
+            "counts": context.files.plan.uncarried_counts(run),
             "reasons": {kind.value: text for kind, text in _WHY.items()},
             "entries": [{"path": path, "kind": kind, "detail": detail} for path, kind, detail in noted],
         }
-    sheet = rooms.files.get(run, SHEET_BLOB)
-    spoken, replaced = _spoken(rooms, work), _replaced(rooms, work, generation)
-    until = azcopy_record.expiry(rooms, work)
+    sheet = context.files.get(run, SHEET_BLOB)
+    spoken, replaced = _spoken(context, current), _replaced(context, current, generation)
+    until = azcopy_record.expiry(context, current)
     unfinished = any(override.get("accepted") == "unfinished" for override in spoken)
     outcome = "accepted unfinished" if unfinished else "finished"
     return {
         "run": run.key,
         "generation": generation,
-        "outcome": outcome if work.continuous is None else "continuous",
+        "outcome": outcome if current.continuous is None else "continuous",
         "files": counted.files,
         "bytes": counted.bytes,
         "weakest_evidence": counted.weakest.label,
         "evidence": dict(counted.evidence),
-        "not_carried": not_carried,
+        "not_uploaded": not_carried,
         "extras": verdict.extras,
-        "words": spoken,
+        "overrides": spoken,
         "replaced": replaced,
-        "instrument": instrument_facts.facts(rooms, work),
+        "instrument": instrument_facts.facts(context, current),
         "sample_sheet": {
             "from": (
                 None if sheet is None else "sample sheet folder" if sheet.origin == "sheet" else "instrument"
             ),
             "instrument_sheet_kept_as": (
-                INSTRUMENT_SHEET_BLOB if rooms.files.get(run, INSTRUMENT_SHEET_BLOB) is not None else None
+                INSTRUMENT_SHEET_BLOB if context.files.get(run, INSTRUMENT_SHEET_BLOB) is not None else None
             ),
         },
         "times": {
@@ -308,7 +318,7 @@ def _receipt(
             "published": iso(now),
             adopt.AZCOPY_EXPIRY: iso(until) if until else None,
         },
-        "source": rooms.origin.values(),
+        "source": context.origin.values(),
         "destination": {
             "endpoint": settings.destination.blob_endpoint,
             "container": settings.destination.container_name,
@@ -318,15 +328,15 @@ def _receipt(
     }
 
 
-def _spoken(rooms: Rooms, work: Work) -> list[dict[str, Any]]:
+def _spoken(context: PassContext, current: RunContext) -> list[dict[str, Any]]:
     """Every word that a person said about this run; those of an earlier receipt too, if the ledger was lost since."""
     ours = []
-    for override in override_checks.spoken(rooms.ledger, work.key):
+    for override in override_checks.spoken(context.ledger, current.key):
         about = dict(override.about)
         accepted = {"accepted": about.pop("kind"), **about} if "kind" in about else {}
         ours.append(
             {
-                "word": override.action,
+                "action": override.action,
                 "by": override.by,
                 "at": iso(override.at),
                 "reason": override.reason,
@@ -334,16 +344,16 @@ def _spoken(rooms: Rooms, work: Work) -> list[dict[str, Any]]:
             }
         )
     # Times are in whole seconds: a person's next word may fall into the same.
-    same = ("word", "at", "by", "reason")
+    same = ("action", "at", "by", "reason")
     known = [tuple(override[name] for name in same) for override in ours]
-    earlier = (work.receipt or {}).get("words")
+    earlier = (current.receipt or {}).get("overrides")
     kept = (
         [override for override in earlier if isinstance(override, dict)] if isinstance(earlier, list) else []
     )
     return [override for override in kept if tuple(override.get(name) for name in same) not in known] + ours
 
 
-def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]:
+def _replaced(context: PassContext, current: RunContext, generation: int) -> list[dict[str, Any]]:
     """Published blobs that an acceptance replaced, and the snapshots that hold what stood there before."""
     now = [
         {
@@ -353,9 +363,9 @@ def _replaced(rooms: Rooms, work: Work, generation: int) -> list[dict[str, Any]]
             "snapshot": blob.snapshot or None,
             "by_generation": generation,
         }
-        for blob in [*rooms.files.changes.replaced(work.run), *work.replaced]
+        for blob in [*context.files.changes.replaced(current.run), *current.replaced]
     ]
-    earlier = (work.receipt or {}).get("replaced")
+    earlier = (current.receipt or {}).get("replaced")
     kept = [blob for blob in earlier if isinstance(blob, dict)] if isinstance(earlier, list) else []
     stood = ((blob.get("path"), blob.get("snapshot")) for blob in kept)
     known = {each for each in stood if all(isinstance(part, str | None) for part in each)}
@@ -379,11 +389,11 @@ def _that_fit(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 _WHY = {
     Kind.EMPTY_FOLDER: "an empty folder: a container holds no folders",
-    Kind.SYMLINK: "a symlink to something inside the run, which is carried itself",
+    Kind.SYMLINK: "a symlink to a file or folder of the run, which is uploaded itself",
     Kind.JUNK: "a leftover of a desktop or file server",
     Kind.EXCLUDED: "excluded by the rule named",
     Kind.LEFT: "its profile has no place for it",
-    Kind.WAITS: "too young, not seen unchanged for long enough, or still being acquired: carried later",
+    Kind.WAITING: "too young, not unchanged for long enough, or still being acquired: uploaded later",
 }
 
 

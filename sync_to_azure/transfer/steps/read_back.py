@@ -11,7 +11,7 @@ from sync_to_azure.core.errors import RunError
 from sync_to_azure.transfer.ledger.read_backs import TO_REMOVE, to_publish
 from sync_to_azure.core.model import Evidence, Progress
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.core.few import Few
 from sync_to_azure.notify.terminal import human_size
 
@@ -40,59 +40,59 @@ def limit_in_words(removal: "RemovalSettings") -> str:
     return f", at most {human_size(int(limit * 1e9))} in a pass (read-back-limit)" if limit else ""
 
 
-def until(rooms: Rooms, work: Work, least: Evidence, why: str) -> list[str]:
+def until(context: PassContext, current: RunContext, least: Evidence, why: str) -> list[str]:
     """To publish: bring every file to ``least``, but those that were published and adopted. Returns the wrong blobs.
     Raises RunError where blobs are archived."""
     which = to_publish(least)
-    count, size, names = rooms.files.read_backs.archived(work.run, which)
+    count, size, names = context.files.read_backs.archived(current.run, which)
     if count:
         raise RunError(
-            f"{work.key}: {count} blobs, {human_size(size)}, are archived and cannot be read back:"
+            f"{current.key}: {count} blobs, {human_size(size)}, are archived and cannot be read back:"
             f" {', '.join(names[:5])}",
-            "rehydrate them (az storage blob set-tier --tier Cool, takes hours); the next pass goes on",
+            "rehydrate them (az storage blob set-tier --tier Cool, takes hours); the next pass continues",
         )
-    return _read(rooms, work, which, why, limited=False).wrong
+    return _read(context, current, which, why, limited=False).wrong
 
 
-def before_removal(rooms: Rooms, work: Work) -> ReadBack:
+def before_removal(context: PassContext, current: RunContext) -> ReadBack:
     """Bring every file to a proof that rests on our own requests; at most ``read-back-limit`` in a pass. Nothing is
     read while archived blobs hold the removal anyway."""
-    count, size, names = rooms.files.read_backs.archived(work.run, TO_REMOVE)
+    count, size, names = context.files.read_backs.archived(current.run, TO_REMOVE)
     if count:
-        parameters = {"count": count, "size": human_size(size), "names": names, "looked": rooms.clock.now()}
+        parameters = {"count": count, "size": human_size(size), "names": names, "looked": context.clock.now()}
         return ReadBack(waits=Reason(ARCHIVED, parameters))
-    return _read(rooms, work, TO_REMOVE, "before the source is removed", limited=True)
+    return _read(context, current, TO_REMOVE, "before the source is removed", limited=True)
 
 
-def _read(rooms: Rooms, work: Work, which: str, why: str, limited: bool) -> ReadBack:
+def _read(context: PassContext, current: RunContext, which: str, why: str, limited: bool) -> ReadBack:
     reading = ReadBack()
-    count, size = rooms.files.read_backs.to_read_back(work.run, which)
+    count, size = context.files.read_backs.to_read_back(current.run, which)
     if not count:
         return reading
-    if not limited or rooms.read_back_left > 0:
-        _log.info("%s: %d files, %s, are read back %s", work.key, count, human_size(size), why)
-    few = Few(_log, logging.ERROR, "%s: … and %d more blobs hold other bytes than their MD5 says", work.key)
+    if not limited or context.read_back_left > 0:
+        _log.info("%s: %d files, %s, are read back %s", current.key, count, human_size(size), why)
+    few = Few(_log, logging.ERROR, "%s: … and %d more blobs contain other bytes than their MD5", current.key)
     done = 0
-    started = rooms.clock.monotonic()
-    for row in rooms.files.read_backs.each_to_read_back(work.run, which):
-        if limited and rooms.read_back_left <= 0:
+    started = context.clock.monotonic()
+    for row in context.files.read_backs.each_to_read_back(current.run, which):
+        if limited and context.read_back_left <= 0:
             left = {"count": count - reading.files, "size": human_size(size - done)}
             reading.waits = Reason(LIMITED, left)
             break
         if limited:
-            rooms.read_back_left -= row.size
-        found = rooms.lake().md5_of(work.prefix + row.blob, row.etag)
+            context.read_back_left -= row.size
+        found = context.lake().md5_of(current.prefix + row.blob, row.etag)
         reading.files += 1
         done += row.size
-        seconds = max(rooms.clock.monotonic() - started, 0.001)
-        rooms.progress(
-            work, Progress(work.key, "reading back", reading.files, count, done, size, done / seconds)
+        seconds = max(context.clock.monotonic() - started, 0.001)
+        context.progress(
+            current, Progress(current.key, "reading back", reading.files, count, done, size, done / seconds)
         )
         if found == row.md5:
-            rooms.files.set_evidence(work.run, row.blob, row.etag, Evidence.READ_BACK)
+            context.files.set_evidence(current.run, row.blob, row.etag, Evidence.READ_BACK)
             continue
-        rooms.files.scratch.correct_listing(row.blob, found)
+        context.files.scratch.correct_listing(row.blob, found)
         reading.wrong.append(row.blob)
-        few.show("%s: blob %s holds other bytes than its MD5 says", work.key, row.blob)
+        few.show("%s: blob %s contains other bytes than its MD5", current.key, row.blob)
     few.end()
     return reading

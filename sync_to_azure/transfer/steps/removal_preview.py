@@ -17,7 +17,7 @@ from sync_to_azure.transfer.steps import carry, read_back, removal_proof, sheets
 from sync_to_azure.transfer.decisions import ended, removal_gate
 from sync_to_azure.transfer.decisions.removal_gate import Fate, PublishedRun, RemovalRules, EntryState
 from sync_to_azure.transfer.steps.looks import Differences, Sheet
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.notify.terminal import human_size
 
 _log = logging.getLogger(__name__)
@@ -25,62 +25,66 @@ _log = logging.getLogger(__name__)
 _SHOWN = 20
 
 
-def show(rooms: Rooms, work: Work, again: bool = False, problem: str = "") -> None:
+def show(context: PassContext, current: RunContext, again: bool = False, problem: str = "") -> None:
     """``again``: the folder stands aside already. ``problem``: why the main folder cannot be written at all."""
-    rules = RemovalRules(rooms.rules, rooms.settings.removal.remove_excluded)
-    rooms.files.scratch.clear_try()
-    removal_proof.look_again(rooms, work)
-    carry.take_listing(rooms, work)
-    wrong = rooms.files.verdict(work.run).wrong_count
-    facts = removal_proof.facts_of(rooms, work, removal_proof.ask(rooms, work), wrong)
+    rules = RemovalRules(context.rules, context.settings.removal.remove_excluded)
+    context.files.scratch.clear_try()
+    removal_proof.look_again(context, current)
+    carry.take_listing(context, current)
+    wrong = context.files.verdict(current.run).wrong_count
+    facts = removal_proof.facts_of(context, current, removal_proof.ask(context, current), wrong)
     waits = removal_gate.waits(facts) if facts.marker is not None else None
     if waits is not None:
         why = " (AzCopy's credentials expire then)" if waits[0] == removal_gate.CREDENTIALS else ""
-        _log.info("%s: would be removed from %s on%s", work.key, local_time(waits[1]), why)
+        _log.info("%s: would be removed from %s on%s", current.key, local_time(waits[1]), why)
         facts = dataclasses.replace(facts, after=0.0, credentials=0.0)
-    decision = removal_gate.decide(facts, _read_back(removal_proof.seen_again(rooms.ledger, work.run)), rules)
-    count, size, names = rooms.files.read_backs.archived(work.run, TO_REMOVE)
+    decision = removal_gate.decide(
+        facts, _read_back(removal_proof.seen_again(context.ledger, current.run)), rules
+    )
+    count, size, names = context.files.read_backs.archived(current.run, TO_REMOVE)
     if count:
         archived = {"count": count, "size": human_size(size), "names": names}
         problem = problem or Reason(read_back.ARCHIVED, archived).text
     decision.objection = problem or decision.objection
     if not decision.may_begin:
-        _log.info("%s: would not be removed%s: %s", work.key, " but put back" if again else "", decision.why)
+        _log.info(
+            "%s: would not be removed%s: %s", current.key, " but put back" if again else "", decision.why
+        )
         for each in decision.in_the_way:
-            _log.info("%s: in the way: %s", work.key, each)
+            _log.info("%s: in the way: %s", current.key, each)
         return
     what = "its removal would go on" if again else "would be removed"
-    _log.info("%s: %s: %s", work.key, what, _how_much(decision))
-    count, size = rooms.files.read_backs.to_read_back(work.run, TO_REMOVE)
+    _log.info("%s: %s: %s", current.key, what, _how_much(decision))
+    count, size = context.files.read_backs.to_read_back(current.run, TO_REMOVE)
     if count:
         _log.info(
             "%s: of its blobs %d, %s, would be read back first%s",
-            work.key,
+            current.key,
             count,
             human_size(size),
-            read_back.limit_in_words(rooms.settings.removal),
+            read_back.limit_in_words(context.settings.removal),
         )
-    if not _tell_of_rehashing(rooms, work):
-        count, size = changed_since(rooms.ledger.connection, work.run)
+    if not _tell_of_rehashing(context, current):
+        count, size = changed_since(context.ledger.connection, current.run)
         if count:
             _log.info(
                 "%s: %d files, %s, would be read once more first: they changed in some way since they were hashed",
-                work.key,
+                current.key,
                 count,
                 human_size(size),
             )
-    _show_each(work.key, rules, _read_back(removal_proof.seen_again(rooms.ledger, work.run)))
+    _show_each(current.key, rules, _read_back(removal_proof.seen_again(context.ledger, current.run)))
 
 
 def not_published(
-    rooms: Rooms,
-    work: Work,
+    context: PassContext,
+    current: RunContext,
     sheet: Sheet | None,
     sheet_problem: Reason | None,
     changed: Differences,
 ) -> str:
     """Of a dry run: why a pass would not publish it, or leave it flagged, although all of it arrives; or empty."""
-    run, files = work.run, rooms.files
+    run, files = current.run, context.files
     if not files.verdict(run).files:
         return Reason("empty", {}).text
     if changed.count:
@@ -95,47 +99,49 @@ def not_published(
     if count:
         told = [f"{path} ({kind})" for path, kind, _ in uncarried[:20]]
         return Reason("uncarried", {"count": count, "names": told}).text
-    if sheets.is_awaited(rooms, work, sheet):
-        waits = work.sheet_waits or sheet_problem
+    if sheets.is_awaited(context, current, sheet):
+        waits = current.sheet_waits or sheet_problem
         return waits.text if waits is not None else "it waits for its sample sheet"
     return ""
 
 
-def show_after_carrying(rooms: Rooms, work: Work, problem: str) -> None:
+def show_after_carrying(context: PassContext, current: RunContext, problem: str) -> None:
     """Of a run that this pass would publish first: what it would remove then, if all of it arrives. ``problem``: why it
     would not be published, or not be removed, as a whole."""
-    rules, now = RemovalRules(rooms.rules, rooms.settings.removal.remove_excluded), rooms.clock.now()
-    removal_proof.look_again(rooms, work)
+    rules, now = RemovalRules(context.rules, context.settings.removal.remove_excluded), context.clock.now()
+    removal_proof.look_again(context, current)
     facts = PublishedRun(
         now,
         now,
         now,
-        mounts=mounts_below(work.root.path),
-        never=ended.never_removed(work.run),
+        mounts=mounts_below(current.root.path),
+        never=ended.never_removed(current.run),
         service_now=now,
     )
-    decision = removal_gate.decide(facts, _arrived(removal_proof.seen_again(rooms.ledger, work.run)), rules)
+    decision = removal_gate.decide(
+        facts, _arrived(removal_proof.seen_again(context.ledger, current.run)), rules
+    )
     decision.objection = problem or decision.objection
     if not decision.may_begin:
-        _log.info("%s: would not be removed after that: %s", work.key, decision.why)
+        _log.info("%s: would not be removed after that: %s", current.key, decision.why)
         return
-    days = rooms.settings.removal.remove_after
+    days = context.settings.removal.remove_after
     when = f"{days:g} days after that" if days else "after that"
-    _log.info("%s: would be removed %s: %s", work.key, when, _how_much(decision))
-    _tell_of_rehashing(rooms, work)
-    _show_each(work.key, rules, _arrived(removal_proof.seen_again(rooms.ledger, work.run)))
+    _log.info("%s: would be removed %s: %s", current.key, when, _how_much(decision))
+    _tell_of_rehashing(context, current)
+    _show_each(current.key, rules, _arrived(removal_proof.seen_again(context.ledger, current.run)))
 
 
-def _tell_of_rehashing(rooms: Rooms, work: Work) -> bool:
-    must = removal_proof.must_rehash(rooms, work)
+def _tell_of_rehashing(context: PassContext, current: RunContext) -> bool:
+    must = removal_proof.must_rehash(context, current)
     if must:
-        _log.info("%s: its files would be read once more first", work.key)
+        _log.info("%s: its files would be read once more first", current.key)
     return must
 
 
 def _how_much(decision: removal_gate.RemovalDecision) -> str:
     what = f"{decision.files} files, {human_size(decision.bytes)}, in {decision.folders} folders"
-    return what + (f"; {decision.uncarried} of them are not in the lake" if decision.uncarried else "")
+    return what + (f"; {decision.uncarried} of them are not at the destination" if decision.uncarried else "")
 
 
 def _arrived(standings: Iterator[EntryState]) -> Iterator[EntryState]:

@@ -27,7 +27,7 @@ from sync_to_azure.transfer.decisions import ended, removal_clocks, removal_gate
 from sync_to_azure.transfer.steps.moved_aside import tell
 from sync_to_azure.transfer.decisions.removal_gate import DAY, PublishedRun
 from sync_to_azure.transfer.steps.looks import Differences, Sheet
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.files.unlinking import is_there, rename
 
 _log = logging.getLogger(__name__)
@@ -38,195 +38,204 @@ _LOOKED_AGAIN = 24 * 3600.0
 """Seconds after which archived blobs are listed again: to rehydrate them takes hours."""
 
 
-def wanted(rooms: Rooms, work: Work) -> bool:
+def wanted(context: PassContext, current: RunContext) -> bool:
     """Cheap: is there anything to try? What stands in the way is told once, without asking the storage. In a dry run
     nothing is wanted, but all is told."""
-    run, reason = work.run, work.run.reason
-    if work.folder is None or run.state is not State.PUBLISHED:
+    run, reason = current.run, current.run.reason
+    if current.folder is None or run.state is not State.PUBLISHED:
         return False
-    if not rooms.settings.removal.remove_source:
+    if not context.settings.removal.remove_source:
         if reason is not None and reason.code in _AT_REST:
-            rooms.set_state(work, State.PUBLISHED, None)
+            context.set_state(current, State.PUBLISHED, None)
         return False
     nothing_to_carry = reason is not None and reason.code == "dry-run" and not reason.parameters.get("files")
     if reason is not None and reason.code not in _AT_REST and not nothing_to_carry:
         # Not at rest: files that came later are not carried yet.
         return False
-    if rooms.settings.mode.dry_run:
-        problem = _unwritable(rooms)[1] or finished.goes_on(rooms, work)
-        if not problem and adopt.lacks_documents(rooms, work):
-            problem = (
-                "what its manifest, receipt or checksums were is written anew first; a later pass removes it"
-            )
-        removal_preview.show(rooms, work, problem=problem)
+    if context.settings.mode.dry_run:
+        problem = _unwritable(context)[1] or finished.goes_on(context, current)
+        if not problem and adopt.lacks_documents(context, current):
+            problem = "its manifest, receipt or checksums are written again first; a later pass removes it"
+        removal_preview.show(context, current, problem=problem)
         return False
-    return _is_time(rooms, work)
+    return _is_time(context, current)
 
 
 def preview_after_carrying(
-    rooms: Rooms,
-    work: Work,
+    context: PassContext,
+    current: RunContext,
     sheet: Sheet | None,
     sheet_problem: Reason | None,
     changed: Differences,
 ) -> None:
     """Of a dry run: what this very pass would remove of a run that it carries first."""
-    if rooms.settings.removal.remove_source and work.folder is not None:
-        problem = removal_preview.not_published(rooms, work, sheet, sheet_problem, changed)
-        problem = problem or _unwritable(rooms)[1] or finished.goes_on(rooms, work)
-        removal_preview.show_after_carrying(rooms, work, problem)
+    if context.settings.removal.remove_source and current.folder is not None:
+        problem = removal_preview.not_published(context, current, sheet, sheet_problem, changed)
+        problem = problem or _unwritable(context)[1] or finished.goes_on(context, current)
+        removal_preview.show_after_carrying(context, current, problem)
 
 
-def _is_time(rooms: Rooms, work: Work) -> bool:
-    run = work.run
-    key, text = _unwritable(rooms)
+def _is_time(context: PassContext, current: RunContext) -> bool:
+    run = current.run
+    key, text = _unwritable(context)
     if text:
-        tell(rooms, key, text)
+        tell(context, key, text)
         return False
-    if ended.never_removed(work.run):
-        instruments.tell_end(rooms, work)
+    if ended.never_removed(current.run):
+        instruments.tell_end(context, current)
         return False
-    text = finished.goes_on(rooms, work) or _uncarried(rooms, work)
+    text = finished.goes_on(context, current) or _uncarried(context, current)
     if text:
-        tell(rooms, f"not-removed:{work.key}", f"{work.key} is published but not removed: {text}")
+        tell(context, f"not-removed:{current.key}", f"{current.key} is published but not removed: {text}")
         return False
-    if run.published_at is not None and _waits_till_due(rooms, work, None):
+    if run.published_at is not None and _waits_till_due(context, current, None):
         return False
-    if rooms.clock_problem:
-        rooms.set_state(work, State.PUBLISHED, Reason(removal_gate.CLOCKS, {"problem": rooms.clock_problem}))
+    if context.clock_problem:
+        context.set_state(
+            current, State.PUBLISHED, Reason(removal_gate.CLOCKS, {"problem": context.clock_problem})
+        )
         return False
     if run.reason is not None and run.reason.code in _BY_TIME:
-        rooms.set_state(work, State.PUBLISHED, None)
+        context.set_state(current, State.PUBLISHED, None)
     return True
 
 
-def _unwritable(rooms: Rooms) -> tuple[str, str]:
+def _unwritable(context: PassContext) -> tuple[str, str]:
     """Why nothing can be removed from the main folder: under which key it is told, and the words; or nothing."""
-    main_folder = rooms.settings.source.main_folder
+    main_folder = context.settings.source.main_folder
     if os.statvfs(main_folder).f_flag & os.ST_RDONLY:
         return "read-only-source", f"{main_folder} is mounted read-only: remove-source cannot work there"
     if not os.access(main_folder, os.W_OK | os.X_OK):
-        return "unwritable-source", f"{main_folder} may not be written by us: remove-source cannot work there"
-    problem = cache_wait.problem(rooms)
+        return "unwritable-source", f"{main_folder} cannot be written by us: remove-source cannot work there"
+    problem = cache_wait.problem(context)
     return ("long-cache", f"nothing is removed: {problem}") if problem else ("", "")
 
 
-def _uncarried(rooms: Rooms, work: Work) -> str:
+def _uncarried(context: PassContext, current: RunContext) -> str:
     """What was not carried and is there still, in words; empty if nothing of it stands in the way."""
     goes = [Kind.EMPTY_FOLDER]
-    if rooms.settings.removal.remove_excluded:
+    if context.settings.removal.remove_excluded:
         goes += [Kind.EXCLUDED, Kind.JUNK]
-    count, paths = uncarried_but(rooms.ledger.connection, work.run, goes)
-    first = still_there(work.root, paths) if count else ""
+    count, paths = uncarried_but(context.ledger.connection, current.run, goes)
+    first = still_there(current.root, paths) if count else ""
     hint = (
         ""
-        if rooms.settings.removal.remove_excluded
-        else "; remove-excluded lets go what exclude names, and junk"
+        if context.settings.removal.remove_excluded
+        else "; remove-excluded also removes what exclude matches, and junk"
     )
-    return f"{count} entries in it are not carried, such as {first} (see its receipt{hint})" if first else ""
+    return f"{count} entries in it are not uploaded, such as {first} (see its receipt{hint})" if first else ""
 
 
-def _waits_till_due(rooms: Rooms, work: Work, asked: removal_proof.Asked | None) -> bool:
+def _waits_till_due(context: PassContext, current: RunContext, asked: removal_proof.Asked | None) -> bool:
     """``asked``: None before the lake was; then our clock says it, and the lake's only what comes after."""
     facts = PublishedRun(
         asked.marker if asked is not None else None,
-        work.run.published_at,
-        asked.now if asked is not None else rooms.clock.now(),
-        rooms.settings.removal.remove_after * DAY,
-        credentials=azcopy_record.expiry(rooms, work),
+        current.run.published_at,
+        asked.now if asked is not None else context.clock.now(),
+        context.settings.removal.remove_after * DAY,
+        credentials=azcopy_record.expiry(context, current),
         service_now=asked.at.service if asked is not None else None,
     )
     waits = removal_gate.waits(facts)
     if waits is None:
         return False
     code, moment = waits
-    rooms.set_state(work, State.PUBLISHED, Reason(code, {"from": moment}))
+    context.set_state(current, State.PUBLISHED, Reason(code, {"from": moment}))
     return True
 
 
-def remove(rooms: Rooms, work: Work) -> None:
+def remove(context: PassContext, current: RunContext) -> None:
     """Prove, move aside, and go on there."""
-    if _cannot_be_read_now(rooms, work):
+    if _cannot_be_read_now(context, current):
         return
-    asked = removal_proof.ask(rooms, work)
-    if _clocks_differ(rooms, work, asked):
+    asked = removal_proof.ask(context, current)
+    if _clocks_differ(context, current, asked):
         return
-    refused_before = work.run.reason is not None and work.run.reason.code == "removal-later"
+    refused_before = current.run.reason is not None and current.run.reason.code == "removal-later"
     # A folder that could not be moved aside was proved then, and will be once it is aside: no listing for each try.
     if not refused_before:
-        if asked.marker is not None and _waits_till_due(rooms, work, asked):
+        if asked.marker is not None and _waits_till_due(context, current, asked):
             return
-        rooms.files.scratch.clear_try()
-        proof = removal_proof.prove(rooms, work)
+        context.files.scratch.clear_try()
+        proof = removal_proof.prove(context, current)
         if proof.waits is not None:
-            _not_read(rooms, work, proof.waits)
+            _not_read(context, current, proof.waits)
             return
-        if work.run.reason is not None and work.run.reason.code in (read_back.LIMITED, read_back.ARCHIVED):
-            rooms.set_state(work, State.PUBLISHED, None)
-        if not proof.problem and _waits_till_due(rooms, work, asked):
+        if current.run.reason is not None and current.run.reason.code in (
+            read_back.LIMITED,
+            read_back.ARCHIVED,
+        ):
+            context.set_state(current, State.PUBLISHED, None)
+        if not proof.problem and _waits_till_due(context, current, asked):
             # The listing showed a job of AzCopy's that was not on record.
             return
         reason = proof.problem
-        reason = reason or removal_gate.objection(removal_proof.facts_of(rooms, work, asked, proof.wrong))
+        reason = reason or removal_gate.objection(
+            removal_proof.facts_of(context, current, asked, proof.wrong)
+        )
         if reason:
-            tell(rooms, f"not-removed:{work.key}:{reason}", f"{work.key} is not removed: {reason}")
+            tell(context, f"not-removed:{current.key}:{reason}", f"{current.key} is not removed: {reason}")
             return
     # Somebody may have held it in that time, as restore does before it writes into this folder.
-    override_checks.go_on(rooms, work)
-    assert work.folder is not None
-    aside = os.fsencode(ASIDE_PREFIX) + work.folder.name
-    rooms.set_state(work, State.REMOVING, Reason("moved-aside", {}))
+    override_checks.go_on(context, current)
+    assert current.folder is not None
+    aside = os.fsencode(ASIDE_PREFIX) + current.folder.name
+    context.set_state(current, State.REMOVING, Reason("moved-aside", {}))
     try:
-        rename(work.root.above, work.folder.name, aside)
+        rename(current.root.above, current.folder.name, aside)
     except FileNotFoundError as error:
         # Another machine was faster, or a person.
-        rooms.set_state(work, State.GONE, Reason("not-there"))
-        _log.warning("%s: it is not there any more: %s", work.key, error.strerror)
+        context.set_state(current, State.GONE, Reason("not-there"))
+        _log.warning("%s: it no longer exists: %s", current.key, error.strerror)
         return
     except OSError as error:
         problem = error.strerror or str(error)
-        rooms.set_state(work, State.PUBLISHED, Reason("removal-later", {"problem": problem}))
-        text = f"{work.key} cannot be moved aside for removal ({problem}); it is tried again in every pass"
-        tell(rooms, f"rename-refused:{work.key}:{error.errno}", text)
+        context.set_state(current, State.PUBLISHED, Reason("removal-later", {"problem": problem}))
+        text = f"{current.key} cannot be moved aside for removal ({problem}); it is retried in every pass"
+        tell(context, f"rename-refused:{current.key}:{error.errno}", text)
         return
-    moved_aside.go_on(rooms, work, aside)
+    moved_aside.go_on(context, current, aside)
 
 
-def _cannot_be_read_now(rooms: Rooms, work: Work) -> bool:
+def _cannot_be_read_now(context: PassContext, current: RunContext) -> bool:
     """Is it known why its blobs cannot be read in this pass? Then nothing is asked."""
-    reason = work.run.reason
-    if reason is None or override_checks.thorough(rooms, work):
+    reason = current.run.reason
+    if reason is None or override_checks.thorough(context, current):
         return False
     if reason.code == read_back.LIMITED:
-        return rooms.read_back_left <= 0
+        return context.read_back_left <= 0
     looked = reason.parameters.get("looked")
     if reason.code != read_back.ARCHIVED or not isinstance(looked, float):
         return False
-    return 0 <= rooms.clock.now() - looked < _LOOKED_AGAIN
+    return 0 <= context.clock.now() - looked < _LOOKED_AGAIN
 
 
-def _not_read(rooms: Rooms, work: Work, waits: Reason) -> None:
-    rooms.set_state(work, State.PUBLISHED, waits)
+def _not_read(context: PassContext, current: RunContext, waits: Reason) -> None:
+    context.set_state(current, State.PUBLISHED, waits)
     if waits.code == read_back.ARCHIVED:
-        tell(rooms, f"not-removed:{work.key}:{waits.code}", f"{work.key}: {waits.text} ({waits.advice})")
+        tell(
+            context,
+            f"not-removed:{current.key}:{waits.code}",
+            f"{current.key}: {waits.text} ({waits.advice})",
+        )
 
 
-def _clocks_differ(rooms: Rooms, work: Work, asked: removal_proof.Asked) -> bool:
+def _clocks_differ(context: PassContext, current: RunContext, asked: removal_proof.Asked) -> bool:
     """Told once for all runs; nothing more is asked in this pass."""
-    rooms.clock_problem = removal_clocks.problem(asked.now, asked.at.service)
-    if not rooms.clock_problem:
-        rooms.ledger.clear_reported(removal_gate.CLOCKS)
-        if work.run.reason is not None and work.run.reason.code == removal_gate.CLOCKS:
-            rooms.set_state(work, State.PUBLISHED, None)
+    context.clock_problem = removal_clocks.problem(asked.now, asked.at.service)
+    if not context.clock_problem:
+        context.ledger.clear_reported(removal_gate.CLOCKS)
+        if current.run.reason is not None and current.run.reason.code == removal_gate.CLOCKS:
+            context.set_state(current, State.PUBLISHED, None)
         return False
-    reason = Reason(removal_gate.CLOCKS, {"problem": rooms.clock_problem})
-    rooms.set_state(work, State.PUBLISHED, reason)
-    tell(rooms, removal_gate.CLOCKS, f"nothing is removed: {rooms.clock_problem} ({reason.advice})")
+    reason = Reason(removal_gate.CLOCKS, {"problem": context.clock_problem})
+    context.set_state(current, State.PUBLISHED, reason)
+    tell(context, removal_gate.CLOCKS, f"nothing is removed: {context.clock_problem} ({reason.advice})")
     return True
 
 
-def settle_absent(rooms: Rooms, work: Work) -> None:
+def settle_absent(context: PassContext, current: RunContext) -> None:
     """A run that is being removed and has no folder of its own: its folder stands aside still, or the last of it went
     just before we were cut off."""
-    if not is_there(rooms.main(), os.fsencode(ASIDE_PREFIX) + work.key.encode()):
-        moved_aside.removed(rooms, work)
+    if not is_there(context.main(), os.fsencode(ASIDE_PREFIX) + current.key.encode()):
+        moved_aside.removed(context, current)

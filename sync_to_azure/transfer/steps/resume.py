@@ -14,41 +14,45 @@ from sync_to_azure.core.model import State
 from sync_to_azure.core.names import ASIDE_PREFIX, shown
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import MainFolderContents, RunFolder
-from sync_to_azure.transfer.steps import adopt, look, moved_aside, removal_preview, override_checks
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps import adopt, scan, moved_aside, removal_preview, override_checks
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 _log = logging.getLogger(__name__)
 
 
-def removals(rooms: Rooms, found: MainFolderContents) -> None:
+def removals(context: PassContext, found: MainFolderContents) -> None:
     """Go on with each, those that ``--only-run`` lets through; one run's trouble stops no other."""
-    settings = rooms.settings
+    settings = context.settings
     for aside in found.aside:
         name = aside.removeprefix(os.fsencode(ASIDE_PREFIX))
         key = shown(name)
         if settings.source.only_run and not fnmatch.fnmatchcase(key, settings.source.only_run):
             continue
-        place = Place(rooms.main(), aside)
+        place = Place(context.main(), aside)
         try:
-            if not _is_ours(rooms, place):
+            if not _is_ours(context, place):
                 continue
-            run = rooms.ledger.runs().get(key) or rooms.ledger.add_run(key, State.SEEN, rooms.clock.now())
-            work = Work(run, RunFolder(name, place, 0), [], rooms.base(key), rooms.clock.monotonic())
-            _go_on(rooms, work, place)
+            run = context.ledger.runs().get(key) or context.ledger.add_run(
+                key, State.SEEN, context.clock.now()
+            )
+            current = RunContext(
+                run, RunFolder(name, place, 0), [], context.base(key), context.clock.monotonic()
+            )
+            _go_on(context, current, place)
         except FilesChanged as error:
             # Another machine was faster, or a person.
             _log.warning("%s", error)
         except RunError as error:
-            rooms.report_problem(f"{key}:failed", str(error))
+            context.report_problem(f"{key}:failed", str(error))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StateUnavailable(f"no space left: {error}") from error
             # The share, or only this folder? Raises if it is the share.
-            look.at_main_folder(rooms)
-            moved_aside.tell(rooms, f"unlink-refused:{key}", f"{key}: its removal cannot go on: {error}")
+            scan.at_main_folder(context)
+            moved_aside.tell(context, f"unlink-refused:{key}", f"{key}: its removal cannot go on: {error}")
 
 
-def _is_ours(rooms: Rooms, place: Place) -> bool:
+def _is_ours(context: PassContext, place: Place) -> bool:
     """We move folders aside, nothing else; a symlink of that name is never followed."""
     try:
         if stat.S_ISDIR(place.above.stat(place.name).st_mode):
@@ -56,33 +60,36 @@ def _is_ours(rooms: Rooms, place: Place) -> bool:
     except FileNotFoundError:
         return False
     path = place.path
-    text = f"{shown(path)} is no folder, so it is none that we moved aside; it is left alone"
-    moved_aside.tell(rooms, f"not-ours:{shown(path)}", text)
+    text = (
+        f"{shown(path)} is a file or a symbolic link, not a folder: sync_to_azure did not put it there and does not"
+        " change it; move it away"
+    )
+    moved_aside.tell(context, f"not-ours:{shown(path)}", text)
     return False
 
 
-def _go_on(rooms: Rooms, work: Work, place: Place) -> None:
+def _go_on(context: PassContext, current: RunContext, place: Place) -> None:
     """With the ledger lost, the published manifest says what it is; what is not published goes back. The lake is asked
     again: it may have been long ago, and ``remove-source`` may be off by now.
     """
-    run, dry = work.run, rooms.settings.mode.dry_run
+    run, dry = current.run, context.settings.mode.dry_run
     if run.state is State.REMOVED or not (
         run.manifest_cached and run.remote_state_current and run.is_published
     ):
-        adopt.publication(rooms, work)
+        adopt.publication(context, current)
     why = "" if run.is_published else "nothing is published of it"
-    if run.is_published and not rooms.settings.removal.remove_source:
+    if run.is_published and not context.settings.removal.remove_source:
         why = "remove-source is off"
-    if override_checks.stops(rooms, work):
-        why = "a person holds it"
+    if override_checks.stops(context, current):
+        why = "it is held by the operator"
     if why and dry:
-        _log.info("%s: its folder %s would be put back: %s", work.key, shown(place.name), why)
+        _log.info("%s: its folder %s would be put back: %s", current.key, shown(place.name), why)
     elif why:
-        moved_aside.put_back(rooms, work, place, why)
+        moved_aside.put_back(context, current, place, why)
     elif dry:
-        removal_preview.show(rooms, work, again=True)
+        removal_preview.show(context, current, again=True)
     else:
-        _log.info("%s: its removal was interrupted and goes on", work.key)
-        if not moved_aside.has_begun(work.run):
-            rooms.set_state(work, State.REMOVING, Reason("moved-aside"))
-        moved_aside.go_on(rooms, work, place.name)
+        _log.info("%s: its removal was interrupted and continues", current.key)
+        if not moved_aside.has_begun(current.run):
+            context.set_state(current, State.REMOVING, Reason("moved-aside"))
+        moved_aside.go_on(context, current, place.name)

@@ -17,7 +17,7 @@ from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.instruments.run_facts import sample_sheet, text
 from sync_to_azure.transfer.steps import flagging, sheets, override_checks
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.transfer.steps.looks import Sheet
 
 _log = logging.getLogger(__name__)
@@ -30,38 +30,38 @@ _A_DAY = 24 * 3600.0
 _A_SHEET, _TEXT, _NEITHER = 2, 1, 0
 
 
-def usable(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
+def usable(context: PassContext, current: RunContext, sheet: Sheet | None) -> Sheet | None:
     """The sheet, if it may be written now. Called with the manifest in the ledger. What a person has to decide is put
-    into ``work.sheet_refused``; with ``work.sheet_counted`` the end of the pass decides."""
-    work.sheet = _judged(rooms, work, sheets.quiet(rooms, work, sheet))
-    return work.sheet
+    into ``current.sheet_refused``; with ``current.sheet_counted`` the end of the pass decides."""
+    current.sheet = _judged(context, current, sheets.quiet(context, current, sheet))
+    return current.sheet
 
 
-def _judged(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
-    run = work.run
-    work.sheet_refused = work.sheet_counted = None
+def _judged(context: PassContext, current: RunContext, sheet: Sheet | None) -> Sheet | None:
+    run = current.run
+    current.sheet_refused = current.sheet_counted = None
     if sheet is None:
-        if work.sheet_waits is not None and flagging.is_flagged_for_its_sheet(work.run):
+        if current.sheet_waits is not None and flagging.is_flagged_for_its_sheet(current.run):
             # Modified once more: a person has not decided yet.
-            work.sheet_refused = run.reason
+            current.sheet_refused = run.reason
         return None
-    row = rooms.files.get(run, SHEET_BLOB) if run.is_published else None
+    row = context.files.get(run, SHEET_BLOB) if run.is_published else None
     if (
         row is None
         or row.md5 == sheet.md5
-        or rooms.settings.mode.dry_run
-        or is_accepted(work.override, sheet)
+        or context.settings.mode.dry_run
+        or is_accepted(current.override, sheet)
     ):
         return sheet
-    work.sheet_refused = refused_before(rooms, work, sheet)
-    if work.sheet_refused is not None:
+    current.sheet_refused = refused_before(context, current, sheet)
+    if current.sheet_refused is not None:
         return None
-    problem = _broken(rooms, work, row, sheet)
+    problem = _broken(context, current, row, sheet)
     if problem:
-        _refuse(rooms, work, sheet, Reason("sheet-is-none", {"problem": problem}))
+        _refuse(context, current, sheet, Reason("sheet-is-none", {"problem": problem}))
         return None
-    if row.origin == "sheet" and work.key not in rooms.sheets_allowed:
-        work.sheet_counted = sheet
+    if row.origin == "sheet" and current.key not in context.sheets_allowed:
+        current.sheet_counted = sheet
         return None
     return sheet
 
@@ -70,29 +70,29 @@ def is_accepted(override: Override | None, sheet: Sheet) -> bool:
     return override is not None and override.accepts(SHEET) and override.about.get("md5") == sheet.md5.hex()
 
 
-def refused_before(rooms: Rooms, work: Work, sheet: Sheet) -> Reason | None:
+def refused_before(context: PassContext, current: RunContext, sheet: Sheet) -> Reason | None:
     """Why this very sheet was refused; None where it was not, or was accepted since."""
-    refused = Sheets(rooms.ledger).refused(work.run)
-    if refused is None or refused.md5 != sheet.md5 or is_accepted(work.override, sheet):
+    refused = Sheets(context.ledger).refused(current.run)
+    if refused is None or refused.md5 != sheet.md5 or is_accepted(current.override, sheet):
         return None
-    if rooms.clock.now() - refused.at < _A_DAY:
-        rooms.sheets_refused.add(work.key)
+    if context.clock.now() - refused.at < _A_DAY:
+        context.sheets_refused.add(current.key)
     return refused.reason
 
 
-def _refuse(rooms: Rooms, work: Work, sheet: Sheet, why: Reason) -> None:
-    command = f"sync_to_azure {ACCEPT} --sheets{override_checks.config_option(rooms.settings.general)}"
-    about = {"sheet": work.sheets[0].path.name, "md5": sheet.md5.hex(), "command": command}
+def _refuse(context: PassContext, current: RunContext, sheet: Sheet, why: Reason) -> None:
+    command = f"sync_to_azure {ACCEPT} --sheets{override_checks.config_option(context.settings.general)}"
+    about = {"sheet": current.sheets[0].path.name, "md5": sheet.md5.hex(), "command": command}
     reason = Reason(why.code, {**why.parameters, **about})
-    Sheets(rooms.ledger).refuse(work.run, Refusal(sheet.md5, reason, rooms.clock.now()))
-    rooms.sheets_refused.add(work.key)
-    work.sheet_refused = reason
+    Sheets(context.ledger).refuse(current.run, Refusal(sheet.md5, reason, context.clock.now()))
+    context.sheets_refused.add(current.key)
+    current.sheet_refused = reason
 
 
-def decide(rooms: Rooms, changed: list[Work]) -> bool:
+def decide(context: PassContext, changed: list[RunContext]) -> bool:
     """At the end of a pass: may the sheets that changed be published? If not, their runs are flagged, or wait until the
     other sheets are quiet, too."""
-    count, moving = len(changed) + len(rooms.sheets_refused), len(rooms.sheets_moving)
+    count, moving = len(changed) + len(context.sheets_refused), len(context.sheets_moving)
     if count <= MOST < count + moving:
         _log.warning(
             "the sample sheets of %d published runs are being modified; %d others that changed wait for them",
@@ -101,25 +101,25 @@ def decide(rooms: Rooms, changed: list[Work]) -> bool:
         )
         return False
     if count <= MOST:
-        rooms.sheets_allowed |= {work.key for work in changed}
+        context.sheets_allowed |= {current.key for current in changed}
         return True
-    for work in changed:
-        assert work.sheet_counted is not None
-        _refuse(rooms, work, work.sheet_counted, Reason("sheets-at-once", {"count": count}))
-        assert work.sheet_refused is not None
-        flagging.flag(rooms, work, work.sheet_refused)
+    for current in changed:
+        assert current.sheet_counted is not None
+        _refuse(context, current, current.sheet_counted, Reason("sheets-at-once", {"count": count}))
+        assert current.sheet_refused is not None
+        flagging.flag(context, current, current.sheet_refused)
     return False
 
 
-def _broken(rooms: Rooms, work: Work, row: FileRow, sheet: Sheet) -> str:
+def _broken(context: PassContext, current: RunContext, row: FileRow, sheet: Sheet) -> str:
     """What is wrong with the new one, where nothing of that is wrong with the published one."""
     now, problem = _rank(sheet.content)
     if now == _A_SHEET:
         return ""
     before = _A_SHEET
-    name = work.prefix + SHEET_BLOB
+    name = current.prefix + SHEET_BLOB
     try:
-        stands = rooms.lake().get_dated(name, sample_sheet.MOST_BYTES + 1)
+        stands = context.lake().get_dated(name, sample_sheet.MOST_BYTES + 1)
         if stands is not None:
             before, _ = _rank(stands.content)
     except (BlobMissing, BlobRefused, BlobReplaced):

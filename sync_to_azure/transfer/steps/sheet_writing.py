@@ -14,7 +14,7 @@ from sync_to_azure.core.model import Blob, Evidence
 from sync_to_azure.core.names import INSTRUMENT_SHEET_BLOB, SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.steps import sheets
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.transfer.steps.looks import Sheet
 from sync_to_azure.transfer.steps.sheets import OWN_PATH
 from sync_to_azure.files.folder import Place
@@ -41,21 +41,23 @@ class SheetNotWritten(RunError):
         super().__init__(f"{run}: {reason.text}", reason.advice)
 
 
-def place_own(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
+def place_own(context: PassContext, current: RunContext, sheet: Sheet | None) -> None:
     """Decide under which blob the run's own SampleSheet.csv stands; a published one stays until the outside one is
     written."""
-    if sheet is not None and work.run.is_published and not rooms.settings.mode.dry_run:
-        _go_on_setting_aside(rooms, work, sheet)
-    kept, standing = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB), rooms.files.get(work.run, SHEET_BLOB)
+    if sheet is not None and current.run.is_published and not context.settings.mode.dry_run:
+        _go_on_setting_aside(context, current, sheet)
+    kept, standing = context.files.get(current.run, INSTRUMENT_SHEET_BLOB), context.files.get(
+        current.run, SHEET_BLOB
+    )
     if kept is not None and kept.path == OWN_PATH and kept.generation > 0:
-        work.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
+        current.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
     elif standing is not None and standing.origin == "sheet":
         # An outside sheet has the place already, even if it was taken away since: the own one is not dropped for it.
-        work.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
+        current.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
     elif standing is not None and standing.generation > 0:
-        work.renamed = {}
-    elif sheet is not None and work.folder is not None and _own_differs(work.root, sheet):
-        work.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
+        current.renamed = {}
+    elif sheet is not None and current.folder is not None and _own_differs(current.root, sheet):
+        current.renamed = {OWN_PATH: INSTRUMENT_SHEET_BLOB}
 
 
 def _own_differs(root: Place, sheet: Sheet) -> bool:
@@ -67,57 +69,57 @@ def _own_differs(root: Place, sheet: Sheet) -> bool:
         return False
 
 
-def carry(rooms: Rooms, work: Work, sheet: Sheet | None) -> None:
+def carry(context: PassContext, current: RunContext, sheet: Sheet | None) -> None:
     """Write the outside sheet if it is new, changed, or its blob went wrong. The run's own data is verified by now.
     Raises SheetChanged, NotWritten, BlobReplaced."""
     if sheet is None:
         return
-    must_be_as_read(rooms, work, sheet)
-    row = rooms.files.get(work.run, SHEET_BLOB)
+    must_be_as_read(context, current, sheet)
+    row = context.files.get(current.run, SHEET_BLOB)
     if row is not None and row.md5 == sheet.md5 and (row.origin != "sheet" or row.evidence > Evidence.NONE):
         return
     if row is not None and row.origin != "sheet" and row.generation > 0:
-        _set_aside(rooms, work, sheet, row)
+        _set_aside(context, current, sheet, row)
     else:
-        _tell_own_is_kept(rooms, work)
-        rooms.files.put(work.run, [_write(rooms, work, sheet, row)])
-    work.republish = True
-    work.sent_files += 1
-    work.sent_bytes += sheet.size
-    _log.info("%s: its sample sheet is carried", work.key)
+        _tell_own_is_kept(context, current)
+        context.files.put(current.run, [_write(context, current, sheet, row)])
+    current.republish = True
+    current.sent_files += 1
+    current.sent_bytes += sheet.size
+    _log.info("%s: its sample sheet is uploaded", current.key)
 
 
-def must_be_as_read(rooms: Rooms, work: Work, sheet: Sheet) -> None:
+def must_be_as_read(context: PassContext, current: RunContext, sheet: Sheet) -> None:
     """Just before it is written: what is published is no earlier state. Raises SheetChanged."""
-    now, _ = sheets.read_file(work.sheets)
+    now, _ = sheets.read_file(current.sheets)
     if now != sheet:
-        raise SheetChanged(work.key, sheets.moves(rooms, work, now))
+        raise SheetChanged(current.key, sheets.moves(context, current, now))
 
 
-def must_be_as_published(rooms: Rooms, work: Work) -> None:
+def must_be_as_published(context: PassContext, current: RunContext) -> None:
     """Just before documents name it, and before the marker stands for it. Raises SheetChanged."""
-    if work.sheet is not None:
-        must_be_as_read(rooms, work, work.sheet)
+    if current.sheet is not None:
+        must_be_as_read(context, current, current.sheet)
 
 
-def _tell_own_is_kept(rooms: Rooms, work: Work) -> None:
-    kept = work.renamed and rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB) is not None
-    if kept and rooms.ledger.report_once(f"own-sheet:{work.key}", rooms.clock.now()):
+def _tell_own_is_kept(context: PassContext, current: RunContext) -> None:
+    kept = current.renamed and context.files.get(current.run, INSTRUMENT_SHEET_BLOB) is not None
+    if kept and context.ledger.report_once(f"own-sheet:{current.key}", context.clock.now()):
         _log.warning(
             "%s: its own %s differs from the sample sheet folder's and is kept as %s",
-            work.key,
+            current.key,
             SHEET_BLOB,
             INSTRUMENT_SHEET_BLOB,
         )
 
 
-def _write(rooms: Rooms, work: Work, sheet: Sheet, row: FileRow | None) -> FileRow:
+def _write(context: PassContext, current: RunContext, sheet: Sheet, row: FileRow | None) -> FileRow:
     """``row``: what our manifest says of the blob."""
-    name = work.prefix + SHEET_BLOB
-    stands = rooms.lake().stat(name)
+    name = current.prefix + SHEET_BLOB
+    stands = context.lake().stat(name)
     if stands is not None and _is_precious(row, stands, sheet):
-        _keep(rooms, work, stands)
-    return _put(rooms, work, sheet, stands)
+        _keep(context, current, stands)
+    return _put(context, current, sheet, stands)
 
 
 def _is_precious(row: FileRow | None, stands: Blob, sheet: Sheet) -> bool:
@@ -130,65 +132,65 @@ def _is_precious(row: FileRow | None, stands: Blob, sheet: Sheet) -> bool:
     return row.md5 != sheet.md5 and (row.generation > 0 or row.etag != stands.etag)
 
 
-def _keep(rooms: Rooms, work: Work, stands: Blob) -> None:
-    rooms.must_hold_lock()
+def _keep(context: PassContext, current: RunContext, stands: Blob) -> None:
+    context.must_hold_lock()
     try:
-        snapshot = rooms.lake().snapshot(stands.name, stands.etag)
+        snapshot = context.lake().snapshot(stands.name, stands.etag)
     except BlobMissing:
         return
     except (AccessRefused, BlobRefused) as error:
-        raise SheetNotWritten(work.key, Reason("sheet-not-kept", {"problem": error.message})) from error
-    work.replaced.append(Replaced(SHEET_BLOB, stands.size, stands.md5, snapshot))
+        raise SheetNotWritten(current.key, Reason("sheet-not-kept", {"problem": error.message})) from error
+    current.replaced.append(Replaced(SHEET_BLOB, stands.size, stands.md5, snapshot))
     md5 = stands.md5.hex() if stands.md5 else None
     about = {"blob": SHEET_BLOB, "size": stands.size, "md5": md5, "snapshot": snapshot}
-    rooms.ledger.append_event(work.run, rooms.clock.now(), KEPT, about)
-    _log.info("%s: the sample sheet that was published is kept as snapshot %s", work.key, snapshot)
+    context.ledger.append_event(current.run, context.clock.now(), KEPT, about)
+    _log.info("%s: the sample sheet that was published is kept as snapshot %s", current.key, snapshot)
 
 
-def _put(rooms: Rooms, work: Work, sheet: Sheet, stands: Blob | None) -> FileRow:
-    rooms.must_hold_lock()
-    name, replaces = work.prefix + SHEET_BLOB, None if stands is None else stands.etag
-    etag = rooms.lake().put(name, sheet.content, sheet.size, sheet.md5, "text/csv", replaces)
-    return sheets.row_of(work.sheets, sheet, Evidence.VALIDATED, etag)
+def _put(context: PassContext, current: RunContext, sheet: Sheet, stands: Blob | None) -> FileRow:
+    context.must_hold_lock()
+    name, replaces = current.prefix + SHEET_BLOB, None if stands is None else stands.etag
+    etag = context.lake().put(name, sheet.content, sheet.size, sheet.md5, "text/csv", replaces)
+    return sheets.row_of(current.sheets, sheet, Evidence.VALIDATED, etag)
 
 
-def _go_on_setting_aside(rooms: Rooms, work: Work, sheet: Sheet) -> None:
+def _go_on_setting_aside(context: PassContext, current: RunContext, sheet: Sheet) -> None:
     """Cut off after both blobs were written: the ledger knows of neither, and what it knows is not there any more."""
-    own = rooms.files.get(work.run, SHEET_BLOB)
+    own = context.files.get(current.run, SHEET_BLOB)
     if own is None or own.origin == "sheet" or own.generation == 0 or own.md5 == sheet.md5:
         return
-    aside = rooms.lake().stat(work.prefix + INSTRUMENT_SHEET_BLOB)
+    aside = context.lake().stat(current.prefix + INSTRUMENT_SHEET_BLOB)
     if aside is None or aside.md5 != own.md5:
         return
-    stands = rooms.lake().stat(work.prefix + SHEET_BLOB)
+    stands = context.lake().stat(current.prefix + SHEET_BLOB)
     if stands is not None and stands.md5 != own.md5:
-        must_be_as_read(rooms, work, sheet)
-        _set_aside(rooms, work, sheet, own)
-        work.republish = True
+        must_be_as_read(context, current, sheet)
+        _set_aside(context, current, sheet, own)
+        current.republish = True
 
 
-def _set_aside(rooms: Rooms, work: Work, sheet: Sheet, own: FileRow) -> None:
+def _set_aside(context: PassContext, current: RunContext, sheet: Sheet, own: FileRow) -> None:
     """The published SampleSheet.csv is the instrument's and the outside one differs: copy it, checked, to its own
     name, before the outside one takes its place. Works from the lake: the source may be gone."""
-    lake, name, aside = rooms.lake(), work.prefix + SHEET_BLOB, work.prefix + INSTRUMENT_SHEET_BLOB
-    known = rooms.files.get(work.run, INSTRUMENT_SHEET_BLOB)
+    lake, name, aside = context.lake(), current.prefix + SHEET_BLOB, current.prefix + INSTRUMENT_SHEET_BLOB
+    known = context.files.get(current.run, INSTRUMENT_SHEET_BLOB)
     there, stands = lake.stat(aside), lake.stat(name)
     others = (known is not None and known.md5 != own.md5) or (there is not None and there.md5 != own.md5)
     if others:
-        in_the_way = {"blob": INSTRUMENT_SHEET_BLOB, "sheet": f"{work.key}.csv"}
-        raise SheetNotWritten(work.key, Reason("sheet-in-the-way", in_the_way))
-    content = _content(rooms, own, stands)
+        in_the_way = {"blob": INSTRUMENT_SHEET_BLOB, "sheet": f"{current.key}.csv"}
+        raise SheetNotWritten(current.key, Reason("sheet-in-the-way", in_the_way))
+    content = _content(context, own, stands)
     is_own = content is not None
     if content is None:
         # Cut off after both blobs were written: the own one stands aside already.
-        content = _content(rooms, own, there)
+        content = _content(context, own, there)
     if content is None:
         raise RunError(
-            f"{work.key}: the published {SHEET_BLOB} is not what its manifest says, so it is not replaced by the sheet"
-            " of the sample sheet folder",
-            "run with --thorough to have it healed first",
+            f"{current.key}: the published {SHEET_BLOB} differs from its manifest, so it is not replaced by the"
+            " sheet of the sample sheet folder",
+            "run with --thorough to upload it again first",
         )
-    rooms.must_hold_lock()
+    context.must_hold_lock()
     replaces = None if there is None else there.etag
     etag = lake.put(aside, content, len(content), own.md5, "text/csv", replaces)
     moved = dataclasses.replace(
@@ -199,15 +201,15 @@ def _set_aside(rooms: Rooms, work: Work, sheet: Sheet, own: FileRow) -> None:
         etag_is_own=True,
     )
     # What is kept under a name of its own needs no snapshot.
-    outside = _put(rooms, work, sheet, stands) if is_own else _write(rooms, work, sheet, None)
+    outside = _put(context, current, sheet, stands) if is_own else _write(context, current, sheet, None)
     # Both rows in one transaction, after both blobs: a crash before it does this again, from the copy.
-    rooms.files.put(work.run, [moved, outside])
-    _log.warning("%s: the instrument's own sample sheet is kept as %s", work.key, INSTRUMENT_SHEET_BLOB)
+    context.files.put(current.run, [moved, outside])
+    _log.warning("%s: the instrument's own sample sheet is kept as %s", current.key, INSTRUMENT_SHEET_BLOB)
 
 
-def _content(rooms: Rooms, own: FileRow, blob: Blob | None) -> bytes | None:
+def _content(context: PassContext, own: FileRow, blob: Blob | None) -> bytes | None:
     """What the blob holds, if it is the own sheet."""
     if blob is None or blob.size != own.size:
         return None
-    content = b"".join(rooms.lake().read(blob.name, blob.etag))
+    content = b"".join(context.lake().read(blob.name, blob.etag))
     return content if sheets.md5_of(content) == own.md5 else None

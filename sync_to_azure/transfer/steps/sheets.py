@@ -17,7 +17,7 @@ from sync_to_azure.core.names import SHEET_BLOB
 from sync_to_azure.core.reasons import Reason
 from sync_to_azure.transfer.source import SheetFile, nearly_sheets
 from sync_to_azure.transfer.steps.looks import Sheet
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
 
 OWN_PATH = SHEET_BLOB.encode()
@@ -29,19 +29,21 @@ LARGEST = 64 * 1024 * 1024
 _A_LINK = "it is a symlink, which is not followed; put the sheet itself there"
 
 
-def look(rooms: Rooms, work: Work) -> None:
+def look(context: PassContext, current: RunContext) -> None:
     """The quiet time of a sheet that is not published begins when it is seen, whatever its run waits for. No file is
     opened."""
-    if len(work.sheets) == 1 and not _is_carried(work.sheets, work.run):
-        sheet = work.sheets[0]
-        _judge(rooms, work, sheet.size, sheet.mtime_ns)
-        if work.run.is_published and work.sheet_waits is not None:
-            rooms.sheets_moving.add(work.key)
+    if len(current.sheets) == 1 and not _is_carried(current.sheets, current.run):
+        sheet = current.sheets[0]
+        _judge(context, current, sheet.size, sheet.mtime_ns)
+        if current.run.is_published and current.sheet_waits is not None:
+            context.sheets_moving.add(current.key)
 
 
-def has_changed(work: Work) -> bool:
+def has_changed(current: RunContext) -> bool:
     """Is there a sheet other than the one that was carried, judged by size and mtime, and is it quiet?"""
-    return bool(work.sheets) and work.sheet_waits is None and not _is_carried(work.sheets, work.run)
+    return (
+        bool(current.sheets) and current.sheet_waits is None and not _is_carried(current.sheets, current.run)
+    )
 
 
 def _is_carried(sheets: list[SheetFile], run: Run) -> bool:
@@ -51,46 +53,50 @@ def _is_carried(sheets: list[SheetFile], run: Run) -> bool:
     return (run.sheet_size, run.sheet_mtime_ns) == (sheet.size, sheet.mtime_ns)
 
 
-def _judge(rooms: Rooms, work: Work, size: int, mtime: int) -> None:
-    """Was it found unchanged for ``completion-delay``? ``work.sheet_waits`` says."""
-    memory = Sheets(rooms.ledger)
-    remembered, now = memory.remembered(work.run), rooms.clock.now()
+def _judge(context: PassContext, current: RunContext, size: int, mtime: int) -> None:
+    """Was it found unchanged for ``completion-delay``? ``current.sheet_waits`` says."""
+    memory = Sheets(context.ledger)
+    remembered, now = memory.remembered(current.run), context.clock.now()
     decision = completion.decide(
-        f"{size}:{mtime}", remembered, now, rooms.settings.completion.completion_delay
+        f"{size}:{mtime}", remembered, now, context.settings.completion.completion_delay
     )
     if decision.remember is not None and decision.remember != remembered:
-        memory.remember(work.run, decision.remember)
-    work.sheet_waits = None
+        memory.remember(current.run, decision.remember)
+    current.sheet_waits = None
     if decision.reason is not None:
-        parameters = {"sheet": work.sheets[0].path.name, **decision.reason.parameters}
-        work.sheet_waits = Reason(NOT_QUIET, parameters)
+        parameters = {"sheet": current.sheets[0].path.name, **decision.reason.parameters}
+        current.sheet_waits = Reason(NOT_QUIET, parameters)
 
 
-def read(rooms: Rooms, work: Work) -> tuple[Sheet | None, Reason | None]:
-    """The outside sheet of this run, or why there is none that can be used. ``work.sheet_waits``: it is not quiet."""
-    sheet, problem = read_file(work.sheets)
-    if sheet is not None and (work.run.sheet_size, work.run.sheet_mtime_ns) != (sheet.size, sheet.mtime_ns):
-        _judge(rooms, work, sheet.size, sheet.mtime_ns)
-    elif sheet is None and problem is None and work.sheets:
-        work.sheet_waits = moves(rooms, work, None)
+def read(context: PassContext, current: RunContext) -> tuple[Sheet | None, Reason | None]:
+    """The outside sheet of this run, or why there is none that can be used. ``current.sheet_waits``: it is not
+    quiet."""
+    sheet, problem = read_file(current.sheets)
+    if sheet is not None and (current.run.sheet_size, current.run.sheet_mtime_ns) != (
+        sheet.size,
+        sheet.mtime_ns,
+    ):
+        _judge(context, current, sheet.size, sheet.mtime_ns)
+    elif sheet is None and problem is None and current.sheets:
+        current.sheet_waits = moves(context, current, None)
     return sheet, problem
 
 
-def quiet(rooms: Rooms, work: Work, sheet: Sheet | None) -> Sheet | None:
+def quiet(context: PassContext, current: RunContext, sheet: Sheet | None) -> Sheet | None:
     """The sheet, if it is quiet, or just what is published already."""
-    if sheet is None or work.sheet_waits is None:
+    if sheet is None or current.sheet_waits is None:
         return sheet
-    row = rooms.files.get(work.run, SHEET_BLOB) if work.run.is_published else None
+    row = context.files.get(current.run, SHEET_BLOB) if current.run.is_published else None
     return sheet if row is not None and row.md5 == sheet.md5 else None
 
 
-def moves(rooms: Rooms, work: Work, sheet: Sheet | None) -> Reason:
+def moves(context: PassContext, current: RunContext, sheet: Sheet | None) -> Reason:
     """It was modified just now: its quiet time begins."""
-    since = rooms.clock.now()
+    since = context.clock.now()
     seen = f"{sheet.size}:{sheet.mtime_ns}" if sheet is not None else "?"
-    Sheets(rooms.ledger).remember(work.run, completion.Remembered(seen, since))
-    begins = {"since": since, "from": since + rooms.settings.completion.completion_delay}
-    return Reason(NOT_QUIET, {"sheet": work.sheets[0].path.name, **begins})
+    Sheets(context.ledger).remember(current.run, completion.Remembered(seen, since))
+    begins = {"since": since, "from": since + context.settings.completion.completion_delay}
+    return Reason(NOT_QUIET, {"sheet": current.sheets[0].path.name, **begins})
 
 
 def read_file(sheets: list[SheetFile]) -> tuple[Sheet | None, Reason | None]:
@@ -162,22 +168,22 @@ def note_carried(ledger: Ledger, run: Run, sheet: Sheet | None) -> None:
         Sheets(ledger).forget(run)
 
 
-def is_awaited(rooms: Rooms, work: Work, sheet: Sheet | None) -> bool:
+def is_awaited(context: PassContext, current: RunContext, sheet: Sheet | None) -> bool:
     """Must publishing wait for a sheet? Only with a sheet folder, and not if one was carried before; also where it is
     optional for one that is there and not quiet yet."""
-    settings = rooms.settings
-    if work.sheet_waits is not None and not work.run.is_published:
+    settings = context.settings
+    if current.sheet_waits is not None and not current.run.is_published:
         return True
     if settings.source.samplesheet_folder is None or settings.source.sheet_optional or sheet is not None:
         return False
-    carried = rooms.files.get(work.run, SHEET_BLOB)
-    return carried is None or carried.origin != "sheet" and work.run.sheet_size is None
+    carried = context.files.get(current.run, SHEET_BLOB)
+    return carried is None or carried.origin != "sheet" and current.run.sheet_size is None
 
 
-def missing(rooms: Rooms, work: Work) -> Reason:
+def missing(context: PassContext, current: RunContext) -> Reason:
     """What a run without its sheet waits for, and the file that may be meant as it."""
-    about: dict[str, object] = {"sheet": f"{work.key}.csv"}
-    near = nearly_sheets(rooms.settings.source.samplesheet_folder, work.key)
+    about: dict[str, object] = {"sheet": f"{current.key}.csv"}
+    near = nearly_sheets(context.settings.source.samplesheet_folder, current.key)
     if near:
         return Reason("sheet-named-otherwise", about | {"near": ", ".join(near)})
     return Reason("no-sheet-yet", about)

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from sync_to_azure.core import bounded
 from sync_to_azure.core.errors import DocumentTooLarge, RunError, StateUnavailable
-from sync_to_azure.transfer.steps.rooms import Rooms
+from sync_to_azure.transfer.steps.context import PassContext
 from sync_to_azure.notify.terminal import human_size
 from sync_to_azure.transfer.ledger import Ledger
 
@@ -32,15 +32,15 @@ def spooled(ledger: Ledger, lines: Iterable[bytes]) -> IO[Any]:
         ) from error
 
 
-def must_have_room(rooms: Rooms, name: str, size: int) -> None:
+def must_have_room(context: PassContext, name: str, size: int) -> None:
     """Whoever may write to the container must not fill our disk. Raises RunError: other runs go on."""
     if size > bounded.MOST_MANIFEST:
         raise DocumentTooLarge(name, size, bounded.MOST_MANIFEST)
-    folder = rooms.ledger.path.parent
+    folder = context.ledger.path.parent
     free = shutil.disk_usage(folder).free
     if size * _ROOM > free:
         raise RunError(
             f"{name} has {human_size(size)}; to read it, {human_size(size * _ROOM)} must be free in {folder}, and"
             f" {human_size(free)} are",
-            "free some space there, if it is ours; else look who wrote it",
+            "free some space there, if this machine wrote it; otherwise find out who did",
         )

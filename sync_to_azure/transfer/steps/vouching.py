@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sync_to_azure.settings import evidence_key
 from sync_to_azure.manifest import documents
 from sync_to_azure.manifest.signature import FIELD, mac
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 
 if TYPE_CHECKING:
     from sync_to_azure.settings.values import DestinationSettings, IdentitySettings
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def signed(rooms: Rooms, work: Work, receipt: Mapping[str, Any]) -> bytes:
+def signed(context: PassContext, current: RunContext, receipt: Mapping[str, Any]) -> bytes:
     """The receipt's text, with the HMAC if there is a key; the key is made at first use."""
     text = documents.receipt_text(receipt)
-    key = _key_to_sign(rooms)
+    key = _key_to_sign(context)
     values = documents.parse_receipt(text)
     if key is None or values is None:
         return text
     return documents.receipt_text(
-        {**receipt, FIELD: mac(values, key, _place(rooms.settings.destination, work.key))}
+        {**receipt, FIELD: mac(values, key, _place(context.settings.destination, current.key))}
     )
 
 
@@ -49,7 +49,7 @@ def doubt(
     if not isinstance(told, str) or not hmac.compare_digest(
         told.encode("utf-8", "replace"), expected.encode()
     ):
-        return "its receipt was not written with our evidence-key, or was changed since"
+        return "its receipt was not written with this evidence-key, or was changed since"
     return ""
 
 
@@ -57,14 +57,14 @@ def _place(destination: "DestinationSettings", run: str) -> tuple[str, ...]:
     return destination.storage_account, destination.container_name, destination.destination, run
 
 
-def _key_to_sign(rooms: Rooms) -> bytes | None:
-    path = rooms.settings.identity.evidence_key
+def _key_to_sign(context: PassContext) -> bytes | None:
+    path = context.settings.identity.evidence_key
     if path is None:
         return None
     try:
         key = evidence_key.read_or_make(path)
     except OSError as error:
-        if rooms.ledger.report_once(f"evidence-key:{path}", rooms.clock.now()):
+        if context.ledger.report_once(f"evidence-key:{path}", context.clock.now()):
             _log.warning(
                 "evidence-key %s cannot be made (%s): receipts are written without an HMAC; should the state file be"
                 " lost, blobs are read back before their source is removed",
@@ -72,5 +72,5 @@ def _key_to_sign(rooms: Rooms) -> bytes | None:
                 error.strerror or error,
             )
         return None
-    rooms.ledger.clear_reported(f"evidence-key:{path}")
+    context.ledger.clear_reported(f"evidence-key:{path}")
     return key

@@ -20,7 +20,7 @@ _WORDS = {
     "missing": "{blobs} missing: {names}",
     "size": "{blobs} with another size: {names}",
     "md5": "{blobs} with another MD5: {names}",
-    "rewritten": "{blobs} written again since (size and MD5 are right, --read-back tells of the bytes):"
+    "rewritten": "{blobs} written again since (size and MD5 are right, --read-back checks the bytes):"
     " {names}",
     "bytes": "{blobs} with other bytes than were published, under the right MD5: {names}",
     "unreadable": "{blobs} that cannot be read: {names}",
@@ -67,18 +67,18 @@ class Counts:
         if count.without:
             parts.append(f"{count.without} without a manifest (of another tool)")
         if count.ignored:
-            parts.append(f"{count.ignored} wrong and ignored by a person's word")
+            parts.append(f"{count.ignored} wrong and ignored by the operator")
         if count.postponed:
             parts.append(f"{count.postponed} being published")
         if count.archived:
             parts.append(f"{how_many(count.archived, 'file')} archived (listed only)")
         if count.extras:
-            parts.append(f"{how_many(count.extras, 'blob')} that no manifest names")
+            parts.append(f"{how_many(count.extras, 'blob')} not listed in any manifest")
         if reads:
             parts.append(f"{how_many(count.read, 'file')}, {human_size(count.read_bytes)}, read back")
         if count.unfinished:
             parts.append(
-                f"{how_many(count.unfinished, 'run')} not read to the end, the next audit goes on there"
+                f"{how_many(count.unfinished, 'run')} not read to the end, the next audit continues there"
             )
         return "; ".join(parts) + "."
 
@@ -114,7 +114,7 @@ def brief(audited: Audited) -> str:
     if audited.uncounted:
         parts.append(f"and {how_many(audited.uncounted, 'finding')} more")
     since = local_time(audited.wrong_since) if audited.wrong_since is not None else "?"
-    return f"not as it was published, as an audit found ({since}): {', '.join(parts)}"
+    return f"not as it was published, an audit found ({since}): {', '.join(parts)}"
 
 
 def at_most(audited: Audited | None) -> Evidence:
@@ -134,10 +134,10 @@ def advice(run: str, kinds: Collection[str]) -> str:
     """How a person has it healed. ``kinds`` of its findings."""
     name = option_for(run)
     if set(kinds) == {"rewritten"}:
-        return f"audit --read-back --run{name} tells whether its bytes are the published ones; docs/operations.md"
+        return f"audit --read-back --run{name} checks whether its bytes are the published ones; docs/operations.md"
     deep = not {"bytes", "unreadable", "rewritten"}.isdisjoint(kinds)
     how = "--thorough --verify read-back" if deep else "--thorough"
     return (
-        f"if its source is still there, a pass with {how} --only-run{name} heals it; otherwise soft delete or"
-        " versions of the container may; docs/operations.md"
+        f"if its source is still there, a pass with {how} --only-run{name} uploads it again; otherwise soft delete or"
+        " versions of the container may have it; docs/operations.md"
     )

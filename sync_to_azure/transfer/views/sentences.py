@@ -1,13 +1,13 @@
-"""How runs and passes stand, as sentences for people."""
+"""The status of runs and passes, as sentences."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from sync_to_azure.core.reasons import RunStatus
+from sync_to_azure.notify.output import quoted
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size, human_time
 from sync_to_azure.transfer.ledger.backlogs import Undelivered
@@ -16,48 +16,57 @@ from sync_to_azure.transfer.views.records import Record, Records
 
 
 def sentence(all_runs: Sequence[Record], chosen: Sequence[Record], filtered: bool) -> str:
-    """The answer for whoever reads no further."""
+    """The headline: how many runs have which status, and which of them ask for something."""
     if not all_runs:
-        return "No run is on record yet: no pass has looked at this main folder for this destination."
+        return "No run is on record yet: no pass has scanned this main folder for this destination."
     if not chosen:
         return "No run matches."
-    counts = Counter(record.status for record in chosen)
-    parts = []
-    for status in RunStatus:
-        if counts[status]:
-            parts.append(f"{counts[status]} {_counted(status, counts[status])}")
-    first = f"{parts[0]}" if len(chosen) > 1 else _of_one(chosen[0])
     if len(chosen) == 1:
-        return first
-    asked = [plain(record.run.key) for record in chosen if record.status is RunStatus.PERSON]
-    whole = ", ".join(parts)
-    if asked:
-        more = f" and {len(asked) - 3} more" if len(asked) > 3 else ""
-        whole += f" ({', '.join(asked[:3])}{more}: sync_to_azure explain RUN)"
-    if counts[RunStatus.SAFE] == len(chosen) and not filtered:
-        whole = f"All {len(chosen)} runs are safe"
-    return whole[0].upper() + whole[1:] + "."
+        return _of_one(chosen[0])
+    by_status = {status: [each for each in chosen if each.status is status] for status in RunStatus}
+    if len(by_status[RunStatus.SAFE]) == len(chosen) and not filtered:
+        return f"All {len(chosen)} runs are safe."
+    headline = ", ".join(_counted(status, found) for status, found in by_status.items() if found) + "."
+    if by_status[RunStatus.NEEDS_ATTENTION]:
+        headline += f" See: {_explain(by_status[RunStatus.NEEDS_ATTENTION][0].run.key)}"
+    return headline
 
 
-_MANY = {
-    RunStatus.SAFE: ("run is safe", "runs are safe"),
-    RunStatus.WAITS: ("waits", "wait"),
-    RunStatus.AGAIN: ("failed and is tried again", "failed and are tried again"),
-    RunStatus.PERSON: ("needs a person", "need a person"),
-    RunStatus.HELD: ("is held", "are held"),
-    RunStatus.IGNORED: ("is ignored", "are ignored"),
-    RunStatus.EMPTY: ("has nothing to carry", "have nothing to carry"),
+_NAMED = 3
+"""Runs of one status that the headline names."""
+
+
+def _counted(status: RunStatus, found: Sequence[Record]) -> str:
+    """``2 need attention (A, B)``: the names stand directly behind the status that they have."""
+    text = f"{len(found)} {status}"
+    if status is RunStatus.NEEDS_ATTENTION and len(found) > 1:
+        text = f"{len(found)} need attention"
+    if status not in (RunStatus.NEEDS_ATTENTION, RunStatus.RETRYING):
+        return text
+    names = ", ".join(plain(record.run.key) for record in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{text} ({names}{more})"
+
+
+def _explain(run: str) -> str:
+    """The command; a name that begins with ``-`` would be taken for an option."""
+    return f"sync_to_azure explain {'-- ' if run.startswith('-') else ''}{quoted(plain(run))}"
+
+
+_ONE = {
+    RunStatus.SAFE: "is safe",
+    RunStatus.WAITING: "is waiting",
+    RunStatus.RETRYING: "failed and will be retried",
+    RunStatus.NEEDS_ATTENTION: "needs attention",
+    RunStatus.HELD: "is held",
+    RunStatus.IGNORED: "is ignored",
+    RunStatus.EMPTY: "is empty",
 }
-
-
-def _counted(status: RunStatus, count: int) -> str:
-    return _MANY[status][count > 1]
 
 
 def _of_one(record: Record) -> str:
     run = record.run
-    what = _counted(record.status, 1).removeprefix("run ")
-    if record.audited is not None and record.damaged and record.status is RunStatus.PERSON:
+    if record.audited is not None and record.damaged and record.status is RunStatus.NEEDS_ATTENTION:
         return f"{plain(run.key)} is {brief(record.audited)}."
     if record.status is RunStatus.SAFE and run.published_at is not None:
         proved = f", weakest evidence {record.evidence.label}" if record.evidence else ""
@@ -66,11 +75,11 @@ def _of_one(record: Record) -> str:
         scan = scanned(record, time.time())
         source = f"; source {scan}" if scan else ""
         return f"{plain(run.key)} is safe: published {zoned(run.published_at)}{proved}{audited}{source}."
-    return f"{plain(run.key)} {what}."
+    return f"{plain(run.key)} {_ONE[record.status]}."
 
 
 def scanned(record: Record, now: float) -> str:
-    """When its source was last scanned for late files, and when it is next; empty where nobody scans it."""
+    """When its source was last scanned for late files, and when it is next; empty where it is not scanned."""
     due = record.next_scan(now)
     if due is None:
         return ""
@@ -87,8 +96,8 @@ def at_work(found: Records, now: float) -> str | None:
     if at_work.running:
         busy = next((record for record in found.runs if record.live is not None), None)
         with_run = f" on {plain(busy.run.key)} ({progress(busy)})" if busy is not None else ""
-        return f"A pass is at work{with_run}; it moved last {ago(now - at_work.heartbeat)}."
-    return f"The last pass moved {ago(now - at_work.heartbeat)}, {zoned(at_work.heartbeat)}."
+        return f"A pass is running{with_run}; last activity {ago(now - at_work.heartbeat)}."
+    return f"Last activity of a pass: {ago(now - at_work.heartbeat)}, {zoned(at_work.heartbeat)}."
 
 
 def not_uploaded(found: Records) -> list[str]:
@@ -96,7 +105,7 @@ def not_uploaded(found: Records) -> list[str]:
     lines = []
     if found.of_no_family:
         what = how_many(found.of_no_family, "folder")
-        lines.append(f"{what} of no known family of instruments, and no completion-flag: not uploaded.")
+        lines.append(f"{what} not uploaded: no known instrument family, and completion-flag is not set.")
     files, links = found.left
     parts = [how_many(count, word) for count, word in ((files, "file"), (links, "link")) if count]
     if parts:

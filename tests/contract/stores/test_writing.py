@@ -95,7 +95,7 @@ def test_what_is_not_what_was_announced_is_not_written(
 def test_only_over_what_was_there(bench: Bench, stood: bool) -> None:
     before = bench.put("x", b"before") if stood else None
     theirs = bench.replace("x", b"theirs")
-    with pytest.raises(BlobReplaced, match="x was written by somebody else since it was looked at"):
+    with pytest.raises(BlobReplaced, match="x was written by another writer since it was listed"):
         bench.put("x", b"ours", before)
     assert bench.store.get("x") == b"theirs"
     ours = bench.put("x", b"ours", theirs)

@@ -57,8 +57,8 @@ def test_a_folder(run_command: Run, config: dict[str, object], tmp_path: pathlib
             "echo 'libsecret-1.so.0: cannot open shared object file' >&2; exit 127",
             "(exit code 127): libsecret-1",
         ),
-        ("exit 0", "does not tell its version (exit code 0): no output"),
-        ("kill -9 $$", "does not tell its version (exit code -9)"),
+        ("exit 0", "does not report its version (exit code 0): no output"),
+        ("kill -9 $$", "does not report its version (exit code -9)"),
     ],
 )
 def test_too_old_or_none(
@@ -70,7 +70,7 @@ def test_too_old_or_none(
 
 def test_for_another_machine(run_command: Run, config: dict[str, object], tmp_path: pathlib.Path) -> None:
     stand_in(tmp_path / "azcopy", "").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(100))
-    told(run_command(config=config), 3, f"AzCopy at {tmp_path / 'azcopy'} does not start", "install it anew")
+    told(run_command(config=config), 3, f"AzCopy at {tmp_path / 'azcopy'} does not start", "reinstall it")
 
 
 @pytest.mark.parametrize(

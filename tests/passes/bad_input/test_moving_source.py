@@ -52,7 +52,7 @@ def test_a_file_changes(
     script = CHANGES[change].format(file=shlex.quote(str(file)), secret=shlex.quote(str(secret)))
     wrapper = azcopy_that(tmp_path / "wrapper", azcopy, **{moment: script})
     outcome = run_command(config=everyday | {"azcopy": wrapper, "retry-times": 1})
-    told(outcome, 0, "files changed while they were carried", "the quiet time starts over")
+    told(outcome, 0, "files changed during the upload", "the waiting time starts again")
     assert not {"run.sync", "run.json", "run.md5"} & blobs(container)
     for blob in container.list_blobs():
         assert b"secret-of-others" not in container.download_blob(blob.name).readall(), blob.name
@@ -97,7 +97,7 @@ def test_a_large_file_changes_while_azcopy_sends_it(
 
     with Proxy(azurite.port, act) as proxy:
         config = everyday | {"blob-endpoint": proxy.endpoint, "retry-times": 1}
-        told(run_command(config=config), 0, "files changed while they were carried")
+        told(run_command(config=config), 0, "files changed during the upload")
         assert seen and not {"run.sync", "run.json", "run.md5"} & blobs(container)
         told(run_command(config=config), 0, "run: published")
     there = container.get_blob_client("run/Data/0.bcl")
@@ -125,7 +125,7 @@ def test_a_run_vanishes_in_the_middle(
         outcome = run_command(config=config)
         told(outcome, outcome.returncode, "b: published")
         assert outcome.returncode in (0, 1) and "a.sync" not in blobs(container)
-        told(run_command(config=config), 1, "a: its folder vanished before it was carried")
+        told(run_command(config=config), 1, "a: its folder vanished before it was uploaded")
         told(run_command(config=config), 0)
     assert "a.sync" not in blobs(container) and "b.sync" in blobs(container)
 

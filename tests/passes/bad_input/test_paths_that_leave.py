@@ -210,7 +210,7 @@ def test_what_azcopy_is_led_to_is_overwritten_and_reported(
     assert "Data/1.bcl" in done.output
     assert scene.is_published("R") is back
     told = scene.run_command("explain", "R", config=scene.config).output
-    assert "blobs held other bytes than the run, and were overwritten" in told
+    assert "bytes from outside the run, and were overwritten" in told
     if not back:
         words["d"].unlink()
         words["a"].rename(words["d"])

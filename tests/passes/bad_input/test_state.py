@@ -68,18 +68,18 @@ def test_damaged(
         run_command("--dry-run", "--thorough", config=everyday),
         3,
         f"{state} cannot be used",
-        "builds it anew",
+        "rebuilds it",
     )
     assert state.read_bytes() == damaged, "a dry run leaves that to a pass"
     outcome = run_command(config=everyday)
     (aside,) = (path for path in state.parent.glob("*.damaged-*") if not path.name.endswith(("-wal", "-shm")))
-    told(outcome, 1, f"state file {state} is damaged", str(aside), "built anew")
+    told(outcome, 1, f"state file {state} is damaged", str(aside), "rebuilt")
     if damage is not _torn_behind:  # found in the middle of the pass, which had written before
         assert aside.read_bytes() == damaged
     assert "sending" not in outcome.stderr
     now = {blob.name: blob.etag for blob in container.list_blobs() if blob.name.startswith("run/")}
     assert now == etags
-    told(run_command(config=everyday), 0, "1 with nothing to do")
+    told(run_command(config=everyday), 0, "1 unchanged")
 
 
 def test_damaged_in_a_folder_that_takes_no_other_name(
@@ -104,9 +104,7 @@ def test_of_the_predecessor(
     text = json.dumps({"170609_NB551051_0017_AHLFFJBGX2": {"synced": True}})
     state.write_text(text, encoding="utf-8")
     write_run(main_folder, "run")
-    told(
-        run_command(config=everyday), 0, f"{state} is the state of the tool before this one", "run: published"
-    )
+    told(run_command(config=everyday), 0, f"{state} is the state file of the predecessor", "run: published")
     outcome = run_command(config=everyday)
     told(outcome, 0)
     assert "before this one" not in outcome.output
@@ -231,5 +229,5 @@ def test_a_hung_pass(run_command: Run, everyday: dict[str, object], state: pathl
         with sqlite3.connect(state) as connection:
             connection.execute("UPDATE flow SET heartbeat = ?", (time.time() - 30 * 3600,))
         connection.close()
-        told(run_command(config=everyday), 3, "no sign of life for 30 h", "end it")
+        told(run_command(config=everyday), 3, "no progress for 30 h", "kill it")
     told(run_command(config=everyday), 0)

@@ -144,7 +144,7 @@ def test_a_sas_without_the_right_to_write(
     secret = sas(container, "rl")
     account_key_file.write_text(secret, encoding="utf-8")
     outcome = run_command(config=everyday | {"auth": "sas", "log-file": tmp_path / "x.log"})
-    told(outcome, 3, "refuses us", "check the key or SAS")
+    told(outcome, 3, "refuses access", "check the key or SAS")
     assert "sending" not in outcome.stderr and "WARNING c:" not in outcome.stderr
     assert blobs(container) == set()
     assert_no_secret(tmp_path, outcome, [secret.rpartition("sig=")[2]], but=("account.key",))
@@ -200,7 +200,7 @@ def test_the_storage_goes_away_in_the_middle(
         told(outcome, 3, f"{proxy.endpoint} cannot be reached", "d: waiting: RTAComplete.txt is missing")
         assert "c: sending" not in outcome.stderr
         lines = {line.split()[0]: line for line in outcome.stdout.splitlines()}
-        assert "published" in lines["a"] and "not carried in this pass" in lines["c"]
+        assert "published" in lines["a"] and "not uploaded in this pass" in lines["c"]
         assert "a.sync" in blobs(container) and "b.sync" not in blobs(container)
         assert_no_secret(tmp_path, outcome, [azurite.key], but=("account.key",))
         proxy.on_request, proxy.refusing = None, False

@@ -79,7 +79,7 @@ def test_the_log_file_cannot_be_opened(
     if kind == "denied":
         (tmp_path / "x").chmod(0o500)
     outcome = run_command(config=everyday | {"log-file": path}, unprivileged=True)
-    told(outcome, 0, f"log file {path} cannot be opened", "the pass goes on without it")
+    told(outcome, 0, f"log file {path} cannot be opened", "the pass continues without it")
 
 
 def test_two_troubles_at_once(

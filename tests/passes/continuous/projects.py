@@ -47,7 +47,7 @@ class Projects:
         """What waits, and why, as ``explain`` has it."""
         rows = self.scene.sql(
             "SELECT u.path, u.detail FROM uncarried u JOIN run r ON r.id = u.run_id WHERE r.key = ?"
-            " AND u.kind = 'waits'",
+            " AND u.kind = 'waiting'",
             key,
         )
         return {bytes(path).decode(): detail for path, detail in rows}

@@ -98,9 +98,9 @@ def test_a_project_that_vanishes_with_files_that_wait_is_told(proteomics: Projec
     scene.run()
     (scene.main / "Prot1").rename(scene.folder / "away")
     told = scene.run(expect=1)
-    assert "vanished before 1 files that waited were carried" in told.output
+    assert "vanished before 1 waiting files were uploaded" in told.output
     assert scene.state("PROT1") == ("gone", "vanished-waiting")
-    assert "1 needs a person" in scene.run("status").output
+    assert "1 needs attention" in scene.run("status").output
     assert "ERROR" not in scene.run().output
     (scene.folder / "away").rename(scene.main / "Prot1")
     scene.run()
@@ -125,7 +125,7 @@ def test_a_profile_of_another_kind_carries_nothing_of_it(
         scene.lose_ledger()
     scene.config["profile"] = profiles[1]
     told = scene.run(expect=1)
-    assert "the destination holds it as a" in told.output and scene.etags() == before
+    assert "the destination has it as" in told.output and scene.etags() == before
     assert "ERROR" not in scene.run().output and scene.etags() == before
     scene.config["profile"] = profiles[0]
     proteomics.write("PROT12/b.raw", RAW)
@@ -141,7 +141,7 @@ def test_a_dry_run_counts_what_would_be_replaced(proteomics: Projects) -> None:
     scene.run()
     proteomics.write("Prot12/Prot12_Results.xlsx", "better", 25 * HOUR)
     before = scene.etags()
-    assert "would be carried: 1 files" in scene.run("--dry-run").output
+    assert "would be uploaded: 1 files" in scene.run("--dry-run").output
     assert scene.etags() == before
     scene.run()
     assert proteomics.lake("PROT12")["results/prot12_results.xlsx"] == b"better"

@@ -83,7 +83,7 @@ def test_rights_that_are_taken_away_in_the_middle(principal: Login, front: Front
 
     front.judge = judge
     principal.config |= {"uploader": "native", "blob-endpoint": front.endpoint}
-    principal.run(3, "refuses us")
+    principal.run(3, "refuses access")
     assert "run.sync" not in blobs(principal.container)
     front.judge = lambda method, path, authorization: True
     principal.run(0, "run: published")

@@ -40,7 +40,7 @@ def test_a_pass(principal: Login, token_endpoint: TokenEndpoint) -> None:
     receipt = principal.folder / "receipt"
     receipt.write_bytes(principal.container.download_blob("run.json").readall())
     assert_no_secret(principal.folder, outcome, [CLIENT_SECRET, "not checked"], but=("client.secret",))
-    principal.run(0, "1 with nothing to do")
+    principal.run(0, "1 unchanged")
 
 
 def test_a_secret_that_is_refused(principal: Login) -> None:
@@ -49,7 +49,7 @@ def test_a_secret_that_is_refused(principal: Login) -> None:
     pathlib.Path(str(principal.config["credentials"])).write_text(wrong, encoding="utf-8")
     principal.logs_all()
     why = "AADSTS7000215: Invalid client secret provided"
-    outcome = principal.run(3, "refuses our credentials", why, "application-id")
+    outcome = principal.run(3, "refuses the credentials", why, "application-id")
     assert_no_secret(principal.folder, outcome, [wrong, CLIENT_SECRET], but=("client.secret",))
 
 

@@ -52,9 +52,9 @@ def test_a_failure_that_comes_to_light_later_is_told(scene: Scene) -> None:
     name = "220923_A01934_0008_BHLL3GDRX2"
     run = layouts.write_layout(scene.main, name, layouts.novaseq_6000())
     (run / "Data/Intensities/BaseCalls/L001/C3.1/L001_1.cbcl").unlink()
-    assert "it lacks files that its instrument promised" in scene.run().stderr
+    assert "files that its instrument announced are missing" in scene.run().stderr
     (run / "RunCompletionStatus.xml").write_bytes(layouts.run_status("RunErrored", "X", "pump"))
-    assert "its instrument says that it failed" in scene.run(expect=1).stderr
+    assert "its instrument reported that it failed" in scene.run(expect=1).stderr
     scene.run()
 
 
@@ -64,7 +64,7 @@ def test_a_pass_that_was_killed_after_the_marker_still_tells_that_the_run_failed
     scene.sql("DELETE FROM reported")
     scene.sql("UPDATE run SET state = 'uploading', remote_state_current = 0, folder_mtime_ns = NULL")
     before = scene.etags()
-    assert "its instrument says that it failed" in scene.run(expect=1).stderr
+    assert "its instrument reported that it failed" in scene.run(expect=1).stderr
     assert scene.etags() == before
     scene.run()
 
@@ -74,13 +74,11 @@ def test_who_accepts_an_unfinished_run_accepts_how_it_ended(scene: Scene) -> Non
     run = failed_novaseq(scene)
     (run / "CopyComplete.txt").unlink()
     scene.config |= {"failed-runs": "hold", "stale-after": 1 / HOUR}
-    words = (
-        "CopyComplete.txt is missing; its instrument says that it failed (RunCompletionStatus.xml: RunErrored"
-    )
+    words = "CopyComplete.txt is missing; its instrument reported that it failed (RunCompletionStatus.xml: RunErrored"
     assert words in scene.run().stderr
     assert eventually(lambda: scene.run_command(config=scene.config).returncode == 1)
     assert scene.state(NOVASEQ) == ("flagged", "stalled")
-    assert "its instrument says that it failed" in scene.run("explain", NOVASEQ).stdout
+    assert "its instrument reported that it failed" in scene.run("explain", NOVASEQ).stdout
     scene.run("accept", NOVASEQ, "--reason", "half of it is good", "--yes")
     scene.run(expect=1)
     assert scene.is_published(NOVASEQ)
@@ -95,7 +93,7 @@ def test_a_lost_ledger_does_not_hold_what_is_published(scene: Scene) -> None:
     scene.run(expect=1)
     before = scene.etags()
     scene.lose_ledger()
-    assert "not carried" not in scene.run(expect=1).output
+    assert "not uploaded" not in scene.run(expect=1).output
     assert scene.state(NOVASEQ) == ("published", None) and scene.etags() == before
 
 
@@ -236,7 +234,9 @@ def test_status_as_json_has_what_was_told(scene: Scene) -> None:
     (run / "CopyComplete.txt").unlink()
     scene.run()
     [about] = json.loads(scene.run("status", "--json", NOVASEQ).stdout)["runs"]
-    assert about["reason"]["text"].startswith("waiting: CopyComplete.txt is missing; its instrument says")
+    assert about["reason"]["text"].startswith(
+        "waiting: CopyComplete.txt is missing; its instrument reported that it failed"
+    )
 
 
 def test_runs_that_lie_two_levels_down_are_told_and_no_names_on_the_way(scene: Scene) -> None:
@@ -253,9 +253,11 @@ def test_runs_that_lie_two_levels_down_are_told_and_no_names_on_the_way(scene: S
     for run in ("Group 1", "2023", "backup"):
         scene.age(run, HOUR)
     told = scene.run(expect=1).output + scene.run("explain", "Group 1").output
-    words = "waiting: it is no run itself: runs of Oxford Nanopore lie two levels below it (set main-folder to the"
-    assert f"Group 1: {words} folder that holds the runs themselves" in told
-    assert "2023: waiting: it is no run itself: runs of NovaSeq X lie one level below it" in told
+    words = (
+        "waiting: not a run itself: runs of Oxford Nanopore are two levels below it (set main-folder to the"
+    )
+    assert f"Group 1: {words} folder that contains the runs" in told
+    assert "2023: waiting: not a run itself: runs of NovaSeq X are one level below it" in told
     assert scene.state("Group 1") == ("waiting", "runs-below") and CANARY not in told
     assert not [name for name in scene.etags() if name.startswith(("Group 1", "2023", "backup"))]
     assert "ERROR" not in scene.run().stderr
@@ -273,12 +275,13 @@ def test_check_tells_which_folders_nobody_can_judge(scene: Scene) -> None:
     layouts.write_layout(scene.main, NOVASEQ, layouts.novaseq_x())
     told = " ".join(scene.run("check").stdout.split())
     assert "recognised are 1 MiSeq, 1 NovaSeq X" in told
-    nobodys = "2 cannot be judged and would not be uploaded, backup 0, backup 1: no completion-flag is given"
-    assert f"{nobodys}, and no family of instruments writes such a folder → set completion-flag, or" in told
-    below = (
-        "1 cannot be judged and would not be uploaded, Group 1: it is no run itself: runs of Oxford Nanopore"
+    nobodys = "2 cannot be judged and would not be uploaded, backup 0, backup 1: completion-flag is not set"
+    assert (
+        f"{nobodys}, and no family of instruments writes such a folder → set completion-flag or profile"
+        in told
     )
-    assert f"{below} lie two levels below it → set main-folder to the folder that holds the runs" in told
-    assert CANARY not in told and "all is well" in told
+    below = "1 cannot be judged and would not be uploaded, Group 1: not a run itself: runs of Oxford Nanopore"
+    assert f"{below} are two levels below it → set main-folder to the folder that contains the runs" in told
+    assert CANARY not in told and "all checks passed" in told
     scene.config["profile"] = "generic"
     assert "cannot be judged" not in scene.run("check").stdout

@@ -52,7 +52,7 @@ def test_a_run_that_lacked_files_is_known_to_by_its_receipt(scene: Scene) -> Non
     (run / "RunInfo.xml").unlink()
     scene.lose_ledger()
     scene.config["remove-source"] = "true"
-    assert "it lacks files that its instrument promised" in scene.run().stderr
+    assert "files that its instrument announced are missing" in scene.run().stderr
     scene.run("--thorough")
     assert run.is_dir()
 
@@ -125,15 +125,15 @@ def test_a_secret_in_an_instruments_file_is_told_nowhere(scene: Scene) -> None:
 LATE = """
 import pathlib, sys
 from sync_to_azure import cli
-from sync_to_azure.transfer.steps import look
+from sync_to_azure.transfer.steps import scan
 
-walk = look.into_ledger
+walk = scan.into_ledger
 
 def late(rooms, work, finished=False):
     pathlib.Path({path!r}).write_bytes({content!r})
     walk(rooms, work, finished)
 
-look.into_ledger = late
+scan.into_ledger = late
 sys.exit(cli.main())
 """
 
@@ -153,9 +153,9 @@ def test_what_is_told_of_its_end_is_of_the_files_that_are_published(scene: Scene
         text=True,
         timeout=LONG,
     )
-    assert "files changed while they were carried" in done.stderr, done.stderr
+    assert "files changed during the upload" in done.stderr, done.stderr
     assert run.is_dir() and not scene.is_published(NOVASEQ)
-    assert "its instrument says that it failed" in scene.run(expect=1).stderr
+    assert "its instrument reported that it failed" in scene.run(expect=1).stderr
     assert run.is_dir() and instrument(scene, NOVASEQ)["outcome"] == "failed"
 
 

@@ -75,21 +75,23 @@ def test_a_folder_of_no_family_waits_and_says_so_once(scene: Scene) -> None:
     scene.run()
     scene.age("backup", 3600)
     outcome = scene.run(expect=1)
-    assert "backup: waiting: no completion-flag is given" in outcome.stderr
-    assert "set completion-flag, or profile" in outcome.stderr
+    assert "backup: waiting: completion-flag is not set" in outcome.stderr
+    assert "set completion-flag or profile" in outcome.stderr
     assert scene.state("backup") == ("waiting", "no-profile") and not scene.is_published("backup")
     assert "ERROR" not in scene.run().stderr
     (scene.main / "loose.raw").touch()
     (scene.main / "linked").symlink_to(scene.folder)
     scene.age("backup", 24 * 3600)
-    words = "backup: nobody can say when it is finished: no completion-flag is given, and no family of instruments"
+    words = (
+        "backup: cannot tell when it is finished: completion-flag is not set, and no family of instruments"
+    )
     assert words in scene.run(expect=1).stderr
     assert scene.state("backup") == ("flagged", "unjudged")
     assert "ERROR" not in scene.run().stderr
     about = json.loads(scene.run("status", "--json").stdout)
     assert about["not_uploaded"] == {"of_no_family": 1, "files": 1, "links": 1}
     told = scene.run("status").stdout
-    assert "1 folder of no known family of instruments, and no completion-flag: not uploaded." in told
+    assert "1 folder not uploaded: no known instrument family, and completion-flag is not set." in told
     assert "1 file and 1 link in the main folder itself are not uploaded: only folders are." in told
     told = " ".join(scene.run("check").stdout.split())
     assert (
@@ -146,8 +148,9 @@ def test_a_failed_run_is_published_with_its_outcome_told_once_and_never_removed(
     scene.config["remove-source"] = "true"
     outcome = scene.run(expect=1)
     words = (
-        f"{NOVASEQ}: its instrument says that it failed (RunCompletionStatus.xml: RunErrored: RecipeExecutionFailed:"
-        " I/O data integrity check failed); it is published like that, and its source is not removed by itself"
+        f"{NOVASEQ}: its instrument reported that it failed (RunCompletionStatus.xml: RunErrored:"
+        " RecipeExecutionFailed: I/O data integrity check failed); it is published like that, and"
+        " its source is not removed by itself"
     )
     assert words in outcome.stderr
     assert instrument(scene, NOVASEQ)["outcome"] == "failed"
@@ -200,7 +203,7 @@ def test_a_failed_run_is_known_to_have_failed_whatever_its_family(scene: Scene, 
         "new-instrument"
     )
     scene.config["failed-runs"] = "upload"
-    assert "its instrument says that it failed" in scene.run(expect=1).stderr
+    assert "its instrument reported that it failed" in scene.run(expect=1).stderr
     assert instrument(scene, "new-instrument")["outcome"] == "failed"
     assert run.is_dir() and "It is never removed by itself" in scene.run("explain", "new-instrument").stdout
 
@@ -223,7 +226,7 @@ def test_a_failed_run_is_held_where_that_is_wanted(scene: Scene) -> None:
     failed_novaseq(scene)
     scene.config["failed-runs"] = "hold"
     outcome = scene.run(expect=1)
-    assert "not carried (failed-runs = hold): its instrument says that it failed" in outcome.stderr
+    assert "not uploaded (failed-runs = hold): its instrument reported that it failed" in outcome.stderr
     assert scene.state(NOVASEQ) == ("flagged", "failed-held") and scene.etags() == {}
     scene.run()
     assert scene.etags() == {}
@@ -270,7 +273,7 @@ def test_an_unfinished_run_that_stands_still_is_flagged_once(scene: Scene) -> No
     for _ in range(2):
         assert "ERROR" not in scene.run().stderr
     about = status(scene, run.name)["reason"]
-    assert about["text"].startswith("unfinished: RTAComplete.txt is missing, and nothing has moved since ")
+    assert about["text"].startswith("unfinished: RTAComplete.txt is missing, and nothing has changed since ")
     (run.folder / "RTAComplete.txt").touch()
     scene.run()
     assert scene.is_published(run.name)

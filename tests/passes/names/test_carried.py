@@ -52,7 +52,7 @@ def test_a_batch_of_odd_names(carrying: Scene) -> None:
     }
     assert {path for path, (kind, _) in told.items() if kind == "bad-name"} == refused
     assert all(detail for kind, detail in told.values() if kind == "bad-name")
-    assert f"{len(refused)} entries cannot be carried" in outcome.stderr
+    assert f"{len(refused)} entries cannot be uploaded" in outcome.stderr
     assert outcome.output.isprintable() or not set(outcome.output) & set(
         map(chr, (*range(10), 11, 12, *range(14, 32)))
     )

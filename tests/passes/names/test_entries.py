@@ -44,7 +44,7 @@ def test_every_kind_of_entry_is_accounted_for(carrying: Scene) -> None:
         "RunInfo.xml": 6,
         FLAG: 0,
     }
-    assert receipt["not_carried"]["counts"] == {"empty-folder": 1, "symlink": 8}
+    assert receipt["not_uploaded"]["counts"] == {"empty-folder": 1, "symlink": 8}
 
 
 def test_what_would_be_lost_holds_the_run_up(carrying: Scene) -> None:

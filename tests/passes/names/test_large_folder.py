@@ -36,7 +36,7 @@ def test_a_hundred_thousand_files_in_one_folder_are_planned(scene: Scene, run: p
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     planned = scene.run("--dry-run", timeout=LONG)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert f"would be carried: {FILES + 3} files" in planned.stdout
+    assert f"would be uploaded: {FILES + 3} files" in planned.stdout
     # Processor time, which a busy machine stretches less than time; alone it is 1.5 s.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
 

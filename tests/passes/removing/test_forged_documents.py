@@ -84,7 +84,7 @@ def test_genuine_documents_spare_reading_back(native: Scene, proxy: Proxy) -> No
     assert json.loads(native.get("R.json"))["hmac_sha256"]
     native.lose_ledger()
     native.config["remove-source"] = "yes"
-    assert "our key vouches for it" in native.run().stderr
+    assert "confirmed by the evidence-key" in native.run().stderr
     assert read(proxy) == [] and not (native.main / "R").exists()
 
 
@@ -139,11 +139,11 @@ def test_what_our_key_does_not_vouch_for_is_read_back(native: Scene, proxy: Prox
     assert outcome.returncode in (0, 1) and "Traceback" not in outcome.output
     if how == "another run's":
         assert "S: published before" in outcome.stderr
-        assert outcome.stderr.count("our key vouches for it") == 1
+        assert outcome.stderr.count("confirmed by the evidence-key") == 1
         assert native.get("S/Data/one.bcl") == b"one"
         return
     assert read(proxy) == expected and not (native.main / "R").exists()
-    assert ("our key vouches for it" in outcome.stderr) is (how == "another layout")
+    assert ("confirmed by the evidence-key" in outcome.stderr) is (how == "another layout")
 
 
 def test_an_older_generation_put_back_proves_only_what_it_proved(native: Scene, proxy: Proxy) -> None:

@@ -105,7 +105,7 @@ def test_the_source_changes(
             if path in code:
                 assert content in [here[each] for each in here if each.endswith(path)]
     else:
-        assert scene.get("R/Data/one.bcl") == b"one", "the good copy stays"
+        assert scene.get("R/Data/one.bcl") == b"one", "the good copy was kept"
     assert scene.run_command(config=scene.config).returncode == 0, "and is told once"
     scene.check_sums("R")
 
@@ -295,7 +295,7 @@ def test_what_stands_aside_and_is_not_ours(scene: Scene, precious: pathlib.Path)
     (scene.main / f"{ASIDE}FILE").write_text("a file")
     scene.make_run("LINK")
     first = scene.run(expect=1)
-    assert first.stderr.count("is no folder, so it is none that we moved aside") == 2
+    assert first.stderr.count("is a file or a symbolic link, not a folder") == 2
     assert "ERROR" not in scene.run().output
     assert (
         tree(precious).keys() == {"one.bcl", "RunInfo.xml", FLAG}

@@ -24,7 +24,7 @@ def snapshot(scene: Scene) -> tuple[typing.Any, ...]:
         str(path): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in [scene.main, *scene.main.rglob("*")]
     }
-    tables = ("run", "file", "uncarried", "event", "told")
+    tables = ("run", "file", "uncarried", "event", "reported")
     return source, scene.etags(), [scene.sql(f"SELECT * FROM {table}") for table in tables]
 
 
@@ -180,7 +180,7 @@ def test_excluded_entries_keep_a_run_unless_said_otherwise(scene: Scene) -> None
     run = with_excluded(scene)
     before = tree(run)
     told = scene.run(expect=1).stderr
-    assert told.count("R is published but not removed: ") == 1 and "remove-excluded lets go" in told
+    assert told.count("R is published but not removed: ") == 1 and "remove-excluded also removes" in told
     assert "ERROR" not in scene.run().output and tree(run) == before
     scene.config["remove-excluded"] = "true"
     scene.run()
@@ -284,8 +284,8 @@ def test_a_dry_run_tells_what_goes_of_runs_that_this_very_pass_would_carry_first
         lines = [line for line in said.splitlines() if f"{name}: would go: " in line]
         assert {line.rpartition("would go: ")[2] for line in lines} == files
     assert "EXCLUDED: would not be removed after that: in its way: log.tmp (excluded)" in said
-    assert "LINK: would not be removed after that: 1 entries cannot be carried" in said
-    assert "ANOTHERS: would not be removed after that: 1 blobs that somebody else published differ" in said
+    assert "LINK: would not be removed after that: 1 entries cannot be uploaded" in said
+    assert "ANOTHERS: would not be removed after that: 1 blobs that another writer published differ" in said
     assert not [line for line in said.splitlines() if "UNFINISHED: would" in line]
     scene.run(expect=1)
     assert {path.name for path in scene.main.iterdir()} == stays
@@ -332,7 +332,7 @@ def test_a_dry_run_names_what_stands_in_the_way(scene: Scene) -> None:
     scene.config |= {"remove-excluded": "true", "remove-after": "2"}
     said = dry(scene)
     assert "EXCLUDED: would be removed from " in said
-    assert "EXCLUDED: would be removed: 4 files" in said and "1 of them are not in the lake" in said
+    assert "EXCLUDED: would be removed: 4 files" in said and "1 of them are not at the destination" in said
 
 
 @pytest.mark.parametrize("on", ["true", "false"])

@@ -76,7 +76,7 @@ def test_a_limit_of_a_pass_is_resumed_file_by_file(lost: Scene, proxy: Proxy) ->
     told = lost.run().stderr
     assert read(proxy) == [FLAG, "RunInfo.xml"]
     assert not (lost.main / "R").exists() and tree(lost.main / "S")
-    assert "S: published; 3 files, 9 B, are still to be read back before it is removed" in told
+    assert "S: published; 3 files, 9 B, must be read back before it is removed" in told
     assert not any("/S" in path for _, path in proxy.seen), "nothing is asked when the limit is reached"
     for _ in range(2):
         lost.run()
@@ -99,7 +99,7 @@ def test_archived_blobs_are_not_read_and_hold_the_removal(lost: Scene, proxy: Pr
     lost.config["remove-source"] = "yes"
     assert "R: would not be removed: published, not removed: 1 blobs, 3 B" in lost.run("--dry-run").stderr
     told = lost.run(expect=1).stderr
-    assert "1 blobs, 3 B, have to be read back before, and are archived: Data/one.bcl (rehydrate them" in told
+    assert "1 blobs, 3 B, must be read back first, and are archived: Data/one.bcl (rehydrate them" in told
     assert read(proxy) == [] and tree(lost.main / "R") and not (lost.main / "S").exists()
     assert lost.state("R") == ("published", "removal-archived")
     lost.run()

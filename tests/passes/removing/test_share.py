@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_moved_aside(scene: Scene, share: Share, content
     assert len(set(share.strikes())) == len(RENAMES) + 1
     contents.check()
     for name, text in RENAMES.items():
-        assert f"{name} cannot be moved aside for removal ({text}); it is tried again" in told
+        assert f"{name} cannot be moved aside for removal ({text}); it is retried" in told
         assert tree(scene.main / name).keys() == {*FILES, FLAG}
     assert not (scene.main / "FINE").exists()
     assert not (scene.main / "LIAR").exists() and scene.state("LIAR") == (
@@ -114,7 +114,7 @@ def test_files_that_cannot_be_unlinked(scene: Scene, share: Share, contents: Con
         assert scene.state(name) == ("removing", "unlink-refused")
     second = scene.run(expect=0)
     assert "ERROR" not in second.output
-    assert f"{UNLINKS[0]}: its removal was interrupted and goes on" in second.output
+    assert f"{UNLINKS[0]}: its removal was interrupted and continues" in second.output
     assert len(set(share.strikes())) == len(UNLINKS)
     contents.check()
     scene.run(expect=0)
@@ -138,7 +138,7 @@ def test_a_file_that_is_deleted_but_open_somewhere(scene: Scene, share: Share, c
             "removing",
             "unlink-refused",
         )
-    assert "(deleted, but still open somewhere)" in told and "cannot be looked at" in told
+    assert "(deleted, but still open somewhere)" in told and "cannot be accessed" in told
     again = scene.run(expect=0).output
     assert "ERROR" not in again and "put back" not in again
     share.rules()
@@ -186,7 +186,7 @@ def test_the_share_dies_in_the_middle(scene: Scene, share: Share, contents: Cont
     assert tree(scene.main / "S").keys() == {*FILES, FLAG}
     scene.run(expect=3)
     share.rules()
-    assert "R: its removal was interrupted and goes on" in scene.run(expect=0).output
+    assert "R: its removal was interrupted and continues" in scene.run(expect=0).output
     ended(scene, "R", "S")
 
 

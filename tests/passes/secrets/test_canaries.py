@@ -394,7 +394,7 @@ FAULTY = """
 import sys
 from sync_to_azure import cli
 from sync_to_azure.transfer import one_pass
-from sync_to_azure.transfer.steps import look
+from sync_to_azure.transfer.steps import scan
 
 def fault(rooms):
     settings = rooms.settings
@@ -406,7 +406,7 @@ sys.exit(cli.main())
 """
 
 
-@pytest.mark.parametrize("where", ["look.at_main_folder", "one_pass.PassSession"])
+@pytest.mark.parametrize("where", ["scan.at_main_folder", "one_pass.PassSession"])
 def test_a_fault_of_ours_tells_its_traceback_without_them(
     ground: Ground, start_command: typing.Any, postbox: Postbox, where: str
 ) -> None:

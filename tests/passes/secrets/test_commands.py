@@ -56,7 +56,7 @@ def test_every_command_after_a_pass_with_secrets_that_are_right(ground: Ground, 
     with Echo(404) as echo:
         secrets = with_mail(ground, postbox) | with_watchdog(ground, echo) | {"account key": Azurite.key}
         ended = ground.hunt(secrets, expect=0, postbox=postbox)
-        assert "the watchdog did not take that the pass ended: it answered 404" in ended.output
+        assert "end ping failed: it answered 404" in ended.output
         assert any(secrets["address of the watchdog"] in told for told in echo.said), "it did not come by"
     pasted = f"see https://x.blob.core.windows.net/c/b?sv=1&sig={urllib.parse.quote(sas, safe='')}"
     reason = " ".join([*secrets.values(), str(ground.config["ping"]), pasted])

@@ -120,7 +120,7 @@ def test_a_role_that_cannot_overwrite_publishes_and_replaces_nothing(
         # A late file is new, the manifest that should name it is not.
         write(run, {"Data/late.bcl": "late"})
         outcome = carrying.run("--thorough", expect=3)
-        assert "refuses us" in outcome.stderr and proxy.refused
+        assert "refuses access" in outcome.stderr and proxy.refused
         after = carrying.etags()
         assert {name: after[name] for name in before} == before, "nothing that was there is replaced"
     # With the right to, the same goes through.

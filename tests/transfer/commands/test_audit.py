@@ -60,7 +60,7 @@ def test_what_went_wrong_behind_our_back_is_found_and_after_healing_all_is_well(
     assert "1 blob written again since" in said and "f3" in said
     assert (
         "1 file archived (listed only)" in said
-        and "1 blob that no manifest names" in said
+        and "1 blob not listed in any manifest" in said
         and "extra" in said
     )
     assert "--thorough --verify read-back --only-run R" in said
@@ -187,7 +187,7 @@ def test_an_audit_that_was_stopped_goes_on(native: Scene, proxy: Proxy) -> None:
     assert eventually(lambda: native.sql("SELECT 1 FROM audit WHERE cursor >= '199'"))
     process.terminate()
     output = process.communicate(timeout=50)[1]
-    assert process.returncode == 143 and "the next audit goes on from here" in output, output
+    assert process.returncode == 143 and "the next audit continues from here" in output, output
     proxy.reset()
     audit(native, "--read-back")
     assert not any("/R/100" in path for _, path in proxy.seen) and any(
@@ -222,7 +222,7 @@ def test_a_run_that_a_person_ignores_is_not_told(native: Scene) -> None:
     native.run()
     native.container.delete_blob("R/RunInfo.xml")
     told(native.run_command("ignore", "R", "--reason", "a test run", config=native.config), 0)
-    assert "0 wrong; 1 wrong and ignored by a person's word" in audit(native)
+    assert "0 wrong; 1 wrong and ignored by the operator" in audit(native)
     told(native.run_command("release", "R", config=native.config), 0)
     assert "1 wrong" in audit(native, expect=1)
 
@@ -232,7 +232,7 @@ def test_a_damaged_ledger_is_left_to_the_next_pass(native: Scene) -> None:
     native.run()
     native.lose_ledger()
     native.ledger.write_bytes(b"SQLite format 3\0" + b"rubbish" * 1000)
-    told(native.run_command("audit", config=native.config), 3, "the next pass builds a damaged one anew")
+    told(native.run_command("audit", config=native.config), 3, "the next pass rebuilds a damaged one")
     native.run(expect=1)
     audit(native)
 
@@ -291,13 +291,13 @@ def test_the_mail_of_an_audit_is_its_own(native: Scene, postbox: typing.Any) -> 
     native.container.delete_blob("R/RunInfo.xml")
     audit(native, expect=1)
     [mail] = postbox.mails
-    assert "1 run needs you: R (audit)" in mail["Subject"]
+    assert "1 run needs attention: R (audit)" in mail["Subject"]
     assert "1 blob missing: RunInfo.xml" in mail.get_content() and "1 run audited" in mail.get_content()
     audit(native, expect=1)
     native.run()
     assert len(postbox.mails) == 1, "no mail twice; and that a pass is well does not solve it"
     native.put("R/RunInfo.xml", kept)
-    assert "R: what was found before is solved" in audit(native, "--read-back")
-    assert "all is well again" in postbox.mails[1]["Subject"]
+    assert "R: earlier findings are resolved" in audit(native, "--read-back")
+    assert "all problems resolved" in postbox.mails[1]["Subject"]
     audit(native)
     assert len(postbox.mails) == 2

@@ -3,6 +3,7 @@ the pass that proves the run anew."""
 
 from __future__ import annotations
 
+import re
 import json
 import pathlib
 import typing
@@ -24,7 +25,7 @@ def native(scene: Scene) -> Scene:
 
 def standing(scene: Scene, run: str = "R") -> str:
     document = json.loads(scene.run("status", "--json").stdout)
-    return str({each["run"]: each["standing"] for each in document["runs"]}[run])
+    return str({each["run"]: each["status"] for each in document["runs"]}[run])
 
 
 def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
@@ -43,45 +44,49 @@ def test_a_run_that_is_damaged_in_the_lake_is_not_safe_until_it_is_healed(
     )
     assert well["audit"]["found"] == {} and well["audit"]["text"] is None
     assert "Nothing that an audit found is wrong with it now." in native.run("explain", "R").stdout
-    assert native.run("status", "--problems").stdout == "No run needs a person, and none is tried again.\n"
+    assert native.run("status", "--problems").stdout == "No run needs attention, and none is being retried.\n"
     assert native.run("status").stdout.startswith("All 2 runs are safe.")
     native.container.delete_blob("R/RunInfo.xml")
     native.container.delete_blob("R.md5")
     native.run("audit", expect=1)
 
     said = native.run("status").stdout
-    assert said.startswith("1 run is safe, 1 needs a person (R: sync_to_azure explain RUN).")
+    assert said.startswith("1 safe, 1 needs attention (R). See: sync_to_azure explain R")
     assert "1 document (manifest, receipt, marker) missing or changed, 1 blob missing" in said
     first = native.run("status", "R").stdout.splitlines()[0]
-    assert first.startswith("R is not as it was published, as an audit found (") and "1 blob missing" in first
+    assert first.startswith("R is not as it was published, an audit found (") and "1 blob missing" in first
     assert "S" not in native.run("status", "--problems").stdout.split("\n\n")[1].split()
     document = json.loads(native.run("status", "--json", "--problems").stdout)
-    assert document["counts"]["needs-a-person"] == 1
+    assert document["counts"]["needs-attention"] == 1
     [bad] = document["runs"]
-    assert bad["run"] == "R" and bad["state"] == "published" and bad["standing"] == "needs-a-person"
+    assert bad["run"] == "R" and bad["state"] == "published" and bad["status"] == "needs-attention"
     assert bad["audit"]["outcome"] == "wrong" and bad["audit"]["found"] == {"documents": 1, "missing": 1}
     assert bad["evidence"] == "none" and well["evidence"] == "validated"
     assert bad["since"] == bad["audit"]["wrong_since"] and "--thorough --only-run R" in bad["audit"]["advice"]
     explained = native.run("explain", "R").stdout
-    assert "It is not as it was published, as an audit found" in explained
+    assert "It is not as it was published, an audit found (" in explained
     assert "RunInfo.xml is missing" in explained and "R.md5 is missing" in explained
-    assert "needs a person: published (what stands at the destination is not what was published)" in explained
+    assert "needs attention: published (the destination no longer holds what was published)" in explained
     assert (
-        "What to do: if its source is still there, a pass with --thorough --only-run R heals it" in explained
+        "What to do: if its source is still there, a pass with --thorough --only-run R uploads it again"
+        in explained
     )
     native.run("report", "--output", tmp_path / "pages")
     page = (tmp_path / "pages" / "index.html").read_text(encoding="utf-8")
     assert "not as it was published" in page and "--thorough --only-run R" in page
     native.run()
-    assert 'standing="needs-a-person"} 1' in (tmp_path / "flow.prom").read_text(encoding="utf-8")
-    assert standing(native) == "needs-a-person", "a pass that does not look at it solves nothing"
+    metrics = (tmp_path / "flow.prom").read_text(encoding="utf-8")
+    assert re.search(
+        r'^sync_to_azure_runs_by_status\{[^}]*status="needs-attention"[^}]*\} 1(\.0)?$', metrics, re.MULTILINE
+    )
+    assert standing(native) == "needs-attention", "a pass that does not look at it solves nothing"
 
-    assert "would be carried: 1 files" in native.run("--thorough", "--dry-run", "--only-run", "R").output
+    assert "would be uploaded: 1 files" in native.run("--thorough", "--dry-run", "--only-run", "R").output
     said = native.run("--thorough", "--only-run", "R").output
     assert "R: what an audit found is solved" in said
     history = native.run("explain", "R").stdout.partition("History")[2]
     assert "audit: not as it was published (1 documents, 1 missing)" in history
-    assert "audit: what was found is solved" in history
+    assert "audit: earlier findings are resolved" in history
     assert native.run("status").stdout.startswith("All 2 runs are safe.")
     assert "1 well" in native.run("audit", "--run", "R").stdout
     assert ", audited 20" in native.run("status", "R").stdout.splitlines()[0]
@@ -118,7 +123,7 @@ def test_what_only_the_lake_knows_is_told_too(native: Scene, tmp_path: pathlib.P
     native.run("audit", expect=1)
     assert "R, known only at the destination: not as it was published" in native.run("status").stdout
     document = json.loads(native.run("status", "--json").stdout)
-    assert [each["run"] for each in document["wrong_at_destination_only"]] == ["R"]
+    assert [each["run"] for each in document["remote_only_problems"]] == ["R"]
     assert "RunInfo.xml is missing" in native.run("explain", "R").stdout
     native.run("report", "--output", tmp_path / "pages")
     assert "R, known only at the destination: not as" in (tmp_path / "pages" / "index.html").read_text(
@@ -140,7 +145,7 @@ def rotten(native: Scene, tmp_path: pathlib.Path) -> typing.Iterator[Scene]:
 def spoil(scene: Scene, folder: pathlib.Path) -> None:
     flip_on_disk(folder / "azurite", CONTENT)
     assert "under the right MD5: rotten" in scene.run("audit", "--read-back", expect=1).output
-    assert standing(scene) == "needs-a-person"
+    assert standing(scene) == "needs-attention"
     assert "1 blob with other bytes than were published" in scene.run("status", "R").stdout
 
 
@@ -170,7 +175,7 @@ def test_what_reading_back_found_is_solved_by_proving_that_blob_anew(
         rotten.sql("UPDATE run SET remote_state_current = 0")
     rotten.run("--thorough", "--verify", "listed")
     assert (
-        rotten.get("R/rotten") != CONTENT and standing(rotten) == "needs-a-person"
+        rotten.get("R/rotten") != CONTENT and standing(rotten) == "needs-attention"
     ), "a listing cannot see it"
     rotten.run("--thorough")
     assert rotten.get("R/rotten") == CONTENT and standing(rotten) == "safe"

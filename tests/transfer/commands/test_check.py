@@ -59,12 +59,12 @@ def test_a_good_set_up_is_all_well(scene: Scene) -> None:
     (scene.sheets() / "R.csv").write_text("sheet")
     said = check(scene)
     assert (
-        "all is well" in said
+        "all checks passed" in said
         and "main on " in said
         and ": 1 run" in said
         and "1 of 1 runs hold RTAComplete.txt" in said
     )
-    assert "AzCopy 10." in said and "carried by the uploader" in said and "deleted again" in said
+    assert "AzCopy 10." in said and "sent by the uploader" in said and "deleted again" in said
     assert scene.etags() == {}, "nothing stays"
     assert scene.azcopy_jobs() == 1
     assert not scene.ledger.exists(), "the first pass makes it"
@@ -77,7 +77,7 @@ def test_a_metrics_file(native: Scene) -> None:
     for name, kind, text in (
         ("runs.prom", "ok", "runs.prom: can be written"),
         ("runs.txt", "note", "reads only files that end in .prom"),
-        ("absent/runs.prom", "note", "absent is no folder that"),
+        ("absent/runs.prom", "note", "absent is not a folder that"),
     ):
         native.config["metrics-file"] = native.folder / name
         outcome = native.run_command("check", config=native.config)
@@ -131,7 +131,7 @@ def test_folders_that_are_not_there(native: Scene) -> None:
         "remove-source": "yes",
     }
     said = check(native, wrong=("main folder", "sample sheets", "remove-source"))
-    assert "is not there" in said and "is the share mounted?" in said and "3 things wrong" in said
+    assert "is not there" in said and "is the share mounted?" in said and "3 checks failed" in said
 
 
 def test_runs_that_we_may_not_read_or_remove(native: Scene) -> None:
@@ -142,9 +142,9 @@ def test_runs_that_we_may_not_read_or_remove(native: Scene) -> None:
     native.make_run("kept").chmod(0o555)
     said = check(native, wrong=("main folder", "remove-source"), unprivileged=True)
     assert "2 of 4 runs cannot be read: closed (Permission denied), half (Permission denied)" in said
-    assert "2 runs may not be written by" in said and "kept" in said
+    assert "2 runs cannot be written by" in said and "kept" in said
     native.main.chmod(0o555)
-    assert "may not be written by" in check(native, wrong=("main folder", "remove-source"), unprivileged=True)
+    assert "cannot be written by" in check(native, wrong=("main folder", "remove-source"), unprivileged=True)
 
 
 def test_a_read_only_share_with_remove_source(native: Scene) -> None:
@@ -196,7 +196,7 @@ def test_credentials_and_container(native: Scene, proxy: Proxy) -> None:
     key = pathlib.Path(str(native.config["credentials"]))
     good = key.read_text()
     key.write_text("YWJj" * 22 + "\n")
-    assert "refuses us" in check(native, wrong=("container",))
+    assert "refuses access" in check(native, wrong=("container",))
     key.write_text(good)
     native.config["blob-endpoint"] = "http://127.0.0.1:9/devstoreaccount1"
     said = check(native, wrong=("container",))
@@ -232,7 +232,7 @@ def sas(scene: Scene, permission: str, ends: datetime.timedelta) -> None:
 def test_what_a_sas_permits(native: Scene) -> None:
     days = datetime.timedelta(days=1)
     sas(native, "racwl", 90 * days)
-    assert "deleting is refused to us, which is fine" in check(native)
+    assert "no right to delete, which is fine" in check(native)
     assert len(native.etags()) == 2 and all(
         name.startswith(".sync_to_azure-check/probe-") for name in native.etags()
     )
@@ -243,7 +243,7 @@ def test_what_a_sas_permits(native: Scene) -> None:
     assert "the SAS ends in" in said and "deleted again" in said
     sas(native, "rl", 90 * days)
     said = check(native, wrong=("login", "probe"))
-    assert "the SAS permits 'rl'" in said and "refuses us" in said
+    assert "the SAS permits 'rl'" in said and "refuses access" in said
     sas(native, "racwl", -days)
     assert "the SAS ended" in check(native, wrong=("login", "container"))
 
@@ -272,7 +272,7 @@ def test_a_container_that_keeps_what_is_written(scene: Scene, proxy: Proxy, uplo
     proxy.before = policy
     scene.through(proxy)
     for _ in range(2):
-        assert "it stays: deleting is refused" in check(scene)
+        assert "it stays: no right to delete" in check(scene)
     assert len(scene.etags()) == 4
 
 
@@ -318,7 +318,7 @@ def test_a_clock_that_is_wrong(native: Scene, azurite: Azurite, monkeypatch: pyt
 
 def test_the_state_file(native: Scene) -> None:
     native.config["state-file"] = native.main / "state" / "ledger.sqlite"
-    assert "lies in the main folder" in check(native, wrong=("settings",))
+    assert "is in the main folder" in check(native, wrong=("settings",))
     assert not (native.main / "state").exists()
     closed = native.folder / "closed"
     closed.mkdir(mode=0o555)
@@ -344,7 +344,7 @@ def test_a_state_file_on_a_share() -> None:
     """The file system's kind is given here: no share of another machine can be had in a test."""
     path = pathlib.Path("/state/ledger.sqlite")
     [(kind, text, _)] = _place(path, Mount("nfs4", "nas:/home"))
-    assert kind == "WRONG" and "lies on a share (nas:/home, nfs4)" in text
+    assert kind == "WRONG" and "is on a network share (nas:/home, nfs4)" in text
     assert not list(_place(path, Mount("ext4", "/dev/sda1")))
 
 
@@ -366,7 +366,7 @@ def test_mail(native: Scene, postbox: typing.Any) -> None:
         "smtp-port": postbox.port,
         "smtp-security": "none",
     }
-    assert "nothing was sent" in check(native) and not postbox.mails
+    assert "no mail was sent" in check(native) and not postbox.mails
     assert "has it arrived?" in check(native, "--send-mail")
     [mail] = postbox.mails
     assert mail["To"] == "lab@example.org" and "check" in mail["Subject"]

@@ -33,22 +33,22 @@ def test_a_run_that_waits(scene: Scene) -> None:
     scene.run()
     told = explain(scene, "R")
     assert f"[yes] {FLAG} is there, of 20" in told and "[no] CopyComplete.txt is missing" in told
-    assert "quiet for 1 h 00 min: the quiet time has not begun" in told
-    assert "Next: carried when CopyComplete.txt is there" in told
+    assert "unchanged for 1 h: not counted yet" in told
+    assert "Next: uploaded when CopyComplete.txt exists" in told
     (run / "CopyComplete.txt").touch()
     assert "[yes] CopyComplete.txt is there" in explain(scene, "R"), "asked of the folder, not of the ledger"
     scene.run()
     told = explain(scene, "R")
-    assert "[no] quiet for 1 h 00 min: since 20" in told and "min" in told.partition("since 20")[2]
-    assert "left" in told and "waiting:not" not in told
-    assert "Waits until it is published" not in told and "Not asked for (remove-source is off)" in told
+    assert "[no] unchanged for 1 h: since 20" in told and "waiting:not" not in told
+    assert re.search(r"\b(1 h|59 min( \d+ s)?) left", told.partition("since 20")[2])
+    assert "Waits until it is published" not in told and "Off (remove-source is not set)" in told
 
 
 def test_a_run_that_waits_for_its_sheet(scene: Scene) -> None:
     """Each condition stands there before it is the reason, asked of the folders and not of the ledger."""
     sheets = scene.sheets()
     (scene.make_run("R") / FLAG).unlink()
-    missing = "[no] its sample sheet R.csv is missing: it is carried, and published when that is there"
+    missing = "[no] its sample sheet R.csv is missing: it is uploaded, and published when the sheet exists"
     assert missing in explain(scene, "R"), "no pass has looked yet"
     scene.run()
     assert missing in explain(scene, "R")
@@ -82,7 +82,7 @@ def test_a_published_run(scene: Scene) -> None:
     assert "Thumbs.db: junk" in told
     assert "published" in told.partition("History")[2] and "UTC" in told
     scene.config["remove-source"] = "true"
-    assert "Waits: 1 entries in it are not carried." in explain(scene, "R")
+    assert "Waits: 1 entries in it are not uploaded." in explain(scene, "R")
     (run / "Thumbs.db").unlink()
     scene.run()
     told = explain(scene, "R")
@@ -98,7 +98,7 @@ def test_a_history_in_words(scene: Scene) -> None:
     (run / "late.txt").write_text("late")
     scene.run()
     history = explain(scene, "R").partition("History")[2]
-    assert "UTC its published manifest was read from the container" in history and "adopted" not in history
+    assert "UTC published manifest read from the container" in history and "adopted" not in history
     assert history.endswith("UTC published again")
     for code, words in EVENTS.items():
         assert happened(LedgerEvent(0.0, code, {}), names=True) == words
@@ -111,14 +111,14 @@ def test_a_flagged_run_and_what_a_person_can_do(scene: Scene) -> None:
     touch_later(run)
     scene.run(expect=1)
     told = explain(scene, "R")
-    assert "needs a person: flagged (a person should look)" in told
+    assert "needs attention: flagged (needs a decision by the operator)" in told
     assert "What to do: put the verified files back" in told
     assert "RunInfo.xml: 6 B published, 10 B now, of 20" in told
     assert "sync_to_azure accept R --config-file" in told
     scene.run("accept", "R", "--yes", "--reason", "corrected")
     told = explain(scene, "R")
     assert "accept (changed, 1 files) by" in told and "corrected" in told and "release R" in told
-    assert "a person's word: accept by" in told.partition("History")[2]
+    assert "operator override: accept by" in told.partition("History")[2]
 
 
 def test_a_run_that_fails(scene: Scene) -> None:
@@ -133,7 +133,7 @@ def test_a_run_that_fails(scene: Scene) -> None:
 def test_runs_that_are_not_on_record(scene: Scene) -> None:
     assert "no run R is on record" in explain(scene, "R", expect=2)
     scene.make_run("260101_M1_R")
-    assert "no pass has looked at it yet" in explain(scene, "260101_M1_R")
+    assert "no pass has scanned it yet" in explain(scene, "260101_M1_R")
     scene.run()
     told = explain(scene, "260101_M1_Q", expect=2)
     assert "did you mean 260101_M1_R?" in told
@@ -167,7 +167,7 @@ def test_the_commands_that_are_advised_can_be_typed(scene: Scene, name: str) -> 
     for each in (name, "x"):
         scene.container.delete_blob(f"{each}/RunInfo.xml")
     wrong = scene.run("audit", f"--run={glob.escape(name)}", expect=1)
-    healed = typed(line(wrong), "--thorough --only-run", " heals it")
+    healed = typed(line(wrong), "--thorough --only-run", " uploads it again")
     assert healed.returncode == 0, healed.output
     assert f"{name}/RunInfo.xml" in scene.etags() and "x/RunInfo.xml" not in scene.etags()
     (run / "RunInfo.xml").write_text("<changed/>")
@@ -191,4 +191,4 @@ def test_the_share_is_away(scene: Scene) -> None:
     scene.run()
     scene.main.rename(scene.folder / "elsewhere")
     told = explain(scene, "R")
-    assert "safe: published" in told and "Its folder is not there any more" in told
+    assert "safe: published" in told and "Its folder no longer exists" in told

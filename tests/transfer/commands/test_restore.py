@@ -168,7 +168,7 @@ def test_a_part_that_is_no_part_of_ours_is_left_alone(native: Scene, tmp_path: p
     long = back / os.fsdecode(part_name(b"two", md5["two"]))
     long.write_bytes(b"thesis" * 100)
     outcome = restore(native, "R", "--to", tmp_path / "back", expect=1)
-    assert outcome.stderr.count("is not what an earlier restore began; it is left alone") == 2
+    assert outcome.stderr.count("is not from an earlier restore and is not changed") == 2
     assert thesis.read_bytes() == b"thesis" and long.read_bytes() == b"thesis" * 100
 
 
@@ -202,7 +202,7 @@ def test_wrong_bytes_never_get_a_name(native: Scene, tmp_path: pathlib.Path) -> 
     native.container.delete_blob("R/Data/one.bcl")
     back = tmp_path / "back"
     outcome = restore(native, "R", "--to", back, expect=1)
-    told(outcome, 1, "R/RunInfo.xml: wrong", "R/Data/one.bcl: missing", "other bytes than the manifest says")
+    told(outcome, 1, "R/RunInfo.xml: wrong", "R/Data/one.bcl: missing", "blobs differ from the manifest")
     assert tree(back / "R") == {"good": b"good", FLAG: b""}
 
 
@@ -233,7 +233,7 @@ def test_a_manifest_that_names_a_file_twice(native: Scene, tmp_path: pathlib.Pat
     native.make_run("R")
     native.run()
     change_manifest(native, "R", source_path="RunInfo.xml")
-    told(restore(native, "R", "--to", tmp_path / "back", expect=1), 1, "names a file twice")
+    told(restore(native, "R", "--to", tmp_path / "back", expect=1), 1, "lists a file twice")
 
 
 def test_a_manifest_that_its_receipt_does_not_vouch_for(native: Scene, tmp_path: pathlib.Path) -> None:
@@ -241,7 +241,7 @@ def test_a_manifest_that_its_receipt_does_not_vouch_for(native: Scene, tmp_path:
     native.run()
     change_manifest(native, "R", evidence="read-back")
     outcome = restore(native, "R", "--to", tmp_path / "back", expect=1)
-    told(outcome, 1, "has not the checksum that its receipt tells", "3 files", "not vouched for by a receipt")
+    told(outcome, 1, "does not have the checksum in its receipt", "3 files", "not confirmed by a receipt")
 
 
 def test_nothing_is_written_through_a_symlink(native: Scene, tmp_path: pathlib.Path) -> None:
@@ -257,7 +257,7 @@ def test_nothing_is_written_through_a_symlink(native: Scene, tmp_path: pathlib.P
     os.mkfifo(back / "R" / "plain")
     outcome = restore(native, "R", "--to", back, "--overwrite", expect=1)
     told(outcome, 1, "R/Link/file: unwritten", "nothing is written through it", "R/RunInfo.xml: unwritten")
-    told(outcome, 1, "R/plain: unwritten", f"R/{FLAG}: unwritten", "no plain file")
+    told(outcome, 1, "R/plain: unwritten", f"R/{FLAG}: unwritten", "not a regular file")
     assert tree(outside) == {"victim": b"victim"}
     assert (back / "R" / "Data" / "one.bcl").read_text() == "one"
     elsewhere = tmp_path / "elsewhere"
@@ -273,7 +273,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(
     run = native.make_run("R", {"a": os.urandom(100_000), "b": os.urandom(900_000), "c": os.urandom(300_000)})
     native.run()
     with small_disk(tmp_path / "small", 700) as small:
-        told(restore(native, "R", "--to", small, expect=3), 3, "free;", "are to be brought back")
+        told(restore(native, "R", "--to", small, expect=3), 3, "free;", "are to be restored")
         assert not tree(small)
 
         def fill(method: str, path: str) -> None:

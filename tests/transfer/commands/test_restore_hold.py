@@ -41,7 +41,7 @@ def test_what_is_brought_back_stays(
     removed: Scene, way: collections.abc.Callable[[Scene], pathlib.Path]
 ) -> None:
     said = removed.run("restore", "R", "--to", way(removed)).stdout
-    assert "brought back" in said and "R is held, so that no pass removes it again" in said
+    assert ", restored into" in said and "R is held, so that no pass removes it again" in said
     assert "release R --config-file" in said
     back = tree(removed.main / "R")
     assert back["Data/one.bcl"] == b"one"

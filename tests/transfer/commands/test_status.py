@@ -96,21 +96,21 @@ def test_the_answer_comes_first(run_command: typing.Any, config: dict[str, objec
     assert outcome.returncode == 0 and outcome.stderr == ""
     first = outcome.stdout.splitlines()[0]
     assert first == (
-        "3 runs are safe, 2 wait, 1 failed and is tried again, 1 needs a person, 1 is held"
-        " (C_flagged: sync_to_azure explain RUN)."
+        "3 safe, 2 waiting, 1 retrying (E_fails), 1 needs attention (C_flagged), 1 held."
+        " See: sync_to_azure explain C_flagged"
     )
     found = rows(outcome.stdout)
     assert (
-        "needs a person  flagged" in found["C_flagged"]
-        and "the good copy stays: one, two" in found["C_flagged"]
+        "needs attention  flagged" in found["C_flagged"]
+        and "the good copy was kept: one, two" in found["C_flagged"]
     )
     assert "21034  7.4 GB  validated" in found["A_safe"] and "next" not in found["A_safe"]
-    assert f"{FLAG} is missing; next: carried when {FLAG} is there" in found["D_waits"]
-    assert "next: tried again in the next pass" in found["E_fails"]
+    assert f"{FLAG} is missing; next: uploaded when {FLAG} exists" in found["D_waits"]
+    assert "next: retried in the next pass" in found["E_fails"]
     assert "held by anna@lab: swapped" in found["F_held"]
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", found["A_safe"]), "times with zone"
     assert "odd \\x1b[31m\\u202e" in found and "\x1b" not in outcome.stdout
-    assert "G_to_come: ignore, said before it came" in outcome.stdout
+    assert "G_to_come: ignore, set before the run exists" in outcome.stdout
 
 
 def test_one_run_and_patterns(run_command: typing.Any, config: dict[str, object], ledger: Ledger) -> None:
@@ -126,8 +126,11 @@ def test_one_run_and_patterns(run_command: typing.Any, config: dict[str, object]
     "arguments, expected",
     [
         (["--problems"], {"C_flagged", "E_fails"}),
-        (["--state", "waiting", "--state", "removed"], {"B_removed", "D_waits"}),
-        (["--state", "needs-a-person"], {"C_flagged"}),
+        (
+            ["--state", "waiting", "--state", "removed"],
+            {"B_removed", "D_waits", "261121_M00001_0101_000000000-ABCDE"},
+        ),
+        (["--state", "needs-attention"], {"C_flagged"}),
         (["--since", "2026-09-21T16:00+00:00"], set()),
         (["--since", "2020-01-01", "--state", "held"], {"F_held"}),
     ],
@@ -169,10 +172,10 @@ def test_json_is_as_documented(run_command: typing.Any, config: dict[str, object
     assert document["schema"] == 1 and document["pass"]["running"] is True
     runs = {each["run"]: each for each in document["runs"]}
     assert runs["D_waits"]["progress"]["files_total"] == 2
-    assert runs["A_safe"]["standing"] == "safe" and runs["A_safe"]["evidence"] == "validated"
+    assert runs["A_safe"]["status"] == "safe" and runs["A_safe"]["evidence"] == "validated"
     assert runs["C_flagged"]["reason"]["parameters"]["count"] == 2
-    assert runs["F_held"]["word"] == {
-        "word": "hold",
+    assert runs["F_held"]["override"] == {
+        "action": "hold",
         "by": "anna@lab",
         "at": "2026-09-21T14:13:20+00:00",
         "reason": "swapped",
@@ -204,7 +207,7 @@ def test_every_state_has_its_words() -> None:
         for published in (False, True):
             assert run_status(state, None, published) in RunStatus
     assert run_status(State.PUBLISHED, None, True, "ignore") is RunStatus.IGNORED
-    assert what_next(State.PUBLISHED, None, "retry") == "looked at anew in the next pass"
+    assert what_next(State.PUBLISHED, None, "retry") == "checked again from the start in the next pass"
 
 
 def on_a_terminal(command: list[str], environment: dict[str, str], columns: int) -> str:
@@ -240,7 +243,7 @@ def test_on_a_terminal(
     environment = start_command.clean_environment() | {"TERM": "xterm"}
     coloured = on_a_terminal(command, environment, columns)
     plain = on_a_terminal(command, environment | {"NO_COLOR": "1"}, columns)
-    assert "\x1b[1;31mneeds a person\x1b[0m" in coloured and "\x1b" not in plain
+    assert "\x1b[1;31mneeds attention\x1b[0m" in coloured and "\x1b" not in plain
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain, "colours never alone"
     assert "C_flagged" in plain and "validated" in plain
     widest = max(len(line) for line in plain.splitlines() if not line.startswith(("run ", "odd")))
@@ -251,7 +254,7 @@ def test_nothing_is_on_record(
     run_command: typing.Any, config: dict[str, object], tmp_path: pathlib.Path
 ) -> None:
     outcome = run_command("status", config=config)
-    assert outcome.returncode == 0 and "no pass has looked at this main folder" in outcome.stdout
+    assert outcome.returncode == 0 and "no pass has scanned this main folder" in outcome.stdout
     assert not (tmp_path / "ledger.sqlite").exists(), "looking makes nothing"
     assert json.loads(run_command("status", "--json", config=config).stdout)["runs"] == []
 
@@ -263,7 +266,7 @@ def test_another_destination_is_another_record(
     fill(ledger)
     said = run_command("status", config=config | {"container-name": "other"})
     assert said.returncode == 0 and said.stdout.startswith(
-        "No run is on record yet: no pass has looked at this main folder for this destination."
+        "No run is on record yet: no pass has scanned this main folder for this destination."
     )
 
 
@@ -344,7 +347,7 @@ def test_while_a_pass_works(scene: Scene, proxy: Proxy) -> None:
     assert document["pass"]["running"] is True
     states = {run["run"]: run["state"] for run in document["runs"]}
     assert states["R"] == "uploading"
-    assert "A pass is at work" in scene.run("status").stdout
+    assert "A pass is running" in scene.run("status").stdout
     proxy.hold.set()
     assert running.wait(LONG) == 0
     document = json.loads(scene.run("status", "--json").stdout)
@@ -362,7 +365,7 @@ def test_a_changed_file_says_who_is_asked(scene: Scene) -> None:
     touch_later(run)
     told = scene.run(expect=1).stderr
     assert "sync_to_azure explain R --config-file" in told
-    assert scene.run("status").stdout.startswith("R needs a person.")
+    assert scene.run("status").stdout.startswith("R needs attention.")
 
 
 def test_the_rows_of_files_are_not_read(

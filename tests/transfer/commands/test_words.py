@@ -1,4 +1,4 @@
-"""A person's word: hold, ignore, retry, accept, release; each with the real command, and killed at each point."""
+"""Operator override: hold, ignore, retry, accept, release; each with the real command, and killed at each point."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def test_a_held_run_is_left_alone_until_it_is_released(scene: Scene) -> None:
     assert "R is released" in say(scene, "release", "R")
     scene.run()
     _, _, receipt, _ = scene.documents("R")
-    assert [(each["word"], each["reason"]) for each in receipt["words"]] == [
+    assert [(each["action"], each["reason"]) for each in receipt["overrides"]] == [
         ("hold", "swapped flowcell"),
         ("release", ""),
     ]
-    assert all("@" in each["by"] and each["at"].endswith("+00:00") for each in receipt["words"])
+    assert all("@" in each["by"] and each["at"].endswith("+00:00") for each in receipt["overrides"])
     assert receipt["outcome"] == "finished"
 
 
@@ -96,7 +96,7 @@ def test_an_ignored_run_is_told_to_nobody(scene: Scene) -> None:
     publish_and_change(scene)
     say(scene, "ignore", "R")
     passed = scene.run("--thorough")
-    assert "R:" not in passed.stderr and "R " not in passed.stdout and "0 troubles" in passed.stderr
+    assert "R:" not in passed.stderr and "R " not in passed.stdout and "0 problems" in passed.stderr
     say(scene, "release", "R")
     assert "1 files changed" in scene.run().stderr
 
@@ -107,7 +107,7 @@ def test_a_word_before_the_run_comes_wants_to_be_sure_of_the_name(scene: Scene) 
     refused = say(scene, "hold", "260101_B", expect=2)
     assert "no run 260101_B is on record" in refused and "did you mean 260101_A?" in refused
     assert "--expected" in refused
-    assert "counts when it comes" in say(scene, "hold", "260101_B", "--expected", "--reason", "test run")
+    assert "applies once it appears" in say(scene, "hold", "260101_B", "--expected", "--reason", "test run")
     scene.make_run("260101_B")
     scene.run()
     assert not scene.is_published("260101_B")
@@ -140,7 +140,7 @@ def test_a_word_given_while_the_run_is_carried(scene: Scene, proxy: Proxy) -> No
     proxy.hold.set()
     _, stderr = running.communicate(timeout=LONG)
     assert running.returncode == 0, stderr
-    assert "a person's word came" in stderr and not scene.is_published("R")
+    assert "an operator override changed" in stderr and not scene.is_published("R")
     proxy.reset()
     say(scene, "release", "R")
     scene.run()
@@ -153,7 +153,7 @@ def test_a_word_given_while_the_run_is_carried(scene: Scene, proxy: Proxy) -> No
 def test_retry_forgets_the_flag_and_looks_thoroughly(scene: Scene) -> None:
     run = scene.make_run("R")
     (run / "link").symlink_to("/etc/passwd")
-    assert "cannot be carried" in scene.run(expect=1).stderr
+    assert "cannot be uploaded" in scene.run(expect=1).stderr
     scene.run(expect=0)
     say(scene, "retry", "R", "--reason", "mended")
     scene.run(expect=1)
@@ -190,8 +190,8 @@ def test_an_unfinished_run_is_accepted(scene: Scene) -> None:
     assert receipt["outcome"] == "accepted unfinished"
     explained = " ".join(scene.run("explain", "R").stdout.split())
     assert f"[no] {FLAG} is missing" in explained and "was complete" not in explained
-    assert "it is published; what comes later is added when it is quiet" in explained
-    [said] = receipt["words"]
+    assert "it is published; later files are added once they are unchanged" in explained
+    [said] = receipt["overrides"]
     assert said["accepted"] == "unfinished" and said["flags"] == [FLAG] and "cycle 80" in said["reason"]
     assert word(scene, "R") is None
     (run / "late.txt").write_text("late")
@@ -203,7 +203,10 @@ def test_an_unfinished_run_is_accepted(scene: Scene) -> None:
     scene.run()
     again = scene.documents("R")[2]
     assert again["generation"] == 2 and again["outcome"] == "accepted unfinished"
-    assert [each["reason"] for each in again["words"]] == [said["reason"], "again"], "the receipt remembers"
+    assert [each["reason"] for each in again["overrides"]] == [
+        said["reason"],
+        "again",
+    ], "the receipt remembers"
 
 
 def test_two_words_of_one_second_are_both_remembered(scene: Scene) -> None:
@@ -214,9 +217,9 @@ def test_two_words_of_one_second_are_both_remembered(scene: Scene) -> None:
     say(scene, "accept", "R", "--yes", "--reason", "first")
     scene.run()
     receipt = scene.documents("R")[2]
-    [first] = receipt["words"]
-    odd = {"word": ["of", "somebody", "else"], "at": {}}
-    changed = receipt | {"words": [first, odd], "replaced": [{"path": ["odd"]}]}
+    [first] = receipt["overrides"]
+    odd = {"action": ["of", "somebody", "else"], "at": {}}
+    changed = receipt | {"overrides": [first, odd], "replaced": [{"path": ["odd"]}]}
     scene.put("R.json", json.dumps(changed).encode())
     (run / "late.txt").write_text("late")
     scene.lose_ledger()
@@ -226,7 +229,7 @@ def test_two_words_of_one_second_are_both_remembered(scene: Scene) -> None:
     scene.run()
     receipt = scene.documents("R")[2]
     assert receipt["replaced"] == changed["replaced"]
-    before, kept, now = receipt["words"]
+    before, kept, now = receipt["overrides"]
     assert (before, kept) == (first, odd) and (now["reason"], now["at"]) == ("second", first["at"])
 
 
@@ -270,7 +273,7 @@ def test_what_changes_after_it_was_accepted_is_told_anew(scene: Scene) -> None:
     (run / "Data" / "one.bcl").write_text("ONE")
     touch_later(run / "Data" / "one.bcl")
     told = scene.run(expect=1).stderr
-    assert "what was accepted is not what is there now" in told and "one.bcl" in told
+    assert "files differ from those that were accepted" in told and "one.bcl" in told
     assert scene.etags() == before, "the marker stands, nothing is sent"
     assert "2 of 3 files" in say(scene, "accept", "R", "--yes")
     scene.run()
@@ -400,7 +403,7 @@ def test_changed_after_all_but_the_marker(scene: Scene) -> None:
     kill(scene, "before .sync", *POINTS["before .sync"])
     (run / "RunInfo.xml").write_text("<again changed/>")
     touch_later(run / "RunInfo.xml")
-    assert "what was accepted is not what is there now" in scene.run(expect=1).stderr
+    assert "files differ from those that were accepted" in scene.run(expect=1).stderr
     assert scene.get("R/RunInfo.xml") == b"<changed/>"
     scene.check_sums("R")
     assert [each["path"] for each in scene.documents("R")[2]["replaced"]] == ["RunInfo.xml"]
@@ -413,7 +416,7 @@ def test_released_or_changed_half_way(scene: Scene, step: str) -> None:
     kill(scene, step, *POINTS[step])
     (run / "RunInfo.xml").write_text("<again changed/>")
     touch_later(run / "RunInfo.xml")
-    assert "what was accepted is not what is there now" in scene.run(expect=1).stderr
+    assert "files differ from those that were accepted" in scene.run(expect=1).stderr
     assert not scene.is_published("R") and scene.get("R/RunInfo.xml") != b"<again changed/>"
     (run / "RunInfo.xml").unlink()
     scene.run()
@@ -462,9 +465,9 @@ def test_other_bytes_of_another_tool_are_accepted(scene: Scene) -> None:
     scene.sheets()
     (scene.folder / "sheets" / "R.csv").write_text("sheet")
     scene.put("R/SampleSheet.csv", b"another sheet")
-    assert "2 blobs that somebody else published differ" in scene.run(expect=1).stderr
+    assert "2 blobs that another writer published differ" in scene.run(expect=1).stderr
     asked = say(scene, "accept", "R", "--yes", "--reason", "the old tool cut it off")
-    assert "2 files of R that somebody else published" in asked and "RunInfo.xml: 8 B published" in asked
+    assert "2 files of R that another writer published" in asked and "RunInfo.xml: 8 B published" in asked
     scene.run()
     scene.check_sums("R")
     assert scene.get("R/SampleSheet.csv") == b"sheet"

@@ -362,7 +362,7 @@ def test_the_state_of_the_tool_before_this_one_is_left_alone(tmp_path: pathlib.P
     old.write_text(text, encoding="utf-8")
     path, word = ledger_path(old, FLOW, tmp_path)
     assert path == tmp_path / "state.json.sqlite"
-    assert "left alone" in word
+    assert "is not changed" in word
     Ledger.open(path, FLOW).close()
     assert old.read_text(encoding="utf-8") == text
 

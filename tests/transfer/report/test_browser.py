@@ -23,7 +23,7 @@ def pages(month: Lab) -> list[pathlib.Path]:
         next(path for path in runs if "q30-title" in texts[path]),
         next(path for path in runs if "density-title" in texts[path]),
         next(path for path in runs if "No quality plots" in texts[path]),
-        next(path for path in runs if "needs a person." in texts[path]),
+        next(path for path in runs if "needs attention." in texts[path]),
     ]
     return [month.output / "index.html", *chosen]
 

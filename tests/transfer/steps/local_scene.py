@@ -21,7 +21,7 @@ from sync_to_azure.stores.local import DeletingLocalStore, LocalStore
 from sync_to_azure.stores.store import Store
 from sync_to_azure.transfer.ledger import Files, Flow, Ledger
 from sync_to_azure.transfer.one_pass import over_all_runs
-from sync_to_azure.transfer.steps.rooms import Rooms
+from sync_to_azure.transfer.steps.context import PassContext
 from sync_to_azure.uploaders import Job, Tick
 from tests.passes.scene import Scene
 
@@ -139,7 +139,7 @@ class LocalScene(Scene):
         files = Files(ledger)
         summary = Summary()
         try:
-            rooms = Rooms(settings, Clock(), ledger, files, self.folder, lambda progress: None)
+            rooms = PassContext(settings, Clock(), ledger, files, self.folder, lambda progress: None)
             rooms._lake = _Watched(self)
             uploader = StoreUploader(self.store)
             rooms._uploader = typing.cast(typing.Any, uploader)

@@ -36,7 +36,7 @@ def test_what_somebody_else_writes_just_then_stays(local_scene: LocalScene, suff
 
     local_scene.before_put = they_come
     told = local_scene.run("--thorough", expect=1).stderr
-    assert "was published by somebody else while we carried it" in told
+    assert "was published by another writer during the upload" in told
     assert local_scene.get(f"R{suffix}") == b"theirs\n"
     assert local_scene.state("R")[0] == "failing" or there
 
@@ -107,7 +107,7 @@ def test_adopted_with_the_evidence_that_our_key_vouches_for(local_scene: LocalSc
     assert evidence(local_scene, "R") == {Evidence.VALIDATED}
     before = local_scene.etags()
     local_scene.lose_ledger()
-    assert "our key vouches for it" in local_scene.run().stderr
+    assert "confirmed by the evidence-key" in local_scene.run().stderr
     assert evidence(local_scene, "R") == {Evidence.VALIDATED}
 
     receipt = json.loads(local_scene.get("R.json"))
@@ -123,6 +123,6 @@ def test_a_blob_with_the_right_md5_and_other_bytes_is_found(local_scene: LocalSc
     local_scene.make_run("R")
     local_scene.put("R/RunInfo.xml", b"<rum/>", md5_of=b"<run/>")
     told = local_scene.run().stderr
-    assert "RunInfo.xml holds other bytes than its MD5 says" in told
+    assert "RunInfo.xml contains other bytes than its MD5" in told
     assert local_scene.get("R/RunInfo.xml") == b"<run/>"
     assert "R/RunInfo.xml" in local_scene.sent

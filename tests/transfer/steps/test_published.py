@@ -55,7 +55,7 @@ def test_the_manifest_grows_and_never_shrinks(local_scene: LocalScene) -> None:
     (run / FLAG).unlink()
     (run / "later.txt").write_text("later")
     local_scene.config["completion-delay"] = 100
-    assert "new files are there, quiet since" in local_scene.run().stderr
+    assert "new files found, unchanged since" in local_scene.run().stderr
     assert "R/later.txt" not in local_scene.etags()
     local_scene.sql("UPDATE run SET quiet_since = quiet_since - 101")
     local_scene.run()
@@ -120,7 +120,7 @@ def test_evidence_falls_with_another_etag(local_scene: LocalScene) -> None:
     assert receipt["weakest_evidence"] == "listed"
     # Asked for more than the listing's word, the pass reads it back, finds other bytes, and sends the good ones.
     del local_scene.config["verify"]
-    assert "RunInfo.xml holds other bytes than its MD5 says" in local_scene.run("--thorough").stderr
+    assert "RunInfo.xml contains other bytes than its MD5" in local_scene.run("--thorough").stderr
     assert local_scene.get("R/RunInfo.xml") == b"<run/>"
     assert local_scene.documents("R")[2]["weakest_evidence"] == "validated"
 
@@ -156,7 +156,7 @@ def test_blobs_of_the_tool_before_are_recognised_and_never_overwritten(local_sce
     before = local_scene.etags()
     told = local_scene.run(expect=1).stderr
     after = local_scene.etags()
-    assert "1 blobs that somebody else published differ" in told and "RunInfo.xml" in told
+    assert "1 blobs that another writer published differ" in told and "RunInfo.xml" in told
     replaced = {name for name in before if before[name] != after[name]}
     assert replaced == {"SAME.sync", "PART.sync"}
     assert local_scene.sent == ["PART/extra.txt"], "only the file that was missing is sent"

@@ -68,4 +68,4 @@ def test_a_turn_finds_what_a_thorough_pass_would(scene: Scene, gone: bool) -> No
     else:
         scene.run()
         assert scene.get("R/RunInfo.xml") == b"<run/>"
-    assert "looked at again" not in scene.run().stderr, "it had its turn"
+    assert "it is checked again" not in scene.run().stderr, "it had its turn"

@@ -30,13 +30,13 @@ def test_it_is_the_same_however_the_receipt_is_laid_out(values: dict[str, object
 
 
 def test_it_covers_every_value_the_key_and_the_place() -> None:
-    receipt = {"schema": 1, "files": 2, "times": {"published": "x"}, "words": []}
+    receipt = {"schema": 1, "files": 2, "times": {"published": "x"}, "overrides": []}
     macs = [
         mac(receipt, KEY, PLACE),
         mac(receipt | {"files": 3}, KEY, PLACE),
         mac(receipt | {"more": None}, KEY, PLACE),
         mac(receipt | {"times": {"published": "y"}}, KEY, PLACE),
-        mac({name: value for name, value in receipt.items() if name != "words"}, KEY, PLACE),
+        mac({name: value for name, value in receipt.items() if name != "overrides"}, KEY, PLACE),
         mac(receipt, KEY[::-1], PLACE),
         *(mac(receipt, KEY, (*PLACE[:number], "other", *PLACE[number + 1 :])) for number in range(4)),
     ]

@@ -12,8 +12,8 @@ from sync_to_azure.core.errors import FilesChanged, SourceUnavailable, UploadFai
 from sync_to_azure.transfer.ledger.removal_queries import CARRIED_EARLY, happened
 from sync_to_azure.transfer.ledger.stability import Stability
 from sync_to_azure.core.reasons import Reason
-from sync_to_azure.transfer.steps import adopt, carry, look, sheet_changes, sheet_writing, sheets
-from sync_to_azure.transfer.steps.rooms import Rooms, Work
+from sync_to_azure.transfer.steps import adopt, carry, scan, sheet_changes, sheet_writing, sheets
+from sync_to_azure.transfer.steps.context import PassContext, RunContext
 from sync_to_azure.notify.terminal import human_size
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
 
@@ -49,43 +49,45 @@ def goes_last(blob: str) -> bool:
     )
 
 
-def wanted(rooms: Rooms, work: Work) -> bool:
-    run = work.run
-    return rooms.settings.early.incremental and not rooms.settings.mode.dry_run and not run.is_published
+def wanted(context: PassContext, current: RunContext) -> bool:
+    run = current.run
+    return context.settings.early.incremental and not context.settings.mode.dry_run and not run.is_published
 
 
-def ahead(rooms: Rooms, work: Work) -> None:
+def ahead(context: PassContext, current: RunContext) -> None:
     """Carry what has stood still for ``stable-for``."""
-    run, files = work.run, rooms.files
+    run, files = current.run, context.files
     files.scratch.clear_try()
-    adopt.publication(rooms, work)
+    adopt.publication(context, current)
     if run.is_published or run.foreign_blobs:
         # Somebody else's: the whole is compared when it is complete.
         return
-    found, _ = sheets.read(rooms, work)
-    sheet_writing.place_own(rooms, work, sheet_changes.usable(rooms, work, found))
+    found, _ = sheets.read(context, current)
+    sheet_writing.place_own(context, current, sheet_changes.usable(context, current, found))
     # A walk may take long: a file was seen somewhen between its begin and its end.
-    began = rooms.clock.now()
-    look.into_ledger(rooms, work)
+    began = context.clock.now()
+    scan.into_ledger(context, current)
     files.plan.merge_walk(run)
-    still = Stability(rooms.ledger)
-    still.note(run, rooms.clock.now())
-    carry.take_listing(rooms, work)
+    still = Stability(context.ledger)
+    still.note(run, context.clock.now())
+    carry.take_listing(context, current)
     files.scratch.hold(
         (blob, "moving")
         for blob, since in still.since(run)
-        if goes_last(blob) or not _stands_still(since, began, rooms.settings.early.stable_for)
+        if goes_last(blob) or not _stands_still(since, began, context.settings.early.stable_for)
     )
-    if _something_to_do(rooms.files, work.run) and not happened(rooms.ledger.connection, run, CARRIED_EARLY):
-        rooms.ledger.append_event(run, rooms.clock.now(), CARRIED_EARLY, {})
+    if _something_to_do(context.files, current.run) and not happened(
+        context.ledger.connection, run, CARRIED_EARLY
+    ):
+        context.ledger.append_event(run, context.clock.now(), CARRIED_EARLY, {})
     try:
-        carry.what_stands_still(rooms, work)
+        carry.what_stands_still(context, current)
     except (FilesChanged, UploadFailed) as error:
-        _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
+        _log.info("%s: incremental upload: %s; retried in the next pass", current.key, error)
     except SourceUnavailable as error:
         # A file that the instrument has locked, or the share? Raises if it is the share.
-        look.at_main_folder(rooms)
-        _log.info("%s: carried while it is written: %s; looked at again in the next pass", work.key, error)
+        scan.at_main_folder(context)
+        _log.info("%s: incremental upload: %s; retried in the next pass", current.key, error)
 
 
 def _something_to_do(files: Files, run: Run) -> bool:
@@ -108,11 +110,11 @@ def told(files: Files, ledger: Ledger, run: Run, reason: Reason) -> Reason:
     return Reason(reason.code, {**reason.parameters, "ahead": f"{there} files, {human_size(size)}"})
 
 
-def settled(rooms: Rooms, work: Work) -> None:
+def settled(context: PassContext, current: RunContext) -> None:
     """The run is complete: called after its walk came into the manifest. A late write under an old mtime is found."""
-    still = Stability(rooms.ledger)
-    if still.knows(work.run):
-        still.note(work.run, rooms.clock.now())
+    still = Stability(context.ledger)
+    if still.knows(current.run):
+        still.note(current.run, context.clock.now())
 
 
 def forget(ledger: Ledger, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""What a step works with: the open rooms, and the one run it works on. The only place that names concrete
+"""What a step works with: the pass, and the one run it works on. The only place that names concrete
 adapters."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 _BEAT_EVERY = 2.0
 
 
-class Rooms:
+class PassContext:
     """Open for the length of a pass. The lake and the uploader are opened when first needed, and checked then."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Rooms:
         self.clock_problem = ""
         """Why nothing is removed in this pass: our clock, or the service's, cannot be believed."""
         self.sheets_allowed: set[str] = set()
-        """Published runs whose new sample sheets may take the place of the published ones (``sheet_changes``)."""
+        """Published runs whose new sample sheets may replace the published ones (``sheet_changes``)."""
         self.sheets_refused: set[str] = set()
         """Published runs whose new sheets were refused in the last day."""
         self.sheets_moving: set[str] = set()
@@ -179,7 +179,7 @@ class Rooms:
         destination = self.settings.destination.destination
         return f"{destination}/{run}" if destination else run
 
-    def progress(self, work: "Work", progress: Progress) -> None:
+    def progress(self, current: "RunContext", progress: Progress) -> None:
         """Show it; and where something moved since the last time, give the ledger a sign of life."""
         self._show(progress)
         now = self.clock.monotonic()
@@ -189,7 +189,7 @@ class Rooms:
         moved = (progress.run, progress.step, progress.files_done, progress.bytes_done)
         if moved != self._last_moved and now - self._last_beat >= _BEAT_EVERY:
             self._last_beat, self._last_moved = now, moved
-            self.ledger.beat(self.clock.now(), work.run, progress)
+            self.ledger.beat(self.clock.now(), current.run, progress)
 
     def report_problem(
         self, key: str, text: str, exit_code: int = 1, new: bool = True, once: bool = False
@@ -203,7 +203,7 @@ class Rooms:
 
     def set_state(
         self,
-        work: "Work",
+        current: "RunContext",
         state: State,
         reason: Reason | None = None,
         event: str | None = None,
@@ -216,7 +216,7 @@ class Rooms:
                 reason.code, {key: self._clean(value) for key, value in reason.parameters.items()}
             )
         now = self.clock.now()
-        return self.ledger.set_state(work.run, state, reason, now, event, announced_event, **columns)
+        return self.ledger.set_state(current.run, state, reason, now, event, announced_event, **columns)
 
     def _clean(self, value: object) -> object:
         if isinstance(value, str):
@@ -251,7 +251,7 @@ def _native(settings: "Settings", identity: "Identity", lake: "Store") -> "Uploa
 
 
 @dataclasses.dataclass(slots=True)
-class Work:
+class RunContext:
     """One run in one pass. ``folder`` is None when only its sheet, or only the ledger, knows it; ``continuous``: it is
     never done. ``found``: what the steps of this pass found so far; ``one_run`` alone sets it.
 
