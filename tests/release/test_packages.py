@@ -92,6 +92,6 @@ def test_every_extra_that_is_promised_exists(packages: pathlib.Path, installed: 
         r"(?:sync_to_azure|\.)\[([a-z,]+)\]'", "".join(page.read_text("utf-8") for page in pages)
     )
     promised = {extra for each in found for extra in each.split(",")}
-    assert promised == {"fast", "report"}
+    assert promised == {"catalogue", "fast", "parquet", "report"}
     words = "import importlib.metadata as m; print(*m.metadata('sync_to_azure').get_all('Provides-Extra'))"
     assert promised <= set(run(installed / "python", "-c", words).stdout.split())
