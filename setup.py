@@ -43,7 +43,7 @@ LINT = [
 setup(
     name="sync_to_azure",
     version=version(),
-    description="Carry completed instrument runs to Azure Blob Storage, and prove that every byte arrived",
+    description="Upload completed instrument runs to Azure Blob Storage, and prove that every byte arrived",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",

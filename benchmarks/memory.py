@@ -77,8 +77,9 @@ def first_pass(folder: pathlib.Path, files: int) -> int:
         must_have_ended_well(measured, "the pass")
         lines = sum(1 for _ in carried.open("rb"))
         if lines != files or storage.listed != files or f"{RUN}.sync" not in storage.written:
-            raise SystemExit(f"{lines} files carried, {storage.listed} listed, {storage.written}")
-        print(f"written beside the run: {storage.written}")
+            raise SystemExit(f"{lines} files uploaded, {storage.listed} listed, {sorted(storage.written)}")
+        sizes = ", ".join(f"{name} {each.size:,} B" for name, each in sorted(storage.written.items()))
+        print(f"written beside the run: {sizes}")
     print(
         f"{files:,} files: {measured.wall:.1f} s wall, {measured.cpu:.1f} s CPU, ledger"
         f" {(folder / 'ledger.sqlite').stat().st_size / 1e6:.0f} MB"

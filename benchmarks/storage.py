@@ -1,4 +1,5 @@
-"""Stands in for the container in memory.py: lists what AzCopy's stand-in took, takes what is written, holds no more.
+"""Stands in for the container in memory.py: lists what AzCopy's stand-in took, takes what is written, and holds of that
+what is small (claims, receipt, marker).
 
 A million blobs in Azurite would measure Azurite. The real azure-storage-blob reads these answers; they have the form of
 the service's own (List Blobs of API version 2021 and later). Names come from the list of files, in its order, a page at
@@ -8,6 +9,8 @@ a time, so this server's memory is flat too; sizes and MD5s follow from the name
 from __future__ import annotations
 
 import base64
+import dataclasses
+import email.utils
 import functools
 import hashlib
 import http.server
@@ -19,6 +22,7 @@ import zlib
 from xml.sax.saxutils import escape
 
 _WHEN = "Sun, 22 Nov 2026 10:00:00 GMT"
+_KEPT = 2**20
 
 
 class _Server(http.server.ThreadingHTTPServer):
@@ -36,6 +40,21 @@ def _md5(byte: bytes) -> str:
     return base64.b64encode(hashlib.md5(byte, usedforsecurity=False).digest()).decode()
 
 
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """``content``: None of what is larger than ``_KEPT``."""
+
+    size: int
+    md5: str
+    etag: str
+    when: str
+    content: bytes | None
+
+    @property
+    def about(self) -> dict[str, str]:
+        return {"ETag": f'"{self.etag}"', "Last_Modified": self.when, "x_ms_blob_type": "BlockBlob"}
+
+
 class Storage:
     """A context manager; ``carried`` is the list of files, as soon as it is there."""
 
@@ -44,7 +63,7 @@ class Storage:
     def __init__(self, carried: pathlib.Path, prefix: str) -> None:
         self.carried = carried
         self.prefix = prefix
-        self.written: dict[str, int] = {}
+        self.written: dict[str, Written] = {}
         self.lists = 0
         self.listed = 0
         self._server = _Server(("127.0.0.1", 0), _handler(self))
@@ -66,7 +85,14 @@ class Storage:
     def page(self, prefix: str, marker: str, most: int) -> bytes:
         """One page of List Blobs; the marker is the place in the list of files."""
         self.lists += 1
+        documents: list[str] = []
         items: list[str] = []
+        if not marker:
+            documents = [
+                _entry(name, each.size, each.md5, each.etag, each.when)
+                for name, each in sorted(self.written.items())
+                if name.startswith(prefix)
+            ]
         following = ""
         if self.carried.exists() and (prefix.startswith(self.prefix) or self.prefix.startswith(prefix)):
             with open(self.carried, "rb") as lines:
@@ -79,32 +105,39 @@ class Storage:
         return (
             '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="http://127.0.0.1/"'
             f' ContainerName="bench"><Prefix>{escape(prefix)}</Prefix><MaxResults>{most}</MaxResults>'
-            f"<Blobs>{''.join(items)}</Blobs><NextMarker>{following}</NextMarker></EnumerationResults>"
+            f"<Blobs>{''.join(documents + items)}</Blobs><NextMarker>{following}</NextMarker></EnumerationResults>"
         ).encode()
 
     def _item(self, name: bytes) -> str:
-        return (
-            f"<Blob><Name>{escape(self.prefix + name.decode())}</Name><Properties>"
-            f"<Creation-Time>{_WHEN}</Creation-Time><Last-Modified>{_WHEN}</Last-Modified>"
-            f"<Etag>0x8DE{zlib.crc32(name):08X}0000</Etag><Content-Length>1</Content-Length>"
-            "<Content-Type>application/octet-stream</Content-Type><Content-Encoding /><Content-Language />"
-            f"<Content-CRC64 /><Content-MD5>{_md5(content(name))}</Content-MD5><Cache-Control />"
-            "<Content-Disposition /><BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier>"
-            "<AccessTierInferred>true</AccessTierInferred><LeaseStatus>unlocked</LeaseStatus>"
-            "<LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>"
-            "<Metadata /><OrMetadata /></Blob>"
-        )
+        etag = f"0x8DE{zlib.crc32(name):08X}0000"
+        return _entry(self.prefix + name.decode(), 1, _md5(content(name)), etag, _WHEN)
+
+    def put(self, name: str, size: int, md5: bytes, content: bytes | None) -> Written:
+        etag = f"0x8DF{len(self.written):08X}{zlib.crc32(md5):08X}"
+        sum_of_it = base64.b64encode(md5).decode()
+        self.written[name] = Written(size, sum_of_it, etag, email.utils.formatdate(usegmt=True), content)
+        return self.written[name]
 
 
-def _etag(name: str) -> str:
-    return f'"0x8DE{zlib.crc32(name.encode()):08X}"'
+def _entry(name: str, size: int, md5: str, etag: str, when: str) -> str:
+    return (
+        f"<Blob><Name>{escape(name)}</Name><Properties>"
+        f"<Creation-Time>{when}</Creation-Time><Last-Modified>{when}</Last-Modified>"
+        f"<Etag>{etag}</Etag><Content-Length>{size}</Content-Length>"
+        "<Content-Type>application/octet-stream</Content-Type><Content-Encoding /><Content-Language />"
+        f"<Content-CRC64 /><Content-MD5>{md5}</Content-MD5><Cache-Control />"
+        "<Content-Disposition /><BlobType>BlockBlob</BlobType><AccessTier>Hot</AccessTier>"
+        "<AccessTierInferred>true</AccessTierInferred><LeaseStatus>unlocked</LeaseStatus>"
+        "<LeaseState>available</LeaseState><ServerEncrypted>true</ServerEncrypted></Properties>"
+        "<Metadata /><OrMetadata /></Blob>"
+    )
 
 
 def _handler(storage: Storage) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        def _answer(self, status: int, body: bytes = b"", /, **headers: str) -> None:
             self.send_response(status)
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             for name, value in {
@@ -124,6 +157,10 @@ def _handler(storage: Storage) -> type[http.server.BaseHTTPRequestHandler]:
                 page = storage.page(query.get("prefix", [""])[0], query.get("marker", [""])[0], most)
                 self._answer(200, page, Content_Type="application/xml")
                 return
+            found = storage.written.get(self._name())
+            if found is not None and found.content is not None and self.command == "GET":
+                self._answer(200, found.content, **found.about, Content_MD5=found.md5)
+                return
             body = (
                 b'<?xml version="1.0" encoding="utf-8"?><Error><Code>BlobNotFound</Code>'
                 b"<Message>The specified blob does not exist.</Message></Error>"
@@ -135,23 +172,26 @@ def _handler(storage: Storage) -> type[http.server.BaseHTTPRequestHandler]:
             if name not in storage.written:
                 self.do_GET()
                 return
-            self._answer(200, ETag=_etag(name), Last_Modified=_WHEN, x_ms_blob_type="BlockBlob")
+            self._answer(200, **storage.written[name].about)
 
         def _name(self) -> str:
             return urllib.parse.unquote(urllib.parse.urlsplit(self.path).path).split("/", 3)[-1]
 
         def do_PUT(self) -> None:
             name = self._name()
-            left, digest = int(self.headers.get("Content-Length", 0)), hashlib.md5(usedforsecurity=False)
-            storage.written[name] = storage.written.get(name, 0) + left
+            size = left = int(self.headers.get("Content-Length", 0))
+            digest, kept = hashlib.md5(usedforsecurity=False), bytearray()
             while left and (part := self.rfile.read(min(left, 2**20))):
                 left -= len(part)
                 digest.update(part)
+                if size <= _KEPT:
+                    kept += part
             sent = self.headers.get("Content-MD5")
             if sent is not None and base64.b64decode(sent) != digest.digest():
                 self._answer(400, x_ms_error_code="Md5Mismatch")
                 return
-            self._answer(201, ETag=_etag(name), Last_Modified=_WHEN)
+            written = storage.put(name, size, digest.digest(), bytes(kept) if size <= _KEPT else None)
+            self._answer(201, ETag=f'"{written.etag}"', Last_Modified=written.when)
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

@@ -75,12 +75,12 @@ def demonstrate(folder: pathlib.Path) -> None:
         print(f"Azurite, Microsoft's emulator of Azure Blob Storage, answers at {azurite.endpoint}")
         flows = write_main_folders(folder, azurite)
 
-        heading("First pass: what is complete is carried, verified and published")
+        heading("First pass: what is complete is uploaded, verified and published")
         for flow in flows:
             if flow.at_work is None:
                 run_command(folder, flow)
 
-        heading("While the sequencer writes: what stands still is carried ahead")
+        heading("While the sequencer writes: unchanged files are uploaded early")
         for flow in flows:
             if flow.at_work is not None:
                 carry_while_it_writes(folder, flow, flow.at_work, container)
@@ -177,7 +177,7 @@ def carry_while_it_writes(
         time.sleep(0.5)
     ahead = below(listing(container), flow, run)
     if not ahead or f"{flow.name}/{run.name}.sync" in listing(container):
-        raise DemoFailed(f"{run.name} should be carried in part, and not be published, before its last flag")
+        raise DemoFailed(f"{run.name} should be uploaded in part, and not be published, before its last flag")
     sequencer.finish()
     print("\nIt has written its last flags: the run is complete.")
     began = time.monotonic()
@@ -187,7 +187,7 @@ def carry_while_it_writes(
     kept = [blob.size for name, blob in there.items() if name in ahead and ahead[name].etag == blob.etag]
     print(
         f"\n{len(kept)} of {len(there)} files, {sum(kept) / MB:.1f} of {sum(b.size for b in there.values()) / MB:.1f}"
-        f" MB, had been carried before that; the last pass took {seconds:.1f} s."
+        f" MB, had been uploaded before that; the last pass took {seconds:.1f} s."
     )
 
 
@@ -294,7 +294,7 @@ def prove(folder: pathlib.Path, flow: Flow, blobs: collections.abc.Mapping[str, 
         )
     for run in flow.unfinished:
         if any(name.startswith(f"{flow.name}/{run.name}") for name in blobs):
-            raise DemoFailed(f"{run.name} is still being written and was carried all the same")
+            raise DemoFailed(f"{run.name} is still being written and was uploaded all the same")
         print(f"OK: nothing of {run.name} was sent, it is still being written.")
 
 

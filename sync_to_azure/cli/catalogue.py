@@ -24,7 +24,7 @@ EXIT_CODES = (
     ("0", "done, or nothing to do"),
     (
         "1",
-        "a person should look: objects gone that were not deleted, differences, poison, nothing of that id",
+        "needs attention: objects gone that were not deleted, differences, poison, nothing of that id",
     ),
     ("2", "wrong usage or configuration"),
     ("3", "the database or a store is unavailable"),
@@ -42,8 +42,9 @@ def group() -> None:
     pass
 
 
-def command(name: str, help: str) -> Callable[[Work], click.Command]:
-    """Make a function ``(context, **own options) -> exit code`` a command of the group."""
+def command(name: str, brief: str, more: str = "") -> Callable[[Work], click.Command]:
+    """Make a function ``(context, **own options) -> exit code`` a command of the group. ``brief``: its line in the list
+    of commands, at most 50 characters."""
 
     def decorate(work: Work) -> click.Command:
         own: list[click.Parameter] = list(reversed(getattr(work, "__click_params__", [])))
@@ -65,7 +66,8 @@ def command(name: str, help: str) -> Callable[[Work], click.Command]:
             options = before | {key: value for key, value in shared_given.items() if value is not None}
             return _guarded(options, work, all_given)
 
-        made = click.Command(name, callback=callback, help=help, params=[*own, *shared])
+        text = f"{brief} {more}".strip()
+        made = click.Command(name, callback=callback, help=text, short_help=brief, params=[*own, *shared])
         group.add_command(made)
         return made
 
@@ -73,7 +75,6 @@ def command(name: str, help: str) -> Callable[[Work], click.Command]:
 
 
 def _guarded(options: Mapping[str, object], work: Work, arguments: Mapping[str, Any]) -> int:
-    secrets: tuple[str, ...] = ()
     context = None
     try:
         try:
@@ -87,11 +88,11 @@ def _guarded(options: Mapping[str, object], work: Work, arguments: Mapping[str, 
             say(f"warning: {warning}")
         return work(context, **arguments)
     except SyncError as error:
-        return report_error(error, context.secrets if context is not None else secrets)
+        return report_error(error, context.secrets if context is not None else ())
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception as error:
-        return report_internal(error, context.secrets if context is not None else secrets)
+        return report_internal(error, context.secrets if context is not None else ())
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="For programs; docs/catalogue.md describes it.")
@@ -150,7 +151,11 @@ def _moment(name: str, text: str) -> float:
     return (moment if moment.tzinfo is not None else moment.astimezone()).timestamp()
 
 
-@command("init", "Make the database, or bring it to this version's schema. Can be repeated.")
+@command(
+    "init",
+    "Create the database, or upgrade its schema.",
+    "Can be repeated.",
+)
 @_JSON
 def init(context: Context, as_json: bool) -> int:
     from sync_to_azure.catalogue.commands import care
@@ -161,8 +166,9 @@ def init(context: Context, as_json: bool) -> int:
 
 @command(
     "inventory",
-    "Enter what is in a store: STORE is https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX] or a folder; without"
-    " STORE the destination of the config file. Started again, it resumes where it was stopped.",
+    "List a store, and record what is in it.",
+    "STORE is https://ACCOUNT.blob.core.windows.net/CONTAINER[/PREFIX] or a folder; without STORE, the "
+    "destination of the config file. Started again, it resumes where it was stopped.",
 )
 @click.argument("store", required=False)
 @click.option("--manifests", is_flag=True, help="Every published run below the destination, by its manifest.")
@@ -200,8 +206,9 @@ def inventory(
 
 @command(
     "search",
-    "Find objects by words of their names, runs, instruments, flow cells, projects and samples, or by a checksum. WORD"
-    " is a whole word, 'WORD*' the beginning of one, '*PART*' three characters or more; all have to be there.",
+    "Find objects by words or by a checksum.",
+    "Searched are names, runs, instruments, flow cells, projects and samples. WORD is a whole word, 'WORD*' "
+    "the beginning of one, '*PART*' three characters or more; all have to match.",
 )
 @click.argument("words", nargs=-1)
 @_filters
@@ -228,7 +235,11 @@ def search(
         return looking.search(catalogue, query, as_json, limit, after, facets)
 
 
-@command("show", "Show an object with all its versions, or one version, by its id.")
+@command(
+    "show",
+    "Show an object with its versions, by its id.",
+    "The id of a version shows that version alone.",
+)
 @click.argument("identity", metavar="ID")
 @_JSON
 def show(context: Context, identity: str, as_json: bool) -> int:
@@ -238,7 +249,11 @@ def show(context: Context, identity: str, as_json: bool) -> int:
         return looking.show(catalogue, identity, as_json)
 
 
-@command("totals", "Objects and bytes by cloud, region, tier and project, of all or of what a search finds.")
+@command(
+    "totals",
+    "Show objects and bytes by place, tier and project.",
+    "Of everything, or of what a search finds; a place is a cloud and a region.",
+)
 @click.argument("words", nargs=-1)
 @_filters
 @_JSON
@@ -251,7 +266,11 @@ def totals(context: Context, words: tuple[str, ...], as_json: bool, **filters: A
         return looking.totals(catalogue, query, as_json)
 
 
-@command("export", "Write files, runs, samples or events into a file for a data warehouse.")
+@command(
+    "export",
+    "Write files, runs, samples or events to a file.",
+    "For a data warehouse; as CSV or Parquet.",
+)
 @click.option("--view", type=click.Choice(["files", "runs", "samples", "events"]), default="files")
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv")
 @click.option(
@@ -267,7 +286,11 @@ def export(context: Context, view: str, kind: str, output: str) -> int:
         return care.export(catalogue, view, kind, output if output == "-" else str(context.cwd / output))
 
 
-@command("verify", "Compare some objects, chosen at random, with what their stores say of them now.")
+@command(
+    "verify",
+    "Compare random objects with their stores.",
+    "What the catalogue says of them against what the store says now.",
+)
 @click.option(
     "--objects", "many", type=click.IntRange(1, 100_000), default=100, help="So many. [default: 100]"
 )
@@ -279,7 +302,11 @@ def verify(context: Context, many: int, as_json: bool) -> int:
         return care.verify(catalogue, lambda address: reachable(context, address), many, as_json)
 
 
-@command("status", "Show the stores, their last inventories, and what could not be applied.")
+@command(
+    "status",
+    "Show stores, last inventories, and open problems.",
+    "Problems are events that could not be applied.",
+)
 @_JSON
 def status(context: Context, as_json: bool) -> int:
     from sync_to_azure.catalogue.commands import care
@@ -288,7 +315,11 @@ def status(context: Context, as_json: bool) -> int:
         return care.status(catalogue, as_json)
 
 
-@command("clean", "Drop old versions and tombstones, or everything. No store is touched.")
+@command(
+    "clean",
+    "Drop old versions and tombstones, or everything.",
+    "No store is changed.",
+)
 @click.option(
     "--older-than", type=click.FloatRange(0), metavar="DAYS", help="Only what was replaced or deleted before."
 )
@@ -303,7 +334,8 @@ def clean(context: Context, older_than: float | None, yes: bool, as_json: bool) 
 
 @command(
     "merge",
-    "Say that two objects are copies of one: only where size and a proved or store-computed checksum agree.",
+    "Record that two objects are copies of one.",
+    "Only where size and a proved or store-computed checksum agree.",
 )
 @click.argument("kept", metavar="ID")
 @click.argument("joined", metavar="ID")
@@ -316,7 +348,10 @@ def merge(context: Context, kept: str, joined: str, dry_run: bool, as_json: bool
         return care.merge(catalogue, kept, joined, dry_run, as_json)
 
 
-@command("separate", "Undo a merge, by its number.")
+@command(
+    "separate",
+    "Undo a merge, by its number.",
+)
 @click.argument("number", type=click.IntRange(1), metavar="MERGE")
 @_JSON
 def separate(context: Context, number: int, as_json: bool) -> int:

@@ -1,4 +1,5 @@
-"""What each component has to know, taken from the settings: pure functions, one for each dataclass."""
+"""What uploaders, mail and webhook have to know, taken from the settings: pure functions, one for each dataclass. Those
+of stores are in ``settings/for_stores``, which the catalogue uses, too."""
 
 from __future__ import annotations
 
@@ -6,10 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync_to_azure.events.webhook import WebhookConfig, key_of
 from sync_to_azure.notify.mail_config import MailConfig
-from sync_to_azure.settings.for_stores import login_config, store_config
 from sync_to_azure.uploaders.upload_config import UploadConfig
-
-__all__ = ["login_config", "mail_config", "store_config", "upload_config", "webhook_config"]
 
 if TYPE_CHECKING:
     from sync_to_azure.settings import Settings

@@ -84,6 +84,12 @@ def test_help_fits_a_narrow_terminal(run_command: Run, words: list[str]) -> None
     assert max(map(len, outcome.stdout.splitlines())) <= 80
 
 
+def test_each_command_of_the_catalogue_is_described_in_one_whole_line(run_command: Run) -> None:
+    said = run_command("catalogue", "--help", environment={"COLUMNS": "80"}).stdout
+    listed = said.split("\nCommands:\n")[1].split("\n\n")[0].splitlines()
+    assert len(listed) == 11 and all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
 def test_each_command_is_described_in_one_line_of_80_columns(run_command: Run) -> None:
     listed = (
         run_command("--help", environment={"COLUMNS": "80"}).stdout.split("\nCommands:\n")[1].split("\n\n")[0]

@@ -25,7 +25,7 @@ def test_the_demo(tmp_path: pathlib.Path, keep: bool) -> None:
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "waiting: RTAComplete.txt is missing" in ended.stdout + ended.stderr
-    ahead = re.search(r"(\d+) of (\d+) files, .* had been carried before that", ended.stdout)
+    ahead = re.search(r"(\d+) of (\d+) files, .* had been uploaded before that", ended.stdout)
     assert ahead and int(ahead[2]) * 0.9 < int(ahead[1]) < int(ahead[2]), "all but the last flags, or nearly"
     assert ended.stdout.count("MD5s agree") == 3
     kept = [path.name for path in tmp_path.glob("sync-to-azure-demo-*")]

@@ -23,7 +23,8 @@ from sync_to_azure.core.errors import AccessRefused, StateUnavailable, ToolUnava
 from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import NONCE_KEY, Evidence, FileToSend, Sent
-from sync_to_azure.transfer.configs import login_config, upload_config
+from sync_to_azure.settings.for_stores import login_config
+from sync_to_azure.transfer.configs import upload_config
 from sync_to_azure.uploaders import Job, Tick, UploadSession, azcopy_jobs, azcopy_words
 from sync_to_azure.uploaders.azcopy import AzCopyUploader
 from tests.passes.scene import tree

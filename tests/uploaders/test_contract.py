@@ -28,7 +28,8 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.stores.login import AccountKey
 from sync_to_azure.core.model import Evidence
-from sync_to_azure.transfer.configs import login_config, upload_config
+from sync_to_azure.settings.for_stores import login_config
+from sync_to_azure.transfer.configs import upload_config
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.uploaders import FileAt, Job, Tick, Uploader
 from sync_to_azure.uploaders.azcopy import AzCopyUploader

@@ -16,7 +16,7 @@ from azure.storage.blob import ContainerClient
 
 from sync_to_azure.core.errors import AccessRefused, BlobRefused, StorageUnavailable, UploadFailed
 from sync_to_azure.stores.login import AccountKey
-from sync_to_azure.transfer.configs import login_config
+from sync_to_azure.settings.for_stores import login_config
 from sync_to_azure.uploaders import blocks
 from sync_to_azure.uploaders.http_lines import _cut
 from tests.uploaders.wire import (

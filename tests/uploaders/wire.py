@@ -18,7 +18,8 @@ from sync_to_azure.stores.login import AccountKey, RequestSigner
 from sync_to_azure.stores.azure import AzureStore
 from sync_to_azure.files.folder import place_of
 from sync_to_azure.core.model import FileToSend, Sent
-from sync_to_azure.transfer.configs import login_config, store_config, upload_config
+from sync_to_azure.settings.for_stores import login_config, store_config
+from sync_to_azure.transfer.configs import upload_config
 from sync_to_azure.uploaders import Job, Tick, Uploader, blocks
 from sync_to_azure.uploaders.native import NativeUploader
 from tests.line import CUT, HALF, LOSE, Act, Answer, Request

@@ -31,7 +31,7 @@ def init(catalogue: Catalogue, json: bool) -> int:
 
 
 def status(catalogue: Catalogue, json: bool) -> int:
-    """Exit code 1 if something is wrong that a person should look at."""
+    """Exit code 1 if something needs attention."""
     stores = catalogue.stores()
     poisoned, newest = catalogue.poisoned(5)
     held = [
@@ -58,13 +58,13 @@ def status(catalogue: Catalogue, json: bool) -> int:
         )
     for each in stores:
         last = each.last_inventory
-        told = "never listed"
+        seen = "never listed"
         if last is not None:
             state = last.outcome or f"interrupted after {last.listed:,} objects"
-            told = f"last listing {time_of(last.finished or last.began)}: {state}"
+            seen = f"last listing {time_of(last.finished or last.began)}: {state}"
         if not json:
             line(
-                f"{each.address}  {each.objects:,} objects, {human_size(each.bytes)}; {each.deleted:,} deleted; {told}"
+                f"{each.address}  {each.objects:,} objects, {human_size(each.bytes)}; {each.deleted:,} deleted; {seen}"
             )
     for poison in newest:
         say(f"poison from {poison.source}: {poison.subject}: {poison.reason}")

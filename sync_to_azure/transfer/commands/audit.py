@@ -30,7 +30,7 @@ from sync_to_azure.transfer.ledger.ledger import Ledger
 from sync_to_azure.core.model import Progress, RunLine, State, Summary, Problem
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.stores.opening import open_login, open_store
-from sync_to_azure.transfer.configs import login_config, store_config
+from sync_to_azure.settings.for_stores import login_config, store_config
 from sync_to_azure.transfer.steps import vouching
 from sync_to_azure.transfer.session import PassSession
 from sync_to_azure.core.workers import in_order

@@ -8,7 +8,7 @@ from sync_to_azure.core.clock import local_time
 from sync_to_azure.transfer.ledger.reader import open_reading
 from sync_to_azure.transfer.steps.read_back import limit_in_words
 from sync_to_azure.stores.opening import open_login
-from sync_to_azure.transfer.configs import login_config
+from sync_to_azure.settings.for_stores import login_config
 from sync_to_azure.notify.terminal import how_many, human_size, human_time
 
 if TYPE_CHECKING:

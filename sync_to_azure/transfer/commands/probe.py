@@ -19,7 +19,7 @@ from sync_to_azure.core.errors import (
 )
 from sync_to_azure.files.folder import Place, open_folder
 from sync_to_azure.stores.opening import open_deleting_store, open_login, open_store
-from sync_to_azure.transfer.configs import login_config, store_config
+from sync_to_azure.settings.for_stores import login_config, store_config
 from sync_to_azure.core.model import FileToSend
 from sync_to_azure.core.names import OURS_PREFIX
 from sync_to_azure.transfer.steps.context import uploader_for

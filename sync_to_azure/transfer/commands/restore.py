@@ -25,7 +25,7 @@ from sync_to_azure.core.model import Progress
 from sync_to_azure.core.names import shown
 from sync_to_azure.manifest.publication import NoManifest, Publication, PublishedFile, runs_in
 from sync_to_azure.stores.opening import open_login, open_store
-from sync_to_azure.transfer.configs import login_config, store_config
+from sync_to_azure.settings.for_stores import login_config, store_config
 from sync_to_azure.transfer.session import PassSession
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size

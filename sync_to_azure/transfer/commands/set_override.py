@@ -3,21 +3,19 @@ also during a pass; passes act on them."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import socket
-import sqlite3
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from sync_to_azure.transfer.commands.explain import changed_lines, folder_named
-from sync_to_azure.transfer.views.records import place, reading, unknown
-from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
+from sync_to_azure.transfer.commands.writing_ledger import open_ledger
+from sync_to_azure.transfer.views.records import reading, unknown
+from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.reader import ChangedFile, LedgerReader, offer
 from sync_to_azure.transfer.ledger.run import Run
@@ -63,7 +61,7 @@ def speak(settings: Settings, action: str, name: str, reason: str | None, expect
         if action != RETRY:
             error.advice += "; for a run that does not exist yet, add --expected"
         raise error
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         before = _give(settings, ledger, action, name, reason, {})
     _tell(settings, f"{plain(name)} {_DONE[action]}.")
     if not there:
@@ -76,7 +74,7 @@ def speak(settings: Settings, action: str, name: str, reason: str | None, expect
 
 def release(settings: Settings, name: str, reason: str | None) -> int:
     name = key_of(settings.completion, name)
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         if current(ledger, name) is None:
             if not _is_there(settings, name):
                 raise unknown(name, _names(settings))
@@ -118,7 +116,7 @@ def accept_sheets(settings: Settings, reason: str | None, yes: bool, every: bool
         _tell(settings, f"  … and {len(runs) - _NAMES} more (--all lists them)")
     _tell(settings, _SHEETS_KEPT)
     _confirm(settings, f"{len(runs)} sample sheets", yes)
-    with _ledger(settings) as writing:
+    with open_ledger(settings) as writing:
         for run in runs:
             _give(settings, writing, ACCEPT, run.key, reason, _new_sheet(run)[0])
     _tell(settings, f"{len(runs)} sample sheets are accepted; the next pass publishes them.")
@@ -161,7 +159,7 @@ def accept(settings: Settings, name: str, reason: str | None, yes: bool, every: 
     for line in lines:
         _tell(settings, line)
     _confirm(settings, name, yes)
-    with _ledger(settings) as writing:
+    with open_ledger(settings) as writing:
         before = _give(settings, writing, ACCEPT, name, reason, about)
     _tell(
         settings,
@@ -265,22 +263,6 @@ def _confirm(settings: Settings, name: str, yes: bool) -> None:
         )
     if not click.confirm("Accept this?", default=False):
         raise ConfigurationError(f"{name}: nothing was accepted")
-
-
-@contextlib.contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    path, flow = place(settings)
-    try:
-        ledger = Ledger.open(path, flow)
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-    except (sqlite3.Error, OSError) as error:
-        raise StateUnavailable(
-            f"state file {path} cannot be written: {error}",
-            "run this as the user who runs the passes (sudo -u …), or name the right state-file",
-        ) from error
 
 
 def _give(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from sync_to_azure.core.clock import local_time
-from sync_to_azure.core.errors import ConfigurationError, StateUnavailable
+from sync_to_azure.core.errors import ConfigurationError
 from sync_to_azure.events import webhook
 from sync_to_azure.events.cloud_event import CloudEvent
 from sync_to_azure.events.outbox import Outbox
@@ -24,6 +24,7 @@ from sync_to_azure.notify.output import show
 from sync_to_azure.notify.redact import plain
 from sync_to_azure.notify.terminal import how_many, human_size
 from sync_to_azure.settings import Settings
+from sync_to_azure.transfer.commands.writing_ledger import open_ledger
 from sync_to_azure.transfer.delivery import RESERVED
 from sync_to_azure.transfer.ledger import Ledger
 from sync_to_azure.transfer.ledger.announcing import source_of
@@ -150,7 +151,7 @@ def _consume(
     kept of the time before comes first."""
     is_first = True
     while True:
-        with _ledger(settings) as ledger:
+        with open_ledger(settings) as ledger:
             identity = _identity(ledger)
             try:
                 if _register(ledger, name, is_named) and is_named:
@@ -205,7 +206,7 @@ def _read(ledger: Ledger, line: Callable[[CloudEvent], str], name: str) -> None:
 
 
 def _forget(settings: Settings, name: str) -> int:
-    with _ledger(settings) as ledger:
+    with open_ledger(settings) as ledger:
         consumer = ledger.outbox.consumer(name)
         if consumer is None:
             known = ", ".join(each.name for each in ledger.outbox.consumers()) or "none"
@@ -228,24 +229,6 @@ def _identity(ledger: Ledger) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-@contextlib.contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    path, flow = place(settings)
-    try:
-        ledger = Ledger.open(path, flow)
-        try:
-            yield ledger
-        finally:
-            ledger.close()
-    except BrokenPipeError:
-        raise
-    except (sqlite3.Error, OSError) as error:
-        raise StateUnavailable(
-            f"state file {path} cannot be written: {error}",
-            "read events as the user who runs the passes (sudo -u …), or name the right state-file",
-        ) from error
 
 
 def _say(text: str) -> None:

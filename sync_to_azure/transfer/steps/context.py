@@ -15,7 +15,8 @@ from sync_to_azure.instruments import profiles
 from sync_to_azure.core.clock import Clock
 from sync_to_azure.files.folder import Folder, Place
 from sync_to_azure.stores.opening import open_deleting_store, open_login, open_store
-from sync_to_azure.transfer.configs import login_config, store_config, upload_config
+from sync_to_azure.settings.for_stores import login_config, store_config
+from sync_to_azure.transfer.configs import upload_config
 from sync_to_azure.transfer.ledger import Files, Ledger, Run
 from sync_to_azure.transfer.ledger.changes import Replaced
 from sync_to_azure.transfer.ledger.flows import Claim

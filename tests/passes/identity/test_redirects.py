@@ -19,7 +19,7 @@ from embedded.azurite import Azurite
 from sync_to_azure.core.errors import StorageUnavailable
 from sync_to_azure.stores.login import identity_for
 from sync_to_azure.stores.azure import DeletingAzureStore
-from sync_to_azure.transfer.configs import login_config, store_config
+from sync_to_azure.settings.for_stores import login_config, store_config
 from sync_to_azure.settings import load
 from tests.passes.bad_input.faults import told, write_run
 from tests.passes.bad_input.test_storage import sas
